@@ -1,0 +1,39 @@
+"Everything comes from settings.ini, which nbdev reads too."
+import os
+from configparser import ConfigParser
+from pathlib import Path
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+ini = ConfigParser(delimiters=['='])
+ini.read(here/'settings.ini', encoding='utf-8')
+cfg = ini['DEFAULT']
+
+stages = dict(enumerate('Planning|Pre-Alpha|Alpha|Beta|Production/Stable|Mature|Inactive'.split('|'), 1))
+extras = {'dev': cfg['dev_requirements'].split(), 'samples': cfg['samples_requirements'].split()}
+
+def shared(folder):
+    "Each file below `folder`, grouped as `data_files` wants it: an installed wheel finds them below `sys.prefix`/share/sere_nb"
+    os.chdir(here)  # data_files are relative to setup.py
+    groups = {}
+    for f in sorted(Path(folder).rglob('*')):
+        if f.is_file() and not any(p[0] in '._' for p in f.parts):
+            groups.setdefault(f'share/sere_nb/{f.parent.as_posix()}', []).append(f.as_posix())
+    return list(groups.items())
+
+setup(
+    name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
+    author=cfg['author'], author_email=cfg['author_email'], license='Apache-2.0', license_files=['LICENSE'],
+    url=cfg['git_url'],
+    project_urls={'Documentation': cfg['doc_host']+cfg['doc_baseurl'], 'Changes': cfg['git_url']+'/blob/main/CHANGELOG.md'},
+    long_description=(here/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
+    classifiers=[f"Development Status :: {cfg['status']} - {stages[int(cfg['status'])]}",
+                 f"Intended Audience :: {cfg['audience']}", f"Natural Language :: {cfg['language']}",
+                 'Programming Language :: Python :: 3'],
+    packages=find_packages(include=['sere_nb', 'sere_nb.*']), package_data={'sere_nb': ['**/*.js', '**/*.css', '**/*.html']},
+    data_files=shared('data_samples'),
+    python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
+    extras_require={**extras, 'all': sum(extras.values(), [])},
+    entry_points={'console_scripts': [cfg['console_scripts']],
+                  'nbdev': ['sere_nb=sere_nb._modidx:d']},  # lets nbdev link `names` in the docs to their page
+    zip_safe=False)
