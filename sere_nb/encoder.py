@@ -8,8 +8,8 @@ __all__ = ['TRACKS', 'FUNCTIONALS', 'autocorrelation', 'pitch', 'timbre', 'acous
            'TransformerEncoder', 'JoinedEncoder', 'load_encoder', 'Frames', 'Embeddings', 'CacheError', 'ContentIndex',
            'EmbeddingCache', 'embed']
 
-# %% ../nbs/02_encoder.ipynb #e4706593
-import hashlib,inspect,json,math,os,re,threading,uuid,warnings
+# %% ../nbs/02_encoder.ipynb #64b7bdb1
+import hashlib,inspect,json,os,re,threading,uuid,warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass,field
@@ -390,7 +390,7 @@ def _whisper_layers(
         if i in layers: out[i] = h
     return tuple(out[i] for i in layers), n
 
-# %% ../nbs/02_encoder.ipynb #85aca9f8
+# %% ../nbs/02_encoder.ipynb #29105e1d
 def _wav2vec_layers(
     model,          # Wav2Vec2Model, HubertModel or WavLMModel
     waves:list,     # of tensors (samples,), on the model's device
@@ -398,6 +398,8 @@ def _wav2vec_layers(
     normalise:bool, # each wave to mean 0, variance 1, as the checkpoint was trained?
 )->tuple: # tensors (clips, longest, d), one a layer; number of frames of each clip
     "Outputs of some blocks of an encoder that hears the waveform"
+    # torch's word to the authors of WavLM's attention, not to its users
+    warnings.filterwarnings('ignore', message='Support for mismatched key_padding_mask')
     if normalise: waves = [(w-w.mean())/(w.var(correction=0)+1e-7).sqrt() for w in waves]
     dtype = model.feature_projection.projection.weight.dtype
     heard = [model.feature_extractor(w[None].to(dtype))[0].T for w in waves]
@@ -544,7 +546,7 @@ class Frames:
 
 def _offsets(lengths): return F.pad(torch.as_tensor(lengths, dtype=torch.long).cumsum(0), (1,0))
 
-# %% ../nbs/02_encoder.ipynb #94f21494
+# %% ../nbs/02_encoder.ipynb #4d0f1b19
 @dataclass
 class Embeddings:
     "Clips with their views. Index with a mask, positions or a slice; join with `Embeddings.concat`"
@@ -556,9 +558,11 @@ class Embeddings:
 
     def __getitem__(self, which):
         at = np.arange(len(self))
-        which = np.asarray(which) if not isinstance(which, slice) else which
-        if getattr(which,'dtype',None)==bool and which.shape!=at.shape: raise IndexError(f"a mask of {which.size} entries was given for {len(self)} clips")
-        at = np.atleast_1d(at[which if not getattr(which,'size',1)==0 else slice(0)])
+        if not isinstance(which, slice):
+            which = np.asarray(which)
+            if which.dtype==bool and which.shape!=at.shape: raise IndexError(f"a mask of {which.size} entries was given for {len(self)} clips")
+            if not which.size: which = which.astype(int)    # an empty list has no type of its own
+        at = np.atleast_1d(at[which])
         return Embeddings(self.table.iloc[at].reset_index(drop=True), {k:v.take(at) for k,v in self.views.items()}, self.skipped)
 
     @classmethod
@@ -641,7 +645,7 @@ class ContentIndex:
                 with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())
             except OSError: pass    # a shared cache may be read-only
 
-# %% ../nbs/02_encoder.ipynb #e3d4ca25
+# %% ../nbs/02_encoder.ipynb #ce25ec84
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
@@ -690,14 +694,24 @@ class EmbeddingCache:
     def get(self,
         part:Encoder,   # that made it
         key:str,        # of the clip's content
-    )->dict: # view name: tensor, and `span`: (start_s, seconds); None if it is not there or damaged
+    )->dict: # view name: tensor, and `span`: (start_s, seconds)
         "One clip"
         from safetensors.torch import load
-        if not self.folder: return self._memory.get((part.key,key))
+        if not self.folder: return self._memory[part.key,key]
+        try: return load(self._file(part,key).read_bytes())
+        except Exception as e: raise CacheError(f"{self._file(part,key)}: this file of the cache cannot be read ({type(e).__name__}). Remove it and run again.") from None
+
+    def shapes(self,
+        part:Encoder,   # that made it
+        key:str,        # of the clip's content
+    )->dict: # view name: (rows, columns); None if the file is not there or damaged
+        "How large the views of a clip are, without reading them"
+        from safetensors import safe_open
+        if not self.folder: return {v:tuple(self._memory[part.key,key][v].shape) for v in part.views}
         file = self._file(part,key)
         try:
-            tensors = load(file.read_bytes())
-            if tensors.keys()>={*part.views,'span'}: return tensors
+            with safe_open(file,'pt') as f:
+                if {*f.keys()}>={*part.views,'span'}: return {v:tuple(f.get_slice(v).get_shape()) for v in part.views}
         except FileNotFoundError: return None
         except Exception: pass
         warnings.warn(f"{file}: this file of the cache is damaged; its clip is encoded again.", stacklevel=2)
@@ -720,56 +734,45 @@ def _ahead(work, items, workers):
         finally:
             for f in queue: f.cancel()
 
-# %% ../nbs/02_encoder.ipynb #97698713
+# %% ../nbs/02_encoder.ipynb #6da0a489
+def _look(store, file, parts):
+    "Key of a clip, the parts of its encoder that the cache lacks, and audio for them; or the `AudioError`"
+    try:
+        key = store.index.key(file)
+        missing = [p for p in parts if key is None or not store.has(p,key)]
+        return key,missing,load_audio(file) if missing else None
+    except AudioError as e: return e
+
+def _encode_into(store, waiting):
+    "Encode clips, part by part, and keep each batch as soon as it is done. `waiting` has what `_look` found"
+    for part in {p.key:p for _,missing,_ in waiting for p in missing}.values():
+        clips = {key:clip for key,missing,clip in waiting if part.key in [p.key for p in missing]}
+        keys = list(clips)
+        store.open_part(part)
+        for positions,views in part.batches([c.wave for c in clips.values()]):
+            for key,v in zip((keys[i] for i in positions), views): store.put(part, key, v, clips[key].start_s, len(clips[key].wave)/SR)
+
+# %% ../nbs/02_encoder.ipynb #aef48d3b
 def _encode_missing(store, files, encoders, progress):
-    "See to it that the cache has every clip. Returns for each clip its key, or None, and why"
+    "See to it that the cache has every clip. Returns for each clip its key, or None, and why not"
     from tqdm import tqdm
-    keys,why,known,waiting,opened = [None]*len(files),[None]*len(files),{},[],set()
-
-    def look(i):
-        try:
-            key = store.index.key(files[i])
-            missing = [p for p in encoders[i].parts if key is None or not store.has(p,key)]
-            return i,key,missing,load_audio(files[i]) if missing else None
-        except AudioError as e: return i,None,e,None
-
-    def encode():
-        for part in {p.key:p for _,_,missing,_ in waiting for p in missing}.values():
-            clips = {key:clip for _,key,missing,clip in waiting if part.key in [p.key for p in missing]}
-            if part.key not in opened: store.open_part(part)
-            opened.add(part.key)
-            names = list(clips)
-            for positions,views in part.batches([c.wave for c in clips.values()]):
-                for j,v in zip(positions,views):
-                    clip = clips[names[j]]
-                    store.put(part, names[j], v, clip.start_s, len(clip.wave)/SR)
-        store.index.remember({files[i]:key for i,key,*_ in waiting})
+    keys,why,waiting = [None]*len(files),[None]*len(files),{}
+    def flush():
+        _encode_into(store, waiting.values())
+        store.index.remember({files[i]:keys[i] for i in waiting})
         bar.update(len(waiting))
         waiting.clear()
-
     with tqdm(total=len(files), desc='encode', unit='clip', delay=2, disable=not progress) as bar:
-        for i,key,missing,clip in _ahead(look, range(len(files)), min(4, os.cpu_count() or 1)):
-            keys[i] = key
-            if clip:
-                waiting.append((i,key,missing,clip))
-                if sum(len(w[-1].wave) for w in waiting)>_CHUNK_S*SR: encode()
-                continue
-            if key: known[files[i]] = key
-            else: why[i] = str(missing)
-            bar.update()
-        if waiting: encode()
-    store.index.remember(known)
+        found = _ahead(lambda i: _look(store, files[i], encoders[i].parts), range(len(files)), min(4, os.cpu_count() or 1))
+        for i,clip in enumerate(found):
+            if isinstance(clip, AudioError): why[i] = str(clip)
+            else: keys[i] = clip[0]
+            if why[i] or not clip[1]: bar.update()
+            else: waiting[i] = clip
+            if sum(len(c.wave) for *_,c in waiting.values())>_CHUNK_S*SR: flush()
+        flush()
+    store.index.remember({f:k for f,k in zip(files,keys) if k})
     return keys,why
-
-# %% ../nbs/02_encoder.ipynb #b269c448
-def _read(store, keys, encoders, progress):
-    "For each clip its views from the cache; None where it has no key or a file was damaged"
-    from tqdm import tqdm
-    def one(key, parts):
-        found = [key and store.get(p,key) for p in parts]
-        return None if None in [f and 1 for f in found] else {k:v for f in found for k,v in f.items()}
-    bar = tqdm(range(len(keys)), desc='read', unit='clip', delay=2, disable=not progress)
-    return [one(keys[i],encoders[i].parts) for i in bar]
 
 # %% ../nbs/02_encoder.ipynb #c76d87f0
 def _encoders(table, encoder):
@@ -786,7 +789,28 @@ def _encoders(table, encoder):
                 f"two different encoders are called {part.name!r}. Rename the folder of one, or give both the same layers and settings.")
     return [by_language[language] for language in table.language]
 
-# %% ../nbs/02_encoder.ipynb #dfde7b93
+# %% ../nbs/02_encoder.ipynb #8d47164c
+def _shapes(store, key, encoder):
+    "Shape of each view of a clip; None if a part of it is damaged"
+    found = [store.shapes(p,key) for p in encoder.parts]
+    return None if None in found else {k:v for f in found for k,v in f.items()}
+
+def _gather(store, keys, encoders, shapes, progress):
+    "Read clips into one place: (start_s, seconds) of each (n, 2), and the views. Nothing is held twice"
+    from tqdm import tqdm
+    hops,dims = ({v:x for e in dict.fromkeys(encoders) for v,x in e.views.items()}, {v:s[1] for shape in shapes for v,s in shape.items()})
+    offsets = {v:_offsets([shape.get(v,(0,))[0] for shape in shapes]) for v in hops}
+    views = {v:Frames(torch.empty(int(o[-1]),dims[v],dtype=torch.float16), o, hops[v]) for v,o in offsets.items()}
+    span = np.zeros((len(keys),2))
+    for i in tqdm(range(len(keys)), desc='read', unit='clip', delay=2, disable=not progress):
+        for part in encoders[i].parts:
+            tensors = store.get(part, keys[i])
+            # numpy, since torch would wake all its threads for each small copy
+            for v in part.views: np.copyto(views[v][i].numpy(), tensors[v].numpy())
+            span[i] = tensors['span']
+    return span,views
+
+# %% ../nbs/02_encoder.ipynb #be036b0c
 def embed(
     table:pd.DataFrame,     # a manifest as `read_manifest` gives it: `file` (or `path`), for several encoders `language`
     encoder,                # an `Encoder` or its name; or one a language: {'de': ..., 'it': ...}
@@ -799,23 +823,19 @@ def embed(
     table,store = table.reset_index(drop=True),EmbeddingCache(cache)
     files,encoders = [str(f) for f in table['file' if 'file' in table else 'path']],_encoders(table, encoder)
     keys,why = _encode_missing(store, files, encoders, progress)
-    found = _read(store, keys, encoders, progress)
-    damaged = [i for i,k in enumerate(keys) if k and found[i] is None]
+    shapes = [key and _shapes(store, key, e) for key,e in zip(keys,encoders)]
+    damaged = [i for i,key in enumerate(keys) if key and not shapes[i]]
     if damaged:
-        some = lambda x: [x[i] for i in damaged]
-        again,reasons = _encode_missing(store, some(files), some(encoders), progress)
-        for i,clip,reason in zip(damaged, _read(store, again, some(encoders), progress), reasons):
-            found[i],why[i] = clip,reason or f"{files[i]}: its file in the cache is damaged and could not be replaced."
-    skipped = pd.DataFrame([(table.path[i],why[i]) for i,f in enumerate(found) if f is None], columns=['path','why'], dtype=str)
+        again,reasons = _encode_missing(store, [files[i] for i in damaged], [encoders[i] for i in damaged], progress)
+        for i,key,reason in zip(damaged, again, reasons):
+            shapes[i] = key and _shapes(store, key, encoders[i])
+            why[i] = reason or f"{files[i]}: its file in the cache is damaged and could not be replaced."
+    left_out = [i for i,s in enumerate(shapes) if not s]
+    skipped = pd.DataFrame([(table.path[i],why[i]) for i in left_out], columns=['path','why'], dtype=str)
     for line in skipped.why[:5]: warnings.warn(f"left out: {line}", AudioWarning, stacklevel=2)
     if len(skipped)>5: warnings.warn(f"left out: {len(skipped)-5} more clips; `skipped` of the result lists all {len(skipped)}.", AudioWarning, stacklevel=2)
     if len(skipped)==len(table): raise AudioError(f"none of the {len(table)} clips can be used. The first: {skipped.why[0]}")
-    kept = [i for i,f in enumerate(found) if f is not None]
-    span = torch.stack([found[i]['span'] for i in kept]).numpy()
-    table = table.iloc[kept].reset_index(drop=True).assign(start_s=span[:,0], seconds=span[:,1], key=[keys[i] for i in kept])
-    views = {}
-    for name,hop_s in {v:h for e in dict.fromkeys(encoders) for v,h in e.views.items()}.items():
-        rows = [found[i].pop(name,None) for i in kept]
-        have = [r for r in rows if r is not None]
-        if have: views[name] = Frames(torch.cat(have), _offsets([0 if r is None else len(r) for r in rows]), hop_s)
-    return Embeddings(table, views, skipped)
+    keep = np.setdiff1d(np.arange(len(table)), left_out)
+    some = lambda x: [x[i] for i in keep]
+    span,views = _gather(store, some(keys), some(encoders), some(shapes), progress)
+    return Embeddings(table.iloc[keep].reset_index(drop=True).assign(start_s=span[:,0], seconds=span[:,1], key=some(keys)), views, skipped)

@@ -95,18 +95,21 @@ def two_hours(tmp_path_factory):
     return p
 
 
+def make_corpus(folder, emotions=("anger", "fear"), clips=3, speakers=("Ann", "Bob"), language="xx", name="m.csv", f0=100):
+    """A little corpus with its manifest, of which the path is given back. Another `f0` makes other clips."""
+    lines = ["path,language,speaker,emotion"]
+    for i, e in enumerate(emotions):
+        for s, who in enumerate(speakers):
+            for k in range(clips):
+                p = folder/language/f"{who}_{e}_{k}.wav"
+                p.parent.mkdir(exist_ok=True)
+                sf.write(p, voice(.4, f0=f0+30*i+15*s+k), SR)
+                lines.append(f"{language}/{p.name},{language},{who},{e}")
+    (folder/name).write_text("\n".join(lines)+"\n", encoding="utf-8")
+    return folder/name
+
+
 @pytest.fixture
 def corpus(tmp_path):
     """Maker of a little corpus: `corpus(emotions, clips, speakers)` gives the path of its manifest."""
-    def make(emotions=("anger", "fear"), clips=3, speakers=("Ann", "Bob"), language="xx", name="m.csv"):
-        lines = ["path,language,speaker,emotion"]
-        for i, e in enumerate(emotions):
-            for s, who in enumerate(speakers):
-                for k in range(clips):
-                    p = tmp_path/language/f"{who}_{e}_{k}.wav"
-                    p.parent.mkdir(exist_ok=True)
-                    sf.write(p, voice(.4, f0=100+30*i+15*s+k), SR)
-                    lines.append(f"{language}/{p.name},{language},{who},{e}")
-        (tmp_path/name).write_text("\n".join(lines)+"\n", encoding="utf-8")
-        return tmp_path/name
-    return make
+    return lambda *args, **kw: make_corpus(tmp_path, *args, **kw)

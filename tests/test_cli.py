@@ -1,0 +1,384 @@
+"""The command line's promises: exit status, one line on stderr, files and their columns, and that a killed run goes on."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import BAD, FINE, make_corpus
+
+from sere_nb import cli, encoder
+from sere_nb.cli import main
+from sere_nb.corpora import read_manifest
+
+HOSTILE = ["</script><img src=x onerror=\"alert(1)\">.wav", "it's \"quoted\", with comma.wav", "line\nbreak.wav", "سلام \u202egpj دنیا.wav", "😀 👩\u200d🚀.wav", "=1+1.wav"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch): monkeypatch.setenv("SERE_CACHE", str(tmp_path/"default cache"))
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory):
+    """(source, target) manifests: two emotions and two voices each, tiny; one source clip has a third emotion, one target clip a fourth."""
+    d = tmp_path_factory.mktemp("pair")
+    source = make_corpus(d, clips=4, language="aa", name="source.csv")
+    target = make_corpus(d, clips=3, language="bb", name="target.csv", f0=108)
+    for m, who, word in ((source, "aa/Ann_fear_3.wav,aa,Ann,fear", "calm"), (target, "bb/Bob_fear_2.wav,bb,Bob,fear", "surprise")):
+        text = m.read_text()
+        assert who in text
+        m.write_text(text.replace(who, who.removesuffix("fear")+word))
+    return source, target
+
+
+@pytest.fixture(scope="session")
+def done(pair, tmp_path_factory):
+    """(folder of a finished run, what it said on stdout)."""
+    import contextlib
+    import io
+    d = tmp_path_factory.mktemp("done")
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["run", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--cache", str(d/"cache"), "--out", str(d/"out"), "-q"]) == 0
+    return d/"out", said.getvalue()
+
+
+def one_line(capsys, *says):
+    """That stderr is one line for a user, and what it holds."""
+    err = capsys.readouterr().err
+    assert err.startswith("sere: ") and err.count("\n") == 1, err
+    for s in says: assert s in err, err
+    return err
+
+
+# ---- wrong use ----
+
+def test_help_is_fast_and_complete():
+    code = "import sys\nfrom sere_nb.cli import main\nassert main(['--help'])==0 and main(['run','--help'])==0\nprint('HEAVY', *{'torch','torchaudio','numpy','pandas','sklearn','transformers','plotly','tqdm'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert said.returncode == 0 and said.stdout.splitlines()[-1] == "HEAVY", said
+    for name in ("demo", "run", "predict", "bench", "embed", "corpus", "check"): assert re.search(rf"^ +{name} ", said.stdout, re.M)
+    for option in ("--source", "--target", "--encoder", "--encoder-for", "--shots", "--shots-file", "--no-speakers", "--seed", "--out"): assert option in said.stdout
+
+
+@pytest.mark.parametrize("argv, says", [
+    (["run"], "required: --source, --target, --out"), (["nonsense"], "invalid choice"), (["check"], "required: M.csv"), (["run", "--sourc", "x"], "required"),
+    (["run", "--source", "a", "--target", "b", "--out", "c", "--shots", "0"], "not a whole number"),
+    (["run", "--source", "a", "--target", "b", "--out", "c", "--shots", "3", "--shots-file", "d"], "not allowed with"),
+    (["corpus", "emodb"], "sere corpus --list"), (["corpus", "nope", ".", "-o", "x.csv"], "There are: emodb"), (["corpus", "emodb", "./no such folder", "-o", "x.csv"], "no such folder"),
+    (["embed", "--manifest", "nowhere.csv", "--encoder", "acoustic"], "nowhere.csv: no such manifest"),
+    (["bench", "--protocol", "nowhere.json", "--corpora", ".", "--encoder", "acoustic", "--out", "b"], "nowhere.json"),
+    (["predict", "--model", "nowhere", "--manifest", "nowhere.csv", "--out", "p.csv"], "nowhere.csv"),
+])
+def test_wrong_use(argv, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) == 2
+    one_line(capsys, says)
+
+
+def test_no_command_and_version(capsys):
+    assert main([]) == 2 and "first steps" in capsys.readouterr().err
+    assert main(["--version"]) == 0
+
+
+def test_bug_is_said_to_be_one(capsys, tmp_path, monkeypatch):
+    def broken(*a): raise KeyError("oops")
+    monkeypatch.setattr("sere_nb.corpora.check_manifest", broken)
+    assert main(["check", "m.csv"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and "oops" in err and "Please report" in err.splitlines()[-1]
+
+
+def test_stop(capsys, monkeypatch):
+    def stopped(*a, **k): raise KeyboardInterrupt
+    monkeypatch.setattr("sere_nb.corpora.check_manifest", stopped)
+    assert main(["check", "m.csv"]) == 130
+    assert "stopped" in capsys.readouterr().err
+
+
+# ---- input that cannot be used: one line, exit 2, before any work ----
+
+def rows(path, **change):
+    """Rewrite columns of a manifest."""
+    t = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for k, v in change.items(): t[k] = v(t) if callable(v) else v
+    t.to_csv(path, index=False)
+
+
+def few(label, n):
+    """Keep that label only in n rows, else make it empty."""
+    return lambda t: [e if e != label or (t.emotion[:i] == label).sum() < n else "" for i, e in enumerate(t.emotion)]
+
+
+SPOIL = {
+    "missing column": (lambda s, t: s.write_text(s.read_text().replace("path,", "file,")), ["s.csv", "no column 'path'"]),
+    "missing column in the target": (lambda s, t: t.write_text(t.read_text().replace("language", "lang", 1)), ["t.csv", "no column 'language'"]),
+    "no manifest": (lambda s, t: s.unlink(), ["s.csv", "no such manifest"]),
+    "empty manifest": (lambda s, t: t.write_text(""), ["t.csv", "empty"]),
+    "sound as manifest": (lambda s, t: shutil.copy(s.parent/"aa"/"Ann_fear_0.wav", t), ["t.csv"]),
+    "no label": (lambda s, t: rows(s, emotion=""), ["s.csv", "no clip has a label"]),
+    "one emotion": (lambda s, t: rows(s, emotion="fear"), ["s.csv", "only one emotion, 'fear'"]),
+    "fewer than 5 clips": (lambda s, t: rows(s, emotion=few("fear", 4)), ["s.csv", "fewer than 5 labelled clips of fear (4)"]),
+    "nothing can be decoded": (lambda s, t: [f.write_bytes(b"") for f in (t.parent/"bb").iterdir()], ["none of the", "bb"]),
+    "source is target": (lambda s, t: shutil.copy(s, t), ["s.csv", "is in the target too"]),
+}
+
+
+@pytest.mark.parametrize("name", SPOIL)
+def test_bad_input_is_one_line(name, corpus, tmp_path, capsys):
+    s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    spoil, says = SPOIL[name]
+    spoil(s, t)
+    assert main(["run", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q"]) == 2
+    err = [o for o in capsys.readouterr().err.splitlines() if not o.startswith("sere: warning: ")]
+    assert len(err) == 1 and err[0].startswith("sere: ") and all(o in err[0] for o in says), err
+    assert not (tmp_path/"out"/"predictions.csv").exists()
+
+
+def shots_file(text):
+    def write(d): (d/"shots").write_text(text); return ["--shots-file", str(d/"shots")]
+    return write
+
+
+def empty_encoder(d):
+    (d/"enc").mkdir()
+    (d/"enc"/"config.json").write_text('{"model_type": "whisper", "encoder_layers": 6}')
+    return ["--encoder", str(d/"enc")]
+
+
+def file_as(option):
+    def make(d): (d/"a file").touch(); return [option, str(d/"a file"/"x")]
+    return make
+
+
+OPTIONS = {
+    "no such emotion": (lambda d: ["--emotions", "fear,joy"], ["no clip is labelled 'joy'"]),
+    "one emotion wanted": (lambda d: ["--emotions", "fear"], ["only one emotion"]),
+    "too many shots": (lambda d: ["--shots", "7"], ["fewer than 7 labelled clips of anger (6), fear (6)"]),
+    "too many speakers": (lambda d: ["--min-speakers", "3"], ["clips of 2 known speakers"]),
+    "no such encoder": (lambda d: ["--encoder", str(d/"nowhere")], ["nowhere: no such folder"]),
+    "encoder without weights": (empty_encoder, ["enc: there are no complete safetensors weights"]),
+    "encoder for nobody": (lambda d: ["--encoder-for", "zz=acoustic"], ["no clip is in the language 'zz'", "aa, bb"]),
+    "encoder for what": (lambda d: ["--encoder-for", "aa"], ["LANGUAGE=ENCODER"]),
+    "shots nowhere": (shots_file("aa/Ann_fear_0.wav\nnobody.wav\n"), ["line 2: shot nobody.wav is not in the source"]),
+    "shots empty": (shots_file("\n"), ["list of shots is empty"]),
+    "shots of one emotion": (shots_file("path\naa/Ann_fear_0.wav\naa/Bob_fear_0.wav\n"), ["only one emotion"]),
+    "no shots": (lambda d: ["--shots-file", str(d/"none")], ["none: the list of shots cannot be read"]),
+    "cache is a file": (file_as("--cache"), ["a file", "cache folder cannot be written"]),
+    "out is a file": (file_as("--out"), ["a file", "folder cannot be written"]),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_bad_option_is_one_line(name, corpus, tmp_path, capsys):
+    s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    make, says = OPTIONS[name]
+    assert main(["run", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q", *make(tmp_path)]) == 2
+    one_line(capsys, *says)
+
+
+# ---- check ----
+
+def test_check(pair, odd, tmp_path, capsys):
+    assert main(["check", str(pair[0]), "-q"]) == 0
+    out = capsys.readouterr()
+    assert "no error" in out.out and "calm (1)" in out.out and not out.err
+    pd.DataFrame(dict(path=[str(odd/o) for o in (*BAD, *FINE)], language="xx")).to_csv(tmp_path/"m.csv", index=False)
+    assert main(["check", str(tmp_path/"m.csv"), "-q"]) == 2
+    out = capsys.readouterr()
+    assert out.err.count("\n") == 1 and f"{len(BAD)} errors" in out.err
+    for name, says in BAD.items(): assert any(f": error: {odd/name}: " in o and says in o for o in out.out.splitlines()), name
+    assert not any(f": error: {odd/name}" in out.out for name in FINE)
+
+
+# ---- a run ----
+
+def test_run_writes_what_it_promises(done, pair):
+    out, said = done
+    assert sorted(o.name for o in out.iterdir()) == ["metrics.json", "model", "predictions.csv", "report.html"]
+    assert {o.suffix for o in (out/"model").iterdir()} == {".json", ".safetensors"}
+    t, target = pd.read_csv(out/"predictions.csv"), read_manifest(pair[1])
+    assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s"]    # calm has one clip only
+    assert list(t.path) == list(target.path) and set(t.emotion) <= {"anger", "fear"}
+    p = t.filter(regex="^p_").to_numpy()
+    assert np.allclose(p.sum(1), 1, atol=1e-4) and (t.emotion == np.array(["anger", "fear"])[p.argmax(1)]).all()
+    assert t.resonance.between(-1, 1).all() and (0 <= t.highlight_start_s).all() and (t.highlight_start_s < t.highlight_end_s).all() and (t.highlight_end_s < .5).all()
+    m = json.loads((out/"metrics.json").read_text())
+    assert set(m) >= {"uar", "wa", "macro_f1", "ci95", "confusion"} and m["not_scored"] == {"surprise": 1} and m["n_clips"] == 11
+    truth = target.emotion[target.emotion != "surprise"]
+    assert m["wa"] == pytest.approx((t.emotion[truth.index] == truth).mean(), abs=1e-5)
+    assert "surprise 1" in said and "UAR" in said and str(out/"report.html") in said
+
+
+def test_report_needs_nothing_else(done):
+    page = (done[0]/"report.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//|@import|fetch\(|XMLHttpRequest""", page)
+    assert str(done[0].parent.parent) not in page and "default-src 'none'" in page
+    clips = json.loads(re.search(r'id="clips">(.*?)</script>', page)[1])
+    sounds = json.loads(re.search(r'id="sounds">(.*?)</script>', page)[1])
+    assert len(clips["path"]) == len(clips["r"]) == len(sounds) == 12
+
+
+def test_target_labels_change_nothing_and_old_files_go(done, pair, tmp_path, capsys):
+    out = shutil.copytree(done[0], tmp_path/"out")
+    target = tmp_path/"unlabelled.csv"
+    t = read_manifest(pair[1])
+    t.assign(path=t.file)[["path", "language", "speaker"]].to_csv(target, index=False)
+    assert main(["run", "--source", str(pair[0]), "--target", str(target), "--shots", "3", "--out", str(out), "-q"]) == 0
+    a, b = (pd.read_csv(o/"predictions.csv").drop(columns="path") for o in (done[0], out))
+    pd.testing.assert_frame_equal(a, b)
+    assert not (out/"metrics.json").exists()
+    clips = json.loads(re.search(r'id="clips">(.*?)</script>', (out/"report.html").read_text())[1])
+    assert "label" not in clips and "Compared with" not in (out/"report.html").read_text()
+
+
+def test_odd_files_are_skipped_and_counted(pair, odd, two_hours, tmp_path, capsys):
+    """Every strange file at once, twice the same path, hostile names, hand-picked shots."""
+    d = tmp_path/"odd"
+    d.mkdir()
+    for name in HOSTILE: shutil.copy(odd/"plain.wav", d/name.replace("/", "_"))
+    hostile = [str(d/o.replace("/", "_")) for o in HOSTILE]
+    paths = [str(odd/o) for o in (*BAD, *FINE)]+[str(two_hours)]+hostile
+    pd.DataFrame(dict(path=paths+paths[-1:], language="bb", speaker="Cy", emotion="<b>own</b>")).to_csv(tmp_path/"t.csv", index=False)
+    s = read_manifest(pair[0])
+    (tmp_path/"shots.txt").write_text("\n".join(s.path[s.emotion.isin(["anger", "fear"])].iloc[[0, 1, -2, -1]]))
+    assert main(["run", "--source", str(pair[0]), "--target", str(tmp_path/"t.csv"), "--shots-file", str(tmp_path/"shots.txt"), "--no-speakers", "--encoder-for", "bb=acoustic",
+                 "--out", str(tmp_path/"out"), "-q"]) == 0
+    said = capsys.readouterr()
+    assert all(o.startswith("sere: warning: ") for o in said.err.splitlines()), said.err
+    assert "path twice" in said.err and f"{len(BAD)-5} more clips" in said.err and "s long, cut to" in said.err
+    assert f"Left out: {len(BAD)} clips" in said.out
+    skipped = pd.read_csv(tmp_path/"out"/"skipped.csv")
+    assert list(skipped.path) == [str(odd/o) for o in BAD] and all(says in why for says, why in zip(BAD.values(), skipped.why))
+    t = pd.read_csv(tmp_path/"out"/"predictions.csv", dtype=dict(path=str))
+    assert list(t.path) == [o for o in paths if o not in set(skipped.path)]
+    assert not (tmp_path/"out"/"metrics.json").exists() and "own" in said.out
+    page = (tmp_path/"out"/"report.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page and "<b>own" not in page and page.count("</script>") == 3
+    assert set(hostile) <= set(json.loads(re.search(r'id="clips">(.*?)</script>', page)[1])["path"])
+
+
+# ---- predict ----
+
+def test_predict(done, pair, tmp_path, capsys):
+    assert main(["predict", "--model", str(done[0]/"model"), "--manifest", str(pair[1]), "--out", str(tmp_path/"new"/"p.csv"), "-q"]) == 0
+    a, b = pd.read_csv(done[0]/"predictions.csv"), pd.read_csv(tmp_path/"new"/"p.csv")
+    assert list(a) == list(b) and list(a.emotion) == list(b.emotion)
+    assert np.allclose(a.filter(regex="^p_|_s$|^res"), b.filter(regex="^p_|_s$|^res"), atol=1e-3)
+
+
+@pytest.mark.parametrize("spoil, says", [
+    (lambda m: (m/"encoder.json").unlink(), "no model with its encoder.json"),
+    (lambda m: (m/"encoder.json").write_text("{}"), "no model with its encoder.json"),
+    (lambda m: (m/"encoder.json").write_text((m/"encoder.json").read_text().replace('"code": ', '"code": 9')), "not the encoder that"),
+    (lambda m: next(m.glob("*.safetensors")).write_bytes(b"torn"), "model"),
+    (lambda m: next(m.glob("*.safetensors")).unlink(), "model"),
+])
+def test_model_that_does_not_fit(spoil, says, done, pair, tmp_path, capsys):
+    model = shutil.copytree(done[0]/"model", tmp_path/"model")
+    spoil(model)
+    assert main(["predict", "--model", str(model), "--manifest", str(pair[1]), "--out", str(tmp_path/"p.csv"), "-q"]) == 2
+    one_line(capsys, says)
+
+
+def test_model_with_another_encoder(done, pair, tmp_path, capsys):
+    assert main(["predict", "--model", str(done[0]/"model"), "--manifest", str(pair[1]), "--encoder", str(tmp_path/"gone"), "--out", str(tmp_path/"p.csv"), "-q"]) == 2
+    one_line(capsys, "gone", "--encoder FOLDER")
+    assert main(["predict", "--model", str(done[0]/"model"), "--manifest", str(pair[1]), "--out", str(tmp_path), "-q"]) == 2
+    one_line(capsys, "a folder")
+
+
+# ---- embed, corpus, bench, demo ----
+
+def test_embed(pair, tmp_path, capsys):
+    assert main(["embed", "--manifest", str(pair[1]), "--encoder", "acoustic", "--cache", str(tmp_path/"c"), "-q"]) == 0
+    assert capsys.readouterr().out.startswith("12 clips")
+    assert len(list((tmp_path/"c").rglob("*.safetensors"))) == 12
+
+
+def test_corpus(odd, tmp_path, capsys):
+    for name in ("03a01Fa.wav", "16b10Wb.wav"):
+        (tmp_path/"wav").mkdir(exist_ok=True)
+        shutil.copy(odd/"plain.wav", tmp_path/"wav"/name)
+    assert main(["corpus", "emodb", str(tmp_path), "-o", str(tmp_path/"m.csv")]) == 0
+    said = capsys.readouterr()
+    assert "anger 1, happiness 1" in said.out and "2 clips, but all of EMO-DB" in said.err
+    assert list(read_manifest(tmp_path/"m.csv").path) == ["wav/03a01Fa.wav", "wav/16b10Wb.wav"]
+    assert main(["corpus", "--list"]) == 0 and "ravdess" in capsys.readouterr().out
+
+
+def test_bench(corpus, tmp_path, capsys):
+    from sere_nb.evaluate import make_protocol
+    for i, name in enumerate(("aa", "bb")): corpus(clips=2, language=name, name=f"{name}.csv", f0=100+8*i)
+    (tmp_path/"p.json").write_text(json.dumps(make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=range(2))))
+    argv = ["bench", "--protocol", str(tmp_path/"p.json"), "--corpora", str(tmp_path), "--encoder", "acoustic", "--methods", "nearest_prototype", "--out", str(tmp_path/"b"), "-q"]
+    assert main([*argv, "--seeds", "0-1"]) == 0
+    assert "aa→bb" in capsys.readouterr().out
+    assert list(pd.read_csv(tmp_path/"b"/"results.csv")) == ["method", "source", "target", "seed", "n_classes", "uar", "wa", "macro_f1", "fit_s"]
+    assert {"summary.md", "heatmap.html"} <= {o.name for o in (tmp_path/"b").iterdir()}
+    assert main([*argv, "--seeds", "x"]) == 2
+    one_line(capsys, "seeds 'x'")
+    assert main([*argv, "--methods", "magic"]) == 2
+    one_line(capsys, "no method 'magic'")
+
+
+def test_demo(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path/"demo"), "-q"]) == 0
+    said = capsys.readouterr()
+    assert "synthetic" in said.out and str(tmp_path/"demo"/"report.html") in said.out.splitlines()[-1]
+    assert len(pd.read_csv(tmp_path/"demo"/"predictions.csv")) == 120 and json.loads((tmp_path/"demo"/"metrics.json").read_text())["uar"] > 1/6
+
+
+# ---- kill and go on ----
+
+KILLED = """
+import os, signal, sys
+from sere_nb import encoder
+encoder._CHUNK_S = .5
+put, n = encoder.EmbeddingCache.put, 0
+def dying(*a, **k):
+    global n
+    if n == 7: os.kill(os.getpid(), signal.SIGKILL)
+    n += 1
+    put(*a, **k)
+encoder.EmbeddingCache.put = dying
+from sere_nb.cli import main
+main(sys.argv[1:])
+"""
+
+
+def counted(monkeypatch):
+    puts, put = [], encoder.EmbeddingCache.put
+    monkeypatch.setattr(encoder.EmbeddingCache, "put", lambda *a: (puts.append(a[2]), put(*a))[1])
+    return puts
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_killed_run_goes_on(pair, tmp_path, monkeypatch, capsys):
+    argv = ["embed", "--manifest", str(pair[1]), "--encoder", "acoustic", "--cache", str(tmp_path/"c"), "-q"]
+    assert subprocess.run([sys.executable, "-c", KILLED, *argv]).returncode == -signal.SIGKILL
+    assert len(list((tmp_path/"c").rglob("*.safetensors"))) == 7
+    puts = counted(monkeypatch)
+    assert main(argv) == 0 and len(puts) == 5
+    assert "12 clips" in capsys.readouterr().out
+
+
+def test_stopped_run_says_what_is_kept(pair, tmp_path, monkeypatch, capsys):
+    put = encoder.EmbeddingCache.put
+    kept = []
+    def stop(*a):
+        if len(kept) == 4: raise KeyboardInterrupt
+        kept.append(put(*a))
+    monkeypatch.setattr(encoder, "_CHUNK_S", .5)
+    monkeypatch.setattr(encoder.EmbeddingCache, "put", stop)
+    argv = ["embed", "--manifest", str(pair[1]), "--encoder", "acoustic", "--cache", str(tmp_path/"c"), "-q"]
+    assert main(argv) == 130
+    err = capsys.readouterr().err
+    assert f"stays in {tmp_path/'c'}" in err and "goes on from there" in err and "Traceback" not in err
+    monkeypatch.setattr(encoder.EmbeddingCache, "put", put)
+    puts = counted(monkeypatch)
+    assert main(argv) == 0 and len(puts) == 8
