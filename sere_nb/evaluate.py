@@ -9,8 +9,9 @@ __all__ = ['METHODS', 'COLUMNS', 'ABLATION', 'confusion', 'uar', 'wa', 'macro_f1
            'task_name', 'check_protocol', 'read_results', 'read_seeds', 'bench', 'task_table', 'seed_spread',
            'paired_difference', 'summary', 'heatmap', 'plot_heatmap']
 
-# %% ../nbs/07_evaluate.ipynb #a6fb3cf1
+# %% ../nbs/07_evaluate.ipynb #a4de2332
 import copy,hashlib,inspect,json,math,os,tempfile,time,warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import sere_nb
 from .corpora import EMOTIONS,draw_shots,read_manifest,shared_emotions
 from .encoder import Embeddings,Encoder,embed,load_encoder
 from .learner import SERE
-from .structure import Moments,Prepared,Space,utterance_vectors
+from .structure import Moments,Space,utterance_vectors
 
 # %% ../nbs/07_evaluate.ipynb #ae2d6eea
 def _judged(truth, predicted):
@@ -164,7 +165,7 @@ def blind(
     if not (speakers and 'speaker' in table): table['speaker'] = ''
     return Embeddings(table[[o for o in _SEEN if o in table]], out.views),order
 
-# %% ../nbs/07_evaluate.ipynb #aa8d81bf
+# %% ../nbs/07_evaluate.ipynb #22f73fc5
 def _ranges(offsets, order):
     "(rows of the clips in a new order, their offsets)"
     lengths = offsets.diff()[order]
@@ -180,7 +181,7 @@ def _reordered(space, order):
         moments[view] = Moments(m.count[rows], m.mean[rows], m.square[rows], offsets, m.bin_s)
     rows,offsets = _ranges(p.offsets, order)
     pick = lambda d: {k:v[order] for k,v in d.items()}
-    out.prepared = Prepared(moments, pick(p.rows), pick(p.cover), p.loudness[rows], offsets, p.group, p.at[order], p.corpus[order.numpy()])
+    out.prepared = replace(p, moments=moments, rows=pick(p.rows), cover=pick(p.cover), loudness=p.loudness[rows], offsets=offsets, at=p.at[order], corpus=p.corpus[order.numpy()])
     return out
 
 class Shared:
@@ -443,7 +444,7 @@ def check_protocol(
         lacking = next((s for s in seeds or () if s not in map(int, t['shots'])), None)
         if lacking is not None: raise ProtocolError(f"{where}: no shots for seed {lacking}; there are those of {', '.join(t['shots'])}. Choose among these.")
 
-# %% ../nbs/07_evaluate.ipynb #649bd3f8
+# %% ../nbs/07_evaluate.ipynb #4ab350c3
 COLUMNS = ['method','source','target','seed','n_classes','uar','wa','macro_f1','fit_s']
 
 def _write(file, text):
@@ -474,7 +475,7 @@ def _open_results(out, settings):
         try: old = json.loads(about.read_text(encoding='utf-8'))
         except ValueError: old = {}
         other = [k for k in settings if old.get(k)!=json.loads(json.dumps(settings[k]))]
-        if other: raise BenchError(f"{out}: holds results made with another {' and '.join(other)}. Give another folder, or remove this one.")
+        if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
     elif file.exists() and file.stat().st_size: raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
     if not file.exists() or not file.stat().st_size: _write(file, ','.join(COLUMNS)+'\n')
     _write(about, json.dumps(settings, indent=1, ensure_ascii=False)+'\n')
@@ -550,7 +551,7 @@ def read_seeds(
     if not found: raise BenchError(f"seeds {seeds!r} cannot be read. Write a range such as 0-9, or a list such as 0,3,5.")
     return list(dict.fromkeys(found))
 
-# %% ../nbs/07_evaluate.ipynb #4f402591
+# %% ../nbs/07_evaluate.ipynb #58456b66
 def _read_tables(protocol, folder):
     "Manifest of each corpus that a task needs"
     tables = {}
@@ -569,7 +570,7 @@ def _settings(protocol, tables, encoder, speakers):
     labels = {k:t[[o for o in ('path','language','speaker','emotion') if o in t]].to_numpy().tolist() for k,t in tables.items()}
     return dict(protocol=dict(name=protocol.get('name',''), note=protocol.get('note',''), tasks=_digest(protocol['tasks'])),
         encoder={k:dict(name=e.name, parts=[p.key for p in e.parts]) for k,e in encoders.items()}, speakers=bool(speakers),
-        corpora={k:dict(clips=len(t), labels=_digest(labels[k])) for k,t in tables.items()}, version=sere_nb.__version__)
+        corpora={k:dict(clips=len(t), labels=_digest(labels[k])) for k,t in tables.items()}, sere_settings=SERE().settings, version=sere_nb.__version__)
 
 # %% ../nbs/07_evaluate.ipynb #261f7fb2
 class _Corpora(dict):
@@ -628,8 +629,12 @@ def bench(
         _write(Path(out)/'heatmap.html', heatmap(results, protocol.get('name','')).to_html(include_plotlyjs=True, full_html=True))
     return results
 
-# %% ../nbs/07_evaluate.ipynb #359b7f80
+# %% ../nbs/07_evaluate.ipynb #91e127fd
 def _with_task(results): return results.assign(task=results.source+'→'+results.target)
+
+def _methods(results):
+    "In the order of `METHODS`, others after them"
+    return sorted(results.method.unique(), key=lambda m: [*METHODS,m].index(m))
 
 def task_table(
     results:pd.DataFrame,   # as `bench` gives them
@@ -638,7 +643,7 @@ def task_table(
     "What each method gets on each task"
     r = _with_task(results)
     table = 100*r.pivot_table(index='task', columns='method', values=score, aggfunc='mean')
-    return table.loc[r.task.unique(), r.method.unique()].rename_axis(columns=None)
+    return table.loc[r.task.unique(), _methods(r)].rename_axis(columns=None)
 
 def seed_spread(
     results:pd.DataFrame,   # as `bench` gives them
@@ -647,7 +652,7 @@ def seed_spread(
     "Standard deviation, over seeds, of the mean over tasks: how much the choice of shots matters"
     r = _with_task(results)
     by_seed = r.groupby(['method','seed'])[score].mean().unstack('seed')
-    return 100*by_seed.std(axis=1).loc[r.method.unique()]
+    return 100*by_seed.std(axis=1).loc[_methods(r)]
 
 # %% ../nbs/07_evaluate.ipynb #cffbd314
 def paired_difference(
@@ -673,7 +678,7 @@ def paired_difference(
     by_task = grid.mean(axis=1)
     return dict(difference=float(by_task.mean()), low=float(low), high=float(high), won=int((by_task>0).sum()), tasks=len(by_task))
 
-# %% ../nbs/07_evaluate.ipynb #17f9a8f3
+# %% ../nbs/07_evaluate.ipynb #42775874
 def _cells(*cells): return '| '+' | '.join(str(o) for o in cells)+' |\n'
 
 def _points(d): return f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to {100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks"
@@ -700,10 +705,10 @@ def summary(
     text += _cells('task', 'chance', *table)+_cells('---', *['---:']*(1+len(table.columns)))
     chance = 100/_with_task(main).groupby('task').n_classes.first()
     for task,row in table.iterrows(): text += _cells(task, f'{chance[task]:.1f}', *(f'{o:.1f}' if o==o else '' for o in row))
-    text += _cells('**mean over tasks**', f'{chance.mean():.1f}', *(f'**{o:.1f}**' for o in table.mean()))
+    text += _cells('**mean over tasks**', f'{chance.mean():.1f}', *(f'**{o:.1f}**' if o==o else 'unfinished' for o in table.mean(skipna=False)))
     text += _cells('spread over seeds', '', *(f'{o:.1f}' if o==o else '–' for o in spread[table.columns]))
     if 'logistic_regression' in table:
-        text += _cells('tasks above logistic_regression', '', *('' if m=='logistic_regression' else f'{(table[m]>table.logistic_regression).sum()} of {len(table)}' for m in table))
+        text += _cells('tasks above logistic_regression', '', *('' if m=='logistic_regression' else '{won} of {tasks}'.format(**paired_difference(main, m, n=2)) for m in table))
     text += _cells('median fit, s', '', *(f'{o:.2f}' for o in main.groupby('method').fit_s.median()[table.columns]))
     text += '\nA task is the mean over seeds. Spread: standard deviation over seeds of the mean over tasks (same clips, other shots). Seconds hold all preparation from embeddings on.\n'
     if {'sere','logistic_regression'}<=set(table):
@@ -714,11 +719,11 @@ def summary(
         for m in variants: text += _cells(m[5:], f'{task_table(results)[m].mean():.1f}', _points(paired_difference(results, m, 'sere')))
     return text
 
-# %% ../nbs/07_evaluate.ipynb #0616eda6
+# %% ../nbs/07_evaluate.ipynb #03f5e181
 def _squares(results):
     "For each method a table source × target, per cent"
     names = list(dict.fromkeys([*results.source,*results.target]))
-    for m in results.method.unique():
+    for m in _methods(results):
         yield m,(100*results[results.method==m].pivot_table(index='source', columns='target', values='uar')).reindex(index=names, columns=names)
 
 def heatmap(

@@ -195,7 +195,7 @@ button { cursor:pointer; } button:hover { border-color:var(--accent); } :focus-v
 .confusion .right { font-weight:700; box-shadow:inset 0 0 0 1.5px var(--ink); } .confusion .recall { color:var(--dim); }
 """
 
-# %% ../nbs/08_explore.ipynb #6828e714
+# %% ../nbs/08_explore.ipynb #3efda309
 _CSS += """
 .tools { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; margin-bottom:.6rem; } .tools input { min-width:14rem; flex:0 1 20rem; }
 .chips { display:flex; flex-wrap:wrap; gap:.35rem; } .chips button { display:flex; gap:.35rem; align-items:center; padding:.15rem .6rem; border-radius:1rem; }
@@ -204,7 +204,7 @@ _CSS += """
 .clips { width:100%; border-collapse:collapse; font-variant-numeric:tabular-nums; } .clips th { text-align:left; border-bottom:2px solid var(--line); padding:0; position:sticky; top:0; background:var(--page); }
 .clips th button { border:0; background:none; padding:.3rem .4rem; font-weight:600; white-space:nowrap; } .clips td { padding:.15rem .4rem; border-bottom:1px solid var(--line); vertical-align:middle; }
 .clips tbody tr { cursor:pointer; } .clips tbody tr:hover { background:var(--soft); } .clips tr[aria-selected=true] { background:var(--soft); box-shadow:inset 3px 0 0 var(--accent); }
-.clips .open { border:0; background:none; padding:.1rem 0; text-align:start; } .clips .open bdi { display:-webkit-box; -webkit-box-orient:vertical; -webkit-line-clamp:3; overflow:hidden; } .clips .short bdi { display:block; max-width:7rem; overflow:hidden; text-overflow:ellipsis; white-space:nowrap; }
+.clips .open { border:0; background:none; font-size:.92em; padding:.1rem 0; text-align:start; } .clips .open bdi { display:-webkit-box; -webkit-box-orient:vertical; -webkit-line-clamp:3; overflow:hidden; } .clips .short bdi { display:block; max-width:7rem; overflow:hidden; text-overflow:ellipsis; white-space:nowrap; }
 .clips .play { padding:.1rem .5rem; line-height:1.2; } .num { text-align:right !important; white-space:nowrap; }
 .tag { display:inline-flex; gap:.4rem; align-items:baseline; white-space:nowrap; } .tag bdi { max-width:9rem; overflow:hidden; text-overflow:ellipsis; } .mark { width:1.9em; height:.9em; flex:none; align-self:center; overflow:visible; } .yes { color:var(--good); } .no { color:var(--bad); }
 .bar { display:inline-block; width:3.2rem; height:.5rem; background:var(--soft); border-radius:.2rem; overflow:hidden; margin-inline-start:.4rem; } .bar i { display:block; height:100%; background:var(--dim); }
@@ -246,12 +246,12 @@ const verdict = i => right(i) == null ? ['– ', 'count'] : right(i) ? ['✓ ', 
 const best = i => D.p[i][D.emotion[i]];
 """
 
-# %% ../nbs/08_explore.ipynb #2991ed19
+# %% ../nbs/08_explore.ipynb #a2d3182a
 _JS += r"""
 function chart(i) {
   const b = unpack(D.r[i]), w = unpack(D.weight[i]), n = w.length, W = 500, H = 250, L = 40, R = 8, T = 30, B = 52;
   if (!n) return null;
-  const from = D.start_s?.[i] ?? D.first_s[i], to = Math.max(from + (D.seconds?.[i] ?? D.last_s[i] - from), from + .05);
+  const from = D.start_s?.[i] ?? D.first_s[i], to = Math.max(from + (D.seconds?.[i] ?? 0), D.last_s[i], from + .05);
   const value = (t, k) => D.low + b[t*K + k]/255*(D.high - D.low), time = t => n > 1 ? D.first_s[i] + t*(D.last_s[i] - D.first_s[i])/(n - 1) : D.first_s[i];
   let low = 1/0, high = -1/0;
   for (let t = 0; t < n*K; t++) { const v = D.low + b[t]/255*(D.high - D.low); low = Math.min(low, v); high = Math.max(high, v); }
@@ -325,7 +325,7 @@ function close() {
 }
 """
 
-# %% ../nbs/08_explore.ipynb #1dd1bdc6
+# %% ../nbs/08_explore.ipynb #ee6e7330
 _JS += r"""
 const name = i => D.classes[D.emotion[i]].name, columns = [['', null], ['clip', i => D.path[i]]];
 if (new Set(D.language ?? []).size > 1) columns.push(['language', i => D.language[i]]);
@@ -335,7 +335,7 @@ if (D.label) columns.push(['label', i => D.label[i]]);
 const meaning = {confidence: 'probability of the emotion that was chosen', resonance: 'cosine between the clip at its highlights and the emotion\'s prototype, from -1 to 1', label: 'what the manifest says; nothing has learnt from it'};
 const cells = {
   '': i => sound(i) ? h('button', {class: 'play', tabindex: -1, 'aria-label': 'play', onclick: e => { e.stopPropagation(); choose(i, true); }}, '▶') : null,
-  clip: i => h('button', {class: 'open'}, text(D.path[i])), language: i => text(D.language[i]), speaker: i => text(D.speaker[i]), emotion: i => tag(D.emotion[i]),
+  clip: i => h('button', {class: 'open'}, h('bdi', {}, ...D.path[i].split(/(?<=[/_-])/).flatMap(o => [o, h('wbr')]))), language: i => text(D.language[i]), speaker: i => text(D.speaker[i]), emotion: i => tag(D.emotion[i]),
   confidence: i => { const fill = h('i'); fill.style.width = pct(best(i)).replace(' ', ''); return h('span', {}, pct(best(i)), h('span', {class: 'bar'}, fill)); },
   resonance: i => fixed(D.resonance[i]),
   label: i => D.label[i] ? h('span', {class: verdict(i)[1] + ' tag'}, verdict(i)[0], text(D.label[i])) : '',

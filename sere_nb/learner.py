@@ -163,7 +163,7 @@ def fit(self:SERE,
 
 SERE.fit = fit
 
-# %% ../nbs/06_learner.ipynb #09024594
+# %% ../nbs/06_learner.ipynb #0aabeb79
 def _read(self, emb):
     "Vectors, cover, weights and prepared clips"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
@@ -190,7 +190,8 @@ def predict(self:SERE,
     emb:Embeddings, # clips, of the fit or new
 )->np.ndarray: # (n_clips,) str
     "The emotion of each clip"
-    return self.classes_[self.predict_proba(emb).argmax(1)]
+    best = self.predict_proba(emb).argmax(1)
+    return self.classes_[best]
 
 @torch.no_grad()
 def transform(self:SERE,

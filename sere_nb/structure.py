@@ -407,7 +407,7 @@ def relations(
     near.fill_diagonal_(0.)
     return near/near.sum(1,keepdim=True).clamp_min(1e-9) if k>1 else near
 
-# %% ../nbs/03_structure.ipynb #c32450eb
+# %% ../nbs/03_structure.ipynb #d55135c3
 def plot_circumplex(
     emotions=tuple(VAD),    # names
     ax=None,                # a matplotlib axes
@@ -419,6 +419,7 @@ def plot_circumplex(
     for e in emotions:
         if e in VAD:
             ax.plot(*VAD[e][:2], '*', ms=11, c='#0072B2')
-            ax.annotate(e, VAD[e][:2], xytext=(6,4), textcoords='offset points')
+            right = e!='fear'     # anger is its neighbour
+            ax.annotate(e, VAD[e][:2], xytext=(6 if right else -6,4), textcoords='offset points', ha='left' if right else 'right')
     ax.set(xlabel='valence', ylabel='arousal', xlim=(-1,1.15), ylim=(-.9,.9))
     return ax

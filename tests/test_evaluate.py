@@ -251,12 +251,12 @@ def test_a_killed_bench_goes_on_where_it_stopped(world, monkeypatch):
 def test_results_of_other_settings_are_not_mixed(world):
     out = world[0]/"out"
     run(world, "nearest_prototype", seeds=0, out=out)
-    with pytest.raises(BenchError, match="another speakers"): run(world, "nearest_prototype", seeds=0, speakers=False, out=out)
+    with pytest.raises(BenchError, match="other speakers"): run(world, "nearest_prototype", seeds=0, speakers=False, out=out)
     other = json.loads(json.dumps(world[1]))
     other["tasks"][0]["shots"]["0"].reverse()
-    with pytest.raises(BenchError, match="another protocol"): bench(other, world[0], "acoustic", "nearest_prototype", 0, out=out, progress=False)
+    with pytest.raises(BenchError, match="other protocol"): bench(other, world[0], "acoustic", "nearest_prototype", 0, out=out, progress=False)
     manifest(world[0], "yb", clips=7)
-    with pytest.raises(BenchError, match="another corpora"): run(world, "nearest_prototype", seeds=1, out=out)
+    with pytest.raises(BenchError, match="other corpora"): run(world, "nearest_prototype", seeds=1, out=out)
     (out/"bench.json").unlink()
     with pytest.raises(BenchError, match="bench.json"): run(world, "nearest_prototype", seeds=0, out=out)
 
@@ -365,4 +365,5 @@ def test_unfinished_results_can_be_read():
     assert paired_difference(r, "x", "y")["difference"] == pytest.approx(.1)
     about = dict(protocol=dict(name="p", note=""), encoder={"": dict(name="acoustic")}, speakers=True, corpora={}, version="0")
     assert "| b→a | 25.0 | 60.0 | 50.0 |" in summary(r, about)
+    assert "unfinished" in summary(r[(r.method == "x") | (r.source == "a")], about)
     heatmap(r)

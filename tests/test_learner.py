@@ -1,0 +1,149 @@
+"SERE from outside: determinism, blindness to labels, new clips, one encoder a language, save and load"
+import json
+
+import numpy as np, pandas as pd, pytest, torch
+
+from sere_nb.corpora import data_samples, draw_shots, read_manifest
+from sere_nb.encoder import Embeddings, Frames, embed
+from sere_nb.learner import SERE, LearnerError
+from sere_nb.structure import Space
+
+QUICK = dict(rounds=3, steps=10, field_round=2)
+
+
+@pytest.fixture(scope='module')
+def samples():
+    "Shots, unlabelled clips and the target's clips of the sample corpus, German to Swahili"
+    table = read_manifest(data_samples()/'manifest.csv')
+    emb = embed(table[table.language.isin(['de', 'sw'])], 'acoustic', progress=False)
+    source = (emb.table.language == 'de').to_numpy()
+    shot = np.zeros(len(emb), bool)
+    shot[source] = draw_shots(emb[source].table, n=5, seed=0)
+    return emb[shot], emb[~shot], emb[~source]
+
+
+@pytest.fixture(scope='module')
+def fitted(samples): return SERE(seed=0, **QUICK).fit(*samples[:2])
+
+
+def uar(table, called): return np.mean([(called[table.emotion == e] == e).mean() for e in table.emotion.unique()])
+
+
+def test_it_learns_far_above_chance(samples, fitted):
+    assert uar(samples[2].table, fitted.predict(samples[2])) > .4     # chance 1/6; synthetic voices are easy
+
+
+def test_same_seed_same_numbers(samples, fitted):
+    again = SERE(seed=0, **QUICK).fit(*samples[:2])
+    assert np.array_equal(again.predict_proba(samples[2]), fitted.predict_proba(samples[2]))
+
+
+def test_shots_decide_and_labels_of_others_do_not(samples, fitted):
+    shots, unlabelled, target = samples
+    shuffled = Embeddings(unlabelled.table.assign(emotion=np.random.default_rng(0).permutation(unlabelled.table.emotion)), unlabelled.views)
+    assert np.array_equal(SERE(seed=0, **QUICK).fit(shots, shuffled).predict_proba(target), fitted.predict_proba(target))
+    wrong = Embeddings(shots.table.assign(emotion=np.roll(shots.table.emotion, 5)), shots.views)
+    assert uar(target.table, SERE(seed=0, **QUICK).fit(wrong, unlabelled).predict(target)) < .3
+
+
+def test_the_space_may_be_shared(samples, fitted):
+    shots, unlabelled, target = samples
+    space = Space().fit(Embeddings.concat([shots, unlabelled]))
+    assert np.allclose(SERE(seed=0, **QUICK).fit(shots, unlabelled, space=space).predict_proba(target), fitted.predict_proba(target))
+    with pytest.raises(LearnerError, match='the space holds'): SERE(**QUICK).fit(shots, unlabelled[:10], space=space)
+
+
+def test_clips_of_the_fit_get_the_answer_of_the_fit(samples, fitted):
+    target = samples[2]
+    inside = fitted.history_[-1]['proba'][-len(target):].numpy()
+    assert np.abs(fitted.predict_proba(target)-inside).max() < .02
+    some = fitted.predict_proba(target[[3, 50]])       # and a clip alone the same as among others
+    assert np.abs(some-fitted.predict_proba(target)[[3, 50]]).max() < .02
+
+
+def test_new_speakers_and_languages_can_be_predicted(fitted):
+    table = read_manifest(data_samples()/'it.csv')
+    italian = embed(table, 'acoustic', progress=False)
+    proba = fitted.predict_proba(italian)
+    assert np.isfinite(proba).all() and np.allclose(proba.sum(1), 1)
+    assert uar(italian.table, fitted.classes_[proba.argmax(1)]) > .35
+    assert np.isfinite(fitted.predict_proba(italian[:1])).all()
+
+
+def test_history_holds_what_an_explorer_needs(samples, fitted):
+    n = len(samples[0])+len(samples[1])
+    assert [h['round'] for h in fitted.history_] == [0, 1, 2, 3] and len(fitted.table_) == n and 'emotion' not in fitted.table_
+    used = [h['used'] for h in fitted.history_]
+    assert used == sorted(used) and used[0] == 0 and used[-1] == 1
+    for h in fitted.history_:
+        assert h['z'].shape[0] == n and h['prototypes'].shape[1] == h['z'].shape[1]
+        cos = h['z'].float()@h['prototypes'].T
+        assert torch.allclose(cos, h['resonance'], atol=5e-3)       # the map's geometry is the learner's
+        assert all(np.isfinite(v) for v in h['losses'].values())
+    assert set(fitted.history_[-1]['losses']) == {'labelled_prototype', 'unlabelled_prototype', 'labelled_unlabelled', 'chain'}
+
+
+def test_highlights_lie_in_the_file(samples, fitted):
+    target = samples[2]
+    spans, fields = fitted.highlights(target), fitted.resonance(target)
+    first, last = target.table.start_s, target.table.start_s+target.table.seconds
+    assert (spans.start_s >= first-1e-6).all() and (spans.end_s <= last+1e-6).all() and (spans.end_s > spans.start_s).all()
+    for f, (a, b) in zip(fields, spans[['start_s', 'end_s']].to_numpy()):
+        assert f['r'].shape == (len(f['time_s']), 6) and f['weight'].sum() == pytest.approx(1, abs=1e-4)
+        assert a <= f['time_s'][f['weight'].argmax()] <= b+.05
+
+
+def test_save_and_load(samples, fitted, tmp_path):
+    folder = fitted.save(tmp_path/'model')
+    assert sorted(p.name for p in folder.iterdir()) == ['model.json', 'model.safetensors']
+    again = SERE.load(folder)
+    target = samples[2]
+    assert np.array_equal(again.predict(target), fitted.predict(target))
+    assert np.allclose(again.predict_proba(target), fitted.predict_proba(target))
+    assert np.allclose(again.transform(target), fitted.transform(target))
+    assert again.highlights(target).equals(fitted.highlights(target))
+
+
+def test_damaged_models_are_refused(fitted, tmp_path):
+    folder = fitted.save(tmp_path/'model')
+    meta = json.loads((folder/'model.json').read_text())
+    with pytest.raises(LearnerError, match='no model.json'): SERE.load(tmp_path)
+    (folder/'model.json').write_text(json.dumps({**meta, 'version': 99}))
+    with pytest.raises(LearnerError, match='version 99'): SERE.load(folder)
+    (folder/'model.json').write_text(json.dumps({**meta, 'classes': meta['classes'][:3]}))
+    with pytest.raises(LearnerError, match='prototypes for 3'): SERE.load(folder)
+    (folder/'model.json').write_text(json.dumps(meta))
+    (folder/'model.safetensors').write_bytes((folder/'model.safetensors').read_bytes()[:1000])
+    with pytest.raises(LearnerError, match='cannot be read'): SERE.load(folder)
+
+
+def test_one_encoder_a_language(samples):
+    "Semantic views of different widths for the two languages; the acoustic view is the bridge"
+    shots, unlabelled, _ = samples
+    g = torch.Generator().manual_seed(0)
+    def with_layer(emb):
+        views = dict(emb.views)
+        for name, language, width in (('german.1', 'de', 96), ('swahili.1', 'sw', 72)):
+            lengths = torch.tensor([20 if l == language else 0 for l in emb.table.language])
+            views[name] = Frames(torch.randn(int(lengths.sum()), width, generator=g).half(), torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]), .02)
+        return Embeddings(emb.table, views)
+    s, u = with_layer(shots), with_layer(unlabelled)
+    sere = SERE(contents=(8,), **QUICK).fit(s, u)
+    assert sere.structure.ready.all()
+    target = u[(u.table.language == 'sw').to_numpy()]
+    assert uar(target.table, sere.predict(target)) > .3     # noise in one view does not drown the other
+    only = lambda e: Embeddings(e.table, {k: v for k, v in e.views.items() if k != 'acoustic' and k != 'prosody'})
+    again = SERE(contents=(8,), **QUICK)
+    with pytest.raises(LearnerError, match='view'): again.fit(only(s), only(u)).predict(only(samples[2]))
+
+
+@pytest.mark.parametrize('change,words', [
+    (lambda s, u: (s[(s.table.emotion == 'fear').to_numpy()], u), 'at least two emotions'), (lambda s, u: (s[:0], u), 'no shots'), (lambda s, u: (s, u[:0]), 'no unlabelled'),
+    (lambda s, u: (Embeddings(s.table.assign(emotion=''), s.views), u), 'has no emotion')])
+def test_bad_input_is_named(samples, change, words):
+    with pytest.raises(LearnerError, match=words): SERE(**QUICK).fit(*change(*samples[:2]))
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(LearnerError, match="'temprature'"): SERE(temprature=1)
+    with pytest.raises(LearnerError, match='has not been fitted'): SERE().save('anywhere')
