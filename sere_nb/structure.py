@@ -37,7 +37,9 @@ def groups(
     names,at,n = np.unique(group.astype(str), return_inverse=True, return_counts=True)
     return np.where((n[at]<min_clips)&~np.isin(group.astype(str), list(known)), corpus, group),corpus
 
-# %% ../nbs/03_structure.ipynb #e350902c
+# %% ../nbs/03_structure.ipynb #c02746a3
+_PART = 4096    # rows worked on at a time: they stay in the processor's cache
+
 def _sums(x, at, n): return x.new_zeros(n, x.shape[1]).index_add_(0, at, x)
 
 class Standardiser:
@@ -51,19 +53,22 @@ class Standardiser:
     )->Tensor: # (n, d)
         "Standardise `x`; groups that are new are remembered"
         new = [i for i,g in enumerate(group) if g not in self.known]
-        gaps = bool(x.isnan().any())
+        n,total,square = x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1])
+        parts = list(zip(x.split(_PART), at.split(_PART)))
         if new:
-            n = _sums((~x.isnan()).to(x), at, len(group)) if gaps else torch.bincount(at, minlength=len(group))[:,None]
-            n = n.clamp_min(1)
-            mean = _sums(x.nan_to_num(0.) if gaps else x, at, len(group))/n
-            away = (x-mean[at]).square_()
-            deviation = (_sums(away.nan_to_num_(0.) if gaps else away, at, len(group))/n).clamp_min(1e-6).sqrt()
+            for rows,g in parts:
+                n.index_add_(0, g, (~rows.isnan()).to(x))
+                total.index_add_(0, g, rows.nan_to_num(0.))
+            mean = total/n.clamp_min(1)
+            for rows,g in parts: square.index_add_(0, g, (rows-mean[g]).nan_to_num_(0.).square_())
+            deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
             for i in new: self.known[group[i]] = (mean[i],deviation[i])
         mean,deviation = (torch.stack([self.known[g][j] for g in group]) for j in (0,1))
-        z = (x-mean[at]).mul_((1/deviation)[at]).clamp_(-8,8)
-        return z.nan_to_num_(0.) if gaps else z
+        out = torch.empty_like(x)
+        for to,(rows,g) in zip(out.split(_PART), parts): to.copy_(((rows-mean[g])/deviation[g]).nan_to_num_(0.).clamp_(-8,8))
+        return out
 
-# %% ../nbs/03_structure.ipynb #dd284e0d
+# %% ../nbs/03_structure.ipynb #5f78c50a
 def nearest(
     x:Tensor,           # (n, d)
     centres:Tensor,     # (k, d)
@@ -71,52 +76,64 @@ def nearest(
     "The nearest centre of each row"
     offset = centres.square().sum(1)/2
     c = centres.T.to(_default_dtype(x.device))      # products of 8 bits suffice to tell phones apart
-    return torch.cat([((rows.to(c)@c).float()-offset).argmax(1) for rows in x.split(16384)])
+    return torch.cat([((rows.to(c)@c).float()-offset).argmax(1) for rows in x.split(_PART)])
 
 def kmeans(
     x:Tensor,           # (n, d)
     k:int,              # clusters
     iterations:int=6,
-    sample:int=12_000,  # rows that the centres are found with
     seed:int=0,
 )->Tensor: # (k, d) centres
     "Lloyd's k-means from `k` random rows"
-    some = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:sample]]
-    centres = some[:k].clone()
+    centres = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:k]]
     for _ in range(iterations):
-        at = nearest(some, centres)
+        at = nearest(x, centres)
         n = torch.bincount(at, minlength=len(centres))
-        centres = torch.where(n[:,None]>0, _sums(some, at, len(centres))/n.clamp_min(1)[:,None], centres)
+        centres = torch.where(n[:,None]>0, _sums(x, at, len(centres))/n.clamp_min(1)[:,None], centres)
     return centres
 
-# %% ../nbs/03_structure.ipynb #4dd393e3
+# %% ../nbs/03_structure.ipynb #60b85010
 class ContentRemover:
     "Takes from each frame the mean of its content's cluster, corpus by corpus"
     def __init__(self,
         k:int,  # clusters a corpus
     ): self.k,self.known = k,{}     # corpus: (centres, means), each (k, d)
 
+    def contents(self,
+        x:Tensor,       # (n, d) standardised frames
+        corpus,         # (n_corpora,) names
+        at:Tensor,      # (n,) int64: the corpus of each frame
+    )->tuple: # (contents, d) means; (n,) int64: the content of each frame
+        "What is said: a mean for each content, and which frame has which. Corpora that are new are remembered"
+        means,content,first = [],torch.zeros(len(x), dtype=torch.long),0
+        for i,name in enumerate(corpus):
+            mine = (at==i).nonzero()[:,0]
+            if not len(mine): continue
+            new = name not in self.known
+            if new:
+                some = mine[torch.randperm(len(mine), generator=torch.Generator().manual_seed(0))[:12_000]]
+                centres = kmeans(x[some], min(self.k, len(some)))
+            else: centres = self.known[name][0]
+            cluster = torch.cat([nearest(x[part], centres) for part in mine.split(_PART)])
+            if new:
+                total = torch.zeros_like(centres)
+                for part,c in zip(mine.split(_PART), cluster.split(_PART)): total.index_add_(0, c, x[part])
+                self.known[name] = (centres, total/torch.bincount(cluster, minlength=len(centres)).clamp_min(1)[:,None])
+            means.append(self.known[name][1])
+            content[mine] = cluster+first
+            first += len(centres)
+        return torch.cat(means),content
+
     def __call__(self,
         x:Tensor,       # (n, d) standardised frames
         corpus,         # (n_corpora,) names
         at:Tensor,      # (n,) int64: the corpus of each frame
     )->Tensor: # (n, d)
-        "Frames less their content; corpora that are new are remembered"
-        out = torch.empty_like(x)
-        for i,name in enumerate(corpus):
-            mine = (at==i).nonzero()[:,0]
-            if not len(mine): continue
-            rows = x[mine]
-            if name not in self.known:
-                centres = kmeans(rows, min(self.k, len(rows)))
-                cluster = nearest(rows, centres)
-                means = _sums(rows, cluster, len(centres))/torch.bincount(cluster, minlength=len(centres)).clamp_min(1)[:,None]
-                self.known[name] = (centres,means)
-            else: cluster = nearest(rows, self.known[name][0])
-            out[mine] = rows-self.known[name][1][cluster]
-        return out
+        "Frames less their content"
+        means,content = self.contents(x, corpus, at)
+        return x-means[content]
 
-# %% ../nbs/03_structure.ipynb #cdc53977
+# %% ../nbs/03_structure.ipynb #66b83bdf
 @dataclass
 class Moments:
     "Short stretches of clips, end to end. A clip that the view does not cover has one moment of no frames"
@@ -134,6 +151,7 @@ def to_moments(
     x:Tensor,           # (all frames, d) float32
     frames:Frames,      # whose clips these frames are
     bin_s:float=.1,     # seconds
+    less=None,          # (contents, d) means and (all frames,) which to take from each frame, as `ContentRemover.contents` gives them
 )->Moments:
     "Cut clips into moments"
     each = max(1, round(bin_s/frames.hop_s))
@@ -145,7 +163,12 @@ def to_moments(
     n = int(offsets[-1])
     count = torch.bincount(at, minlength=n).float()
     per = count.clamp_min(1)[:,None]
-    return Moments(count, (_sums(x,at,n)/per).half(), (_sums(x.square(),at,n)/per).half(), offsets, each*frames.hop_s)
+    total,square = x.new_zeros(n, x.shape[1]), x.new_zeros(n, x.shape[1])
+    for i,(rows,to) in enumerate(zip(x.split(_PART), at.split(_PART))):
+        if less: rows = rows-less[0][less[1][i*_PART:][:len(rows)]]
+        total.index_add_(0, to, rows)
+        square.index_add_(0, to, rows.square())
+    return Moments(count, (total/per).half(), (square/per).half(), offsets, each*frames.hop_s)
 
 # %% ../nbs/03_structure.ipynb #72d69ba8
 def pool(
@@ -211,7 +234,7 @@ class Prepared:
         m,clip = self.moments[view].offsets,self.clip
         return torch.minimum(m[clip]+torch.arange(len(clip))-self.offsets[clip], m[clip+1]-1)
 
-# %% ../nbs/03_structure.ipynb #0ae4d33c
+# %% ../nbs/03_structure.ipynb #6539a127
 class Space:
     "Common ground for the clips of all languages"
     def __init__(self,
@@ -258,8 +281,8 @@ class Space:
             if x.shape[1]>=64:     # a layer of a speech model, not a handful of tracks
                 for k in self.contents:
                     name = f'{view}-content{k}'
-                    how = self.content.setdefault(name, ContentRemover(k))(x, corpora, corpus_at[clip])
-                    moments[name],cover[name] = to_moments(how, frames, self.bin_s),covered
+                    said = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
+                    moments[name],cover[name] = to_moments(x, frames, self.bin_s, said),covered
         if offsets is None: loudness,offsets = torch.zeros(len(emb)),torch.arange(len(emb)+1)
         return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain)
 
