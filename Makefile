@@ -21,7 +21,7 @@ comma    := ,
 section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab docs clean-nbs readme samples bench
+.PHONY: help setup demo test lab docs clean-nbs readme samples bench numbers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ samples: espeak-ng $(STAMP) ## make data_samples again (needs espeak-ng)
 bench: speech $(STAMP) ## the 12 real-speech tasks: make bench CORPORA=folder MODEL=folder PROTOCOL=file
 	$(BIN)/sere bench --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic --methods $(METHODS) --seeds $(SEEDS) --out $(OUT)/bench
 	@$(BIN)/python tests/check_bench.py $(OUT)/bench/results.csv
+
+numbers: speech $(STAMP) ## time and memory of the main steps on real speech, printed (about 10 minutes)
+	@$(BIN)/python tests/benchmark.py --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic
 
 # What some commands need that pip cannot bring: asked for first, before minutes of setting up.
 .PHONY: quarto espeak-ng speech

@@ -235,7 +235,7 @@ def highlights(self:SERE,
 
 SERE.resonance,SERE.highlights = resonance,highlights
 
-# %% ../nbs/06_learner.ipynb #2049bc00
+# %% ../nbs/06_learner.ipynb #2d380729
 _VERSION = 1
 
 def _flatten(self):
@@ -275,6 +275,7 @@ def save(self:SERE,
         os.close(fd)
         try:
             write(temporary)
+            os.chmod(temporary, 0o644)      # mkstemp's files are for the owner alone
             os.replace(temporary, folder/name)
         finally: Path(temporary).unlink(missing_ok=True)
     return folder
