@@ -18,7 +18,7 @@ from .irf import balancing_offsets, class_prior, field_strength, grow, highlight
 from .structure import ContentRemover, LearnerError, Prepared, Projection, Space, Standardiser, Structure, groups, relations
 from .tric import combine, tric
 
-# %% ../nbs/06_learner.ipynb #5fc41897
+# %% ../nbs/06_learner.ipynb #0c674968
 SETTINGS = dict(
     rounds=8,               # growing from the surest to all
     steps=40,               # gradient steps a round
@@ -34,6 +34,7 @@ SETTINGS = dict(
     kinship=0.,             # share of each target that goes to an emotion's kin
     loud=.1, rise=0., sharp=.5,  # highlights: per dB, per dB of rise, per deviation of the field's strength
     field_round=4,          # the round before which the field is measured; a number above `rounds` for never
+    modesty=3.,             # reported probabilities are this many times softer than the learner's own; predictions stay the same
     contents=(64,256),      # clusters of the content-free views
     dims=64)                # principal components a view
 
@@ -66,7 +67,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #555e0169
+# %% ../nbs/06_learner.ipynb #84a5bb41
 def fit_rounds(self:SERE,
     shots:Embeddings,       # labelled clips: `emotion` of their table
     unlabelled:Embeddings,  # all other clips, of both languages; their labels are not read
@@ -117,16 +118,15 @@ def fit_rounds(self:SERE,
         with torch.no_grad():
             resonance = structure.resonance(x, cover)
             logits = resonance/s['temperature']
-            proba = logits.softmax(1)
             share = share_in_use(round, s['rounds'], s['first_share'])
             for c,at in corpora.items():
                 self.offset_[c] = balancing_offsets(logits[at], prior)
-                proba[at] = (logits[at]+self.offset_[c]).softmax(1)
-                pseudo[at] = grow(proba[at], prior, share)
+                logits[at] += self.offset_[c]
+                pseudo[at] = grow(logits[at].softmax(1), prior, share)
             z = structure.embed(x)*seen[...,None]/seen.sum(0).clamp_min(1).sqrt()[:,None]
         self.weights_,self.resonance_ = weights,resonance
         self.history_.append(dict(round=round, losses=sums, used=float(len(used)/(len(emb)-n_l)), z=z.transpose(0,1).flatten(1).half(),
-            prototypes=(structure.directions.detach()/len(x)**.5).transpose(0,1).flatten(1), proba=proba.clone(), pseudo=pseudo.clone(), resonance=resonance.clone()))
+            prototypes=(structure.directions.detach()/len(x)**.5).transpose(0,1).flatten(1), proba=(logits/s['modesty']).softmax(1), pseudo=pseudo.clone(), resonance=resonance.clone()))
         yield self.history_[-1]
 
 SERE.fit_rounds = fit_rounds
@@ -163,7 +163,7 @@ def fit(self:SERE,
 
 SERE.fit = fit
 
-# %% ../nbs/06_learner.ipynb #0aabeb79
+# %% ../nbs/06_learner.ipynb #26be4e58
 def _read(self, emb):
     "Vectors, cover, weights and prepared clips"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
@@ -184,7 +184,7 @@ def predict_proba(self:SERE,
     x,cover,_,prepared = _read(self, emb)
     mean = torch.stack(list(self.offset_.values())).mean(0)
     offset = torch.stack([self.offset_.get(str(c), mean) for c in prepared.corpus])
-    return (self.structure.resonance(x, cover)/self.settings['temperature']+offset).softmax(1).double().numpy()
+    return ((self.structure.resonance(x, cover)/self.settings['temperature']+offset)/self.settings['modesty']).softmax(1).double().numpy()
 
 def predict(self:SERE,
     emb:Embeddings, # clips, of the fit or new
