@@ -525,9 +525,9 @@ class _Task:
         counts = confusion(self._target, np.asarray(predicted)[-len(self._target):]).to_numpy()
         return dict({k:float(f(counts)) for k,f in _SCORES.items()}, fit_s=fit_s)
 
-# %% ../nbs/07_evaluate.ipynb #5a29b459
+# %% ../nbs/07_evaluate.ipynb #2faf9271
 ABLATION = dict(no_chain=dict(chain=0.), no_labelled_unlabelled=dict(labelled_unlabelled=0.), no_field=dict(sharp=0.), no_highlights=dict(loud=0., sharp=0.),
-                content_kept=dict(contents=()), all_at_once=dict(first_share=1.))
+                content_kept=dict(contents=()), all_at_once=dict(first_share=1.), kin_too=dict(kinship=.2))
 
 # %% ../nbs/07_evaluate.ipynb #8f682a27
 def _method(name):

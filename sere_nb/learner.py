@@ -67,7 +67,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #84a5bb41
+# %% ../nbs/06_learner.ipynb #df1c80e7
 def fit_rounds(self:SERE,
     shots:Embeddings,       # labelled clips: `emotion` of their table
     unlabelled:Embeddings,  # all other clips, of both languages; their labels are not read
@@ -108,8 +108,7 @@ def fit_rounds(self:SERE,
         scale = {k:v*s[k] for k,v in scale.items()}
         sums = {}
         for step in range(s['steps']):
-            if step*s['batch']%max(1,len(used))<s['batch']: order = used[torch.randperm(len(used), generator=draw)]
-            at = order[(step*s['batch'])%max(1,len(used)):][:s['batch']]
+            at = used[torch.randperm(len(used), generator=draw)[:s['batch']]]
             z_l,z_u = structure.embed(x[:,:n_l]),structure.embed(x[:,at])
             terms = tric(z_l, label, seen[:,:n_l], z_u, pseudo[at], seen[:,at], structure.directions, s['temperature'], kin, s['kinship'], [k for k,v in scale.items() if v])
             loss = combine(terms, scale)+s['tether']*(structure.adapter-eye).square().sum()/(n_l+len(used))/len(x)
