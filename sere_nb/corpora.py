@@ -187,7 +187,7 @@ def check_manifest(
     else: problems += [(1, '', *o) for o in _check_table(rows)]
     if progress:
         from tqdm import tqdm
-        rows = tqdm(rows, desc='check', unit='clip')
+        rows = tqdm(rows, desc='check', unit='clip', delay=2)
     seen = {}
     for row in rows:
         found,mark = _check_row(row)
