@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'SERE', 'fit_rounds', 'Field', 'fit', 'predict_proba', 'p
            'save', 'load']
 
 # %% ../nbs/06_learner.ipynb #52cc1b54
-import copy, json, os, shutil, tempfile
+import copy, json, os, tempfile
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .encoder import Embeddings
 from .irf import balancing_offsets, class_prior, field_strength, grow, highlight_span, highlight_weights, instantaneous_resonance, share_in_use
-from .structure import ContentRemover, LearnerError, Prepared, Projection, Space, Standardiser, Structure, groups, relations
+from .structure import ContentRemover, LearnerError, Prepared, Projection, Space, Standardiser, Structure, relations
 from .tric import combine, tric
 
 # %% ../nbs/06_learner.ipynb #0c674968
