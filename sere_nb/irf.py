@@ -32,7 +32,7 @@ def highlight_weights(
     "How much each moment counts"
     return softmax_by_clip(loud*loudness, clip)
 
-# %% ../nbs/04_irf.ipynb #b0f333c5
+# %% ../nbs/04_irf.ipynb #95aac600
 def instantaneous_resonance(
     prepared:Prepared,
     projection:Projection,
@@ -44,7 +44,7 @@ def instantaneous_resonance(
     n = torch.zeros(len(prepared.loudness), 1)
     clip = prepared.clip
     for i,view in enumerate(projection.views):
-        if view not in prepared.plain or view not in prepared.moments or not structure.ready[i]: continue
+        if view not in prepared.plain or not structure.ready[i]: continue
         x = projection.moments(prepared, view)
         if shift is not None: x = projection.onto_sphere(x-shift[i][prepared.moments[view].clip])
         z = F.normalize(x@structure.adapter[i]-structure.centre[i], dim=1)

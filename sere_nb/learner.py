@@ -66,7 +66,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #70e9f905
+# %% ../nbs/06_learner.ipynb #808bbbb0
 _ANCHORS = 4096     # clips that walks can go to; more would make time grow with the square of the clips
 
 def _balanced(self, logits, corpus):
@@ -143,9 +143,8 @@ def fit_rounds(self:SERE,
         z = self.structure.embed(clean)*seen[...,None]
         flat = (z/seen.sum(0).clamp_min(1).sqrt()[:,None]).transpose(0,1).flatten(1)
         home = homecoming(self.structure.profile(clean, cover), share, s['neighbours'], s['temperature'], anchors)[n_l:]
-        said = share[n_l:].argmax(1)
-        losses = tric(z[:,:n_l], label, seen[:,:n_l], z[:,n_l:], said, seen[:,n_l:], self.structure.directions, s['temperature']) if n<=_ANCHORS else tric(
-            z[:,:n_l], label, seen[:,:n_l], z[:,anchors[n_l:]], said[anchors[n_l:]-n_l], seen[:,anchors[n_l:]], self.structure.directions, s['temperature'])
+        some = anchors[n_l:]        # all clips, unless they are many
+        losses = tric(z[:,:n_l], label, seen[:,:n_l], z[:,some], share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
         weight[n_l:] = s['unlabelled_prototype']*home**s['chain']/(home**s['chain']).mean().clamp_min(1e-9)
         self.history_.append(dict(round=round, losses={k:float(v) for k,v in losses.items()}, z=flat.half(), prototypes=(self.structure.directions/len(x)**.5).transpose(0,1).flatten(1),
             proba=_soft(self, log_share), home=torch.cat([torch.ones(n_l),home]), resonance=self.structure.resonance(clean, cover), prior={c:p.tolist() for c,p in self.prior_.items()}))

@@ -67,13 +67,6 @@ def test_finite_at_any_temperature(t):
     assert list(terms) == list(TERMS) and all(torch.isfinite(v) for v in terms.values())
 
 
-def test_kinship_moves_the_target():
-    z, y, c = F.normalize(torch.tensor([[[1., .2]]]), dim=2), torch.tensor([0]), torch.ones(1, 1)
-    p, kin = torch.eye(2)[None], torch.tensor([[0., 1.], [1., 0.]])
-    plain, other = prototype_term(z, y, c, p, .5), prototype_term(z, 1-y, c, p, .5)
-    assert torch.isclose(prototype_term(z, y, c, p, .5, kin, .25), .75*plain+.25*other)
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_homecoming_as_plain_loops(seed, neighbours):
