@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['softmax_by_clip', 'highlight_weights', 'instantaneous_resonance', 'highlight_span', 'balancing_offsets',
-           'estimated_shares', 'class_prior']
+           'share_hypotheses', 'borne_out', 'outstanding', 'class_prior']
 
-# %% ../nbs/04_irf.ipynb #c2f4e642
+# %% ../nbs/04_irf.ipynb #6b2d860c
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,17 +84,50 @@ def balancing_offsets(
         offset = offset+(prior.clamp_min(1e-6)/mean.clamp_min(1e-9)).log()
     return offset-offset.mean()
 
-# %% ../nbs/04_irf.ipynb #79576c8e
-def estimated_shares(
-    logits:Tensor,      # (n, K) unbalanced
-    offset:Tensor,      # (K,) that balance the present shares
-    shares:Tensor,      # (K,) at present, sum to 1
-    caution:float=.25,  # imagined clips with equal shares for each real one
-)->Tensor: # (K,), sum to 1
-    "The shares that the clips speak for"
-    k = len(shares)
-    found = (logits+offset/2+shares.clamp_min(1e-6).log()/2).softmax(1).mean(0)
-    return (found+caution/k)/(1+caution)
+# %% ../nbs/04_irf.ipynb #dac8027b
+_PAIRS_UP_TO = 10   # emotions; pairs of more would be too many to try
+
+def share_hypotheses(
+    k:int,          # emotions
+    main:float=.5,  # share of the frequent one
+)->dict: # family: (m, k), rows sum to 1. Families of fewer than three are left out
+    "What the shares of a corpus might be"
+    def but(*missing):
+        h = torch.ones(k)
+        h[list(missing)] = 0.
+        return h/h.sum()
+    one = torch.full((k,k), (1-main)/max(1, k-1)).fill_diagonal_(main)
+    families = {'one frequent':list(one), 'one missing':[but(i) for i in range(k)],
+                'two missing':[but(*pair) for pair in itertools.combinations(range(k), 2)] if 4<=k<=_PAIRS_UP_TO else []}
+    return {name:torch.stack(members) for name,members in families.items() if k>=3 and len(members)>=3}
+
+# %% ../nbs/04_irf.ipynb #e96c350a
+def borne_out(
+    share:Tensor,           # (n, K) what was settled on
+    prior:Tensor,           # (K,) the shares under which
+    nearness:Tensor,        # (V, n, K) what each view says of it
+    cover:Tensor,           # (V, n) bool
+    elsewhere:Tensor,       # (n, K) log-shares from a structure that was made without these clips
+)->float: # 0 at best
+    "How well each view on its own, and other clips' structure, bear out what was settled on"
+    log_prior,c = prior.clamp_min(1e-3).log(),cover.to(share)
+    views = ((nearness+log_prior).log_softmax(2)*share).sum(2)
+    elsewhere = ((elsewhere+balancing_offsets(elsewhere, prior)).log_softmax(1)*share).sum(1)
+    return float(((views*c).sum(0)/c.sum(0).clamp_min(1)).mean()+elsewhere.mean())
+
+# %% ../nbs/04_irf.ipynb #40dadefa
+def outstanding(
+    scores:dict,        # family: (m,) scores
+    by:float=.3,        # by how much the best must be above the mean of the others
+): # (family, position), or None
+    "What stands out most from its family"
+    best = None
+    for name,s in scores.items():
+        s = torch.as_tensor(s, dtype=torch.float64)
+        i = int(s.argmax())
+        ahead = float(s[i]-(s.sum()-s[i])/(len(s)-1))
+        if ahead>by: best,by = (name,i),ahead
+    return best
 
 # %% ../nbs/04_irf.ipynb #9426557e
 def class_prior(

@@ -6,8 +6,8 @@
 __all__ = ['SETTINGS', 'SERE', 'fit_rounds', 'fit', 'predict_proba', 'predict', 'transform', 'resonance', 'highlights', 'save',
            'load']
 
-# %% ../nbs/06_learner.ipynb #5f403da0
-import json, os, tempfile
+# %% ../nbs/06_learner.ipynb #cd38f993
+import copy, json, os, tempfile
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder import Embeddings
-from .irf import balancing_offsets, class_prior, estimated_shares, highlight_span, highlight_weights, instantaneous_resonance
+from .irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
 from .structure import Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, relations
 from .tric import homecoming, tric
 
-# %% ../nbs/06_learner.ipynb #c6aa3eb8
+# %% ../nbs/06_learner.ipynb #71ed418c
 SETTINGS = dict(
     rounds=8,
     unlabelled_prototype=1.,    # what a clip without a label counts, beside 1 for a shot
@@ -33,17 +33,16 @@ SETTINGS = dict(
     sharpness=2.,               # of shares while learning
     even=.5,                    # how far principal components are brought to equal deviation
     softness=5.,                # reported shares are this many times softer than the learner's own; predictions stay the same
-    caution=.25,                # with prior='estimate': imagined clips with equal shares for each real one
     contents=(64,256),          # clusters of the content-free views
     dims=64)                    # principal components a view
 
-# %% ../nbs/06_learner.ipynb #027641f2
+# %% ../nbs/06_learner.ipynb #5aa32566
 class SERE:
     "Semantic–Emotional Resonance Embedding (our reading): emotions of unlabelled clips from a few shots, in the manner of scikit-learn"
     def __init__(self,
         seed:int=0,             # of the first centres of clusters, and of the sample that walks can go to where clips are many; the rest is deterministic
         speakers:bool=True,     # use the speakers of the tables? each corpus is one voice if not
-        prior='balanced',       # shares of the emotions among unlabelled clips: 'balanced', 'estimate', {emotion: share}, or {corpus: one of these}
+        prior='balanced',       # shares of the emotions among unlabelled clips: 'balanced', 'estimate' (of corpora without shots; of all if each has some), {emotion: share}, or {corpus: one of these}
         **settings,             # see `SETTINGS`
     ):
         wrong = sorted(set(settings)-set(SETTINGS))
@@ -66,7 +65,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #808bbbb0
+# %% ../nbs/06_learner.ipynb #8fd28281
 _ANCHORS = 4096     # clips that walks can go to; more would make time grow with the square of the clips
 
 def _balanced(self, logits, corpus):
@@ -97,29 +96,14 @@ def _settle(self, x, cover, corpus):
         log_share = _balanced(self, self.structure.log_share(clean, cover), corpus)
     return log_share,clean,shift
 
-def fit_rounds(self:SERE,
-    shots:Embeddings,       # labelled clips: `emotion` of their table
-    unlabelled:Embeddings,  # all other clips, of both languages; their labels are not read
-    space:Space=None,       # already fitted on just these clips (shots first), to save time; made if None
-): # yields the history's entry of each round
-    "Learn, round by round"
-    s = self.settings
-    emb,self.classes_,label = _shots_and_rest(shots, unlabelled)
-    n_l,n,K = len(shots),len(emb),len(self.classes_)
-    self.space = space or Space(self.speakers, s['contents']).fit(emb)
-    prepared = self.space.prepared
-    if len(prepared)!=n: raise LearnerError(f"the space holds {len(prepared)} clips, but {n} were given. Fit it on shots and unlabelled clips, in this order.")
-    self.table_,self.history_,self.offset_,self.circumstances_,self._read_last = emb.table,[],{},{},(None,)
-    corpus = prepared.corpus.astype(str)
+def _turns(self, x, cover, label, corpus, unlabelled_of, prior, anchors):
+    "The rounds. Yields vectors without circumstances, log-shares, shares (shots keep their own) and homecoming of the unlabelled"
+    s,n_l,n,K = self.settings,len(label),len(corpus),len(self.classes_)
     names,corpus_at = np.unique(corpus, return_inverse=True)
     corpus_at = torch.as_tensor(corpus_at)
-    unlabelled_of = {c:at for i,c in enumerate(names) if len(at := (corpus_at[n_l:]==i).nonzero()[:,0]+n_l)}
-    self.prior_,to_estimate = class_prior(self.prior, self.classes_, unlabelled_of)
-    self.projection = Projection(s['dims'], s['even'], sphere=True)
-    x,cover = self.projection(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None)
     own = F.one_hot(label, K).float()
     kin = (1-s['kinship'])*torch.eye(K)+s['kinship']*relations(self.classes_)
-    anchors = torch.cat([torch.arange(n_l), n_l+torch.randperm(n-n_l, generator=torch.Generator().manual_seed(self.seed))[:_ANCHORS]]).sort().values
+    self.offset_,self.circumstances_ = {},{}
     share,weight,clean = torch.zeros(n,K),torch.zeros(n),x
     share[:n_l],weight[:n_l] = own,1.
     for round in range(s['rounds']+1):
@@ -128,27 +112,68 @@ def fit_rounds(self:SERE,
                 at = (corpus_at==i).nonzero()[:,0]
                 self.circumstances_[c] = Circumstances(s['circumstances'], seed=self.seed).fit(x[:,at], share[at], cover[:,at])
             clean,_ = _without_circumstances(self, x, share, cover, corpus)
-        self.structure = Structure(len(x), s['dims'], K, s['shrinkage'], s['sharpness']).fit(clean, weight[:,None]*share@kin, cover, corpus_at)
-        if not self.structure.ready.any(): raise LearnerError("no view covers shots of every emotion. With one encoder a language, add '+acoustic' to both: it is the bridge between them.")
+        self.structure = _structure(self, clean, weight[:,None]*share@kin, cover, corpus_at)
+        known = (cover&self.structure.ready[:,None]).any(0)
+        alone = next((c for c,at in unlabelled_of.items() if not known[at].any()), None)
+        if alone is not None: raise LearnerError(f"{alone}: no view of its clips covers shots of every emotion. With one encoder a language, add '+acoustic' to both: it is the bridge between them.")
         logits = self.structure.log_share(clean, cover)
-        for c,at in unlabelled_of.items():
-            self.offset_[c] = balancing_offsets(logits[at], self.prior_[c])
-            if c in to_estimate and round:
-                self.prior_[c] = estimated_shares(logits[at], self.offset_[c], self.prior_[c], s['caution'])
-                self.offset_[c] = balancing_offsets(logits[at], self.prior_[c])
+        for c,at in unlabelled_of.items(): self.offset_[c] = balancing_offsets(logits[at], prior[c])
         log_share = _balanced(self, logits, corpus)
         share = log_share.exp()
         share[:n_l] = own
+        home = homecoming(self.structure.profile(clean, cover), share, s['neighbours'], s['temperature'], anchors)[n_l:]
+        weight[n_l:] = s['unlabelled_prototype']*home**s['chain']/(home**s['chain']).mean().clamp_min(1e-9)
+        yield clean,log_share,share,home
+
+def _structure(self, x, share, cover, corpus_at):
+    "Prototypes and covariances of clips with their shares"
+    return Structure(len(x), x.shape[2], share.shape[1], self.settings['shrinkage'], self.settings['sharpness']).fit(x, share, cover, corpus_at)
+
+def _likely_shares(self, c, x, cover, label, corpus, unlabelled_of, anchors):
+    "Settle under each hypothesis about a corpus's shares; equal shares if none stands out"
+    at,families = unlabelled_of[c],share_hypotheses(len(self.classes_))
+    others = torch.ones(len(corpus), 1)
+    others[at] = 0.
+    def score(prior):
+        trial = copy.copy(self)     # what a trial learns is its own
+        for clean,_,share,_ in _turns(trial, x, cover, label, corpus, unlabelled_of, {**self.prior_, c:prior}, anchors): pass
+        elsewhere = _structure(self, clean, others*share, cover, torch.as_tensor(np.unique(corpus, return_inverse=True)[1]))
+        settled = _settle(trial, x[:,at], cover[:,at], corpus[at.numpy()])[0].exp()
+        return borne_out(settled, prior, trial.structure.nearness(clean[:,at]), cover[:,at]&trial.structure.ready[:,None],
+                         elsewhere.log_share(clean[:,at], cover[:,at])/self.settings['sharpness'])
+    best = outstanding({name:[score(h) for h in members] for name,members in families.items()})
+    return families[best[0]][best[1]] if best else self.prior_[c]
+
+def fit_rounds(self:SERE,
+    shots:Embeddings,       # labelled clips: `emotion` of their table
+    unlabelled:Embeddings,  # all other clips, of both languages; their labels are not read
+    space:Space=None,       # already fitted on just these clips (shots first), to save time; made if None
+): # yields the history's entry of each round
+    "Learn, round by round"
+    s = self.settings
+    emb,self.classes_,label = _shots_and_rest(shots, unlabelled)
+    n_l,n = len(shots),len(emb)
+    self.space = space or Space(self.speakers, s['contents']).fit(emb)
+    prepared = self.space.prepared
+    if len(prepared)!=n: raise LearnerError(f"the space holds {len(prepared)} clips, but {n} were given. Fit it on shots and unlabelled clips, in this order.")
+    self.table_,self.history_,self._read_last = emb.table,[],(None,)
+    corpus = prepared.corpus.astype(str)
+    unlabelled_of = {c:at for c in np.unique(corpus) if len(at := torch.as_tensor(np.flatnonzero(corpus[n_l:]==c))+n_l)}
+    self.prior_,unknown = class_prior(self.prior, self.classes_, unlabelled_of)
+    self.projection = Projection(s['dims'], s['even'], sphere=True)
+    x,cover = self.projection(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None)
+    anchors = torch.cat([torch.arange(n_l), n_l+torch.randperm(n-n_l, generator=torch.Generator().manual_seed(self.seed))[:_ANCHORS]]).sort().values
+    if self.prior=='estimate': unknown = [c for c in unknown if c not in set(corpus[:n_l])] or unknown
+    for c in unknown: self.prior_[c] = _likely_shares(self, c, x, cover, label, corpus, unlabelled_of, anchors)
+    for round,(clean,log_share,share,home) in enumerate(_turns(self, x, cover, label, corpus, unlabelled_of, self.prior_, anchors)):
         seen = (cover&self.structure.ready[:,None]).float()
         z = self.structure.embed(clean)*seen[...,None]
         flat = (z/seen.sum(0).clamp_min(1).sqrt()[:,None]).transpose(0,1).flatten(1)
-        home = homecoming(self.structure.profile(clean, cover), share, s['neighbours'], s['temperature'], anchors)[n_l:]
         some = anchors[n_l:]        # all clips, unless they are many
         losses = tric(z[:,:n_l], label, seen[:,:n_l], z[:,some], share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
-        weight[n_l:] = s['unlabelled_prototype']*home**s['chain']/(home**s['chain']).mean().clamp_min(1e-9)
+        if round==s['rounds']: log_share = _settle(self, x, cover, corpus)[0]       # what `predict` says of these clips
         self.history_.append(dict(round=round, losses={k:float(v) for k,v in losses.items()}, z=flat.half(), prototypes=(self.structure.directions/len(x)**.5).transpose(0,1).flatten(1),
             proba=_soft(self, log_share), home=torch.cat([torch.ones(n_l),home]), resonance=self.structure.resonance(clean, cover), prior={c:p.tolist() for c,p in self.prior_.items()}))
-        if round==s['rounds']: self.history_[-1]['proba'] = _soft(self, _settle(self, x, cover, corpus)[0])     # what `predict` says of these clips
         yield self.history_[-1]
 
 SERE.fit_rounds = fit_rounds
@@ -232,8 +257,8 @@ def highlights(self:SERE,
 
 SERE.resonance,SERE.highlights = resonance,highlights
 
-# %% ../nbs/06_learner.ipynb #466eb56d
-_VERSION = 2
+# %% ../nbs/06_learner.ipynb #08c757d1
+_VERSION = 3
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
 def _flatten(self):

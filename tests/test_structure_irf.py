@@ -3,7 +3,7 @@ import numpy as np, pandas as pd, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from sere_nb.encoder import Embeddings, Frames
-from sere_nb.irf import balancing_offsets, class_prior, estimated_shares, highlight_span, highlight_weights
+from sere_nb.irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, outstanding, share_hypotheses
 from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, relations, to_moments, windows
 
 seeds = st.integers(0, 10_000)
@@ -22,16 +22,34 @@ def test_balanced_shares_equal_the_prior(seed, k, n, spread):
     assert torch.isfinite(p).all()
 
 
+@pytest.mark.parametrize("k", [2, 3, 6, 12])
+def test_share_hypotheses(k):
+    "Families of three or more, each row once; no pairs where they would be many"
+    families = share_hypotheses(k)
+    assert list(families) == ([] if k < 3 else ["one frequent", "one missing"] + (["two missing"] if 4 <= k <= 10 else []))
+    for name, members in families.items():
+        assert torch.allclose(members.sum(1), torch.ones(len(members))) and len(members.unique(dim=0)) == len(members) >= 3
+        assert name == "one frequent" or set((members == 0).sum(1).tolist()) == {1 if name == "one missing" else 2}
+
+
 @quick
-@given(seeds, st.integers(2, 7))
-def test_estimated_shares_lean_to_what_clips_say(seed, k):
+@given(seeds, st.integers(3, 6))
+def test_what_views_and_others_confirm_is_borne_out(seed, k):
+    "Between 0 and less, and the better the more the witnesses say the same"
     g = torch.Generator().manual_seed(seed)
-    label = torch.multinomial(torch.rand(k, generator=g)+.1, 300, replacement=True, generator=g)
-    logits = torch.nn.functional.one_hot(label, k)*8.
-    shares = torch.full((k,), 1/k)
-    for _ in range(10): shares = estimated_shares(logits, balancing_offsets(logits, shares), shares)
-    truth = torch.bincount(label, minlength=k)/300
-    assert torch.isclose(shares.sum(), torch.tensor(1.)) and (shares-truth).abs().sum() <= (1/k-truth).abs().sum()+1e-4
+    share = torch.nn.functional.one_hot(torch.randint(k, (80,), generator=g), k).float()
+    cover = torch.rand(3, 80, generator=g) > .2
+    prior = share.mean(0).clamp_min(.01)
+    prior /= prior.sum()
+    found = [borne_out(share, prior, (a*share).expand(3, -1, -1), cover, a*share) for a in (0., 1., 4., 40.)]
+    assert found == sorted(found) and found[-1] <= 1e-4 and found[0] < -.5
+
+
+def test_only_what_stands_out_is_taken():
+    assert outstanding({}) is None
+    assert outstanding({"a": [0., 0., .2], "b": [-5., -4.9, -5.]}) is None
+    assert outstanding({"a": [0., 0., .2], "b": [-5., -4., -5.]}) == ("b", 1)
+    assert outstanding({"a": [0., 0., .2]}, by=.1) == ("a", 2)
 
 
 @quick
