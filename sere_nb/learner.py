@@ -65,7 +65,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #8fd28281
+# %% ../nbs/06_learner.ipynb #06174a40
 _ANCHORS = 4096     # clips that walks can go to; more would make time grow with the square of the clips
 
 def _balanced(self, logits, corpus):
@@ -156,7 +156,7 @@ def fit_rounds(self:SERE,
     self.space = space or Space(self.speakers, s['contents']).fit(emb)
     prepared = self.space.prepared
     if len(prepared)!=n: raise LearnerError(f"the space holds {len(prepared)} clips, but {n} were given. Fit it on shots and unlabelled clips, in this order.")
-    self.table_,self.history_,self._read_last = emb.table,[],(None,)
+    self.table_,self.shot_label_,self.history_,self._read_last = emb.table,label.numpy(),[],(None,)
     corpus = prepared.corpus.astype(str)
     unlabelled_of = {c:at for c in np.unique(corpus) if len(at := torch.as_tensor(np.flatnonzero(corpus[n_l:]==c))+n_l)}
     self.prior_,unknown = class_prior(self.prior, self.classes_, unlabelled_of)
@@ -168,11 +168,10 @@ def fit_rounds(self:SERE,
     for round,(clean,log_share,share,home) in enumerate(_turns(self, x, cover, label, corpus, unlabelled_of, self.prior_, anchors)):
         seen = (cover&self.structure.ready[:,None]).float()
         z = self.structure.embed(clean)*seen[...,None]
-        flat = (z/seen.sum(0).clamp_min(1).sqrt()[:,None]).transpose(0,1).flatten(1)
         some = anchors[n_l:]        # all clips, unless they are many
         losses = tric(z[:,:n_l], label, seen[:,:n_l], z[:,some], share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
         if round==s['rounds']: log_share = _settle(self, x, cover, corpus)[0]       # what `predict` says of these clips
-        self.history_.append(dict(round=round, losses={k:float(v) for k,v in losses.items()}, z=flat.half(), prototypes=(self.structure.directions/len(x)**.5).transpose(0,1).flatten(1),
+        self.history_.append(dict(round=round, losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(clean, cover).half(), landmarks=self.structure.landmarks(clean, cover).half(),
             proba=_soft(self, log_share), home=torch.cat([torch.ones(n_l),home]), resonance=self.structure.resonance(clean, cover), prior={c:p.tolist() for c,p in self.prior_.items()}))
         yield self.history_[-1]
 

@@ -380,7 +380,7 @@ def utterance_vectors(
     x,_ = Projection(dims)(Space(speakers, contents=(), contour=False).fit(emb).prepared)
     return x.transpose(0,1).flatten(1)*dims**.5
 
-# %% ../nbs/03_structure.ipynb #d3664d6b
+# %% ../nbs/03_structure.ipynb #e8a13c3c
 class Structure:
     "Prototypes of all views, and the measure of distance to them (our reading of the emotion–semantic structure)"
     def __init__(self,
@@ -448,6 +448,17 @@ class Structure:
         near = self.nearness(x)*c
         near = (near-near.sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1))*c
         return F.normalize(near.transpose(0,1).flatten(1), dim=1)
+
+    def landmarks(self,
+        x:Tensor,       # (V, n, D)
+        cover:Tensor,   # (V, n) bool
+    )->Tensor: # (K, V*K), unit vectors
+        "The profiles of the prototypes among these clips: where a clip would stand that lies on one of them in all views"
+        c = (cover&self.ready[:,None]).to(x)[...,None]
+        average = (self.nearness(x)*c).sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1)
+        p = self.prototype
+        near = p@p.transpose(1,2)-p.square().sum(2)[:,None]/2
+        return F.normalize(((near-average)*self.ready[:,None,None]).transpose(0,1).flatten(1), dim=1)
 
     @property
     def centre(self)->Tensor: # (V, 1, D)

@@ -121,12 +121,14 @@ def test_new_speakers_and_languages_can_be_predicted(fitted):
 
 def test_history_holds_what_an_explorer_needs(samples, fitted):
     n = len(samples[0])+len(samples[1])
+    assert (fitted.classes_[fitted.shot_label_] == samples[0].table.emotion).all()
     assert [h['round'] for h in fitted.history_] == [0, 1, 2, 3] and len(fitted.table_) == n and 'emotion' not in fitted.table_
     assert all(h['home'].shape == (n,) and h['home'].min() >= 0 and h['home'].max() <= 1+1e-6 for h in fitted.history_)
     for h in fitted.history_:
-        assert h['z'].shape[0] == n and h['prototypes'].shape[1] == h['z'].shape[1]
-        cos = h['z'].float()@h['prototypes'].T
-        assert torch.allclose(cos, h['resonance'], atol=5e-3)       # the map's geometry is the learner's
+        profile, landmarks = h['profile'].float(), h['landmarks'].float()
+        assert profile.shape == (n, landmarks.shape[1]) and len(landmarks) == 6
+        assert torch.allclose(torch.cat([profile, landmarks]).norm(dim=1), torch.ones(n+6), atol=2e-3)
+        assert ((profile@landmarks.T).argmax(1) == h['resonance'].argmax(1)).float().mean() > .8      # the map's neighbourhoods are the learner's
         assert all(np.isfinite(v) for v in h['losses'].values())
     assert set(fitted.history_[-1]['losses']) == {'labelled_prototype', 'unlabelled_prototype', 'labelled_unlabelled', 'chain'}
 

@@ -203,3 +203,26 @@ def test_priors_by_corpus():
     due, guess = class_prior({'it': {'a': 1, 'b': 3}, 'de': 'estimate'}, ['a', 'b'], ['de', 'en', 'it'])
     assert due['it'].tolist() == [.25, .75] and due['en'].tolist() == [.5, .5] and guess == ['de']
     assert class_prior({'a': 0, 'b': 2}, ['a', 'b'], ['x'])[0]['x'].tolist() == [0, 1]
+
+
+@quick
+@given(seeds, st.integers(1, 4), st.integers(2, 5))
+def test_landmarks_are_the_profiles_of_clips_at_the_prototypes(seed, views, k):
+    "With views that do not cover every clip, and one that is not ready"
+    g = torch.Generator().manual_seed(seed)
+    n, d = 40, 6
+    label = torch.arange(n)%k
+    x, cover = torch.randn(views, n, d, generator=g), torch.rand(views, n, generator=g) > .2
+    cover[-1] = label == 0
+    s = Structure(views, d, k).fit(x, torch.nn.functional.one_hot(label, k).float(), cover, torch.zeros(n, dtype=torch.long))
+    landmarks = s.landmarks(x, cover)
+    assert not s.ready[-1] and landmarks.shape == (k, views*k) and (landmarks[:, -k:] == 0).all()
+    # the same by hand, clip by clip and view by view
+    for j in range(k):
+        parts = []
+        for v in range(views):
+            near = lambda z: torch.stack([z@p-p@p/2 for p in s.prototype[v]])
+            average = torch.stack([near(x[v, i]@s.adapter[v]) for i in range(n) if cover[v, i]]).mean(0)
+            parts.append((near(s.prototype[v, j])-average)*s.ready[v])
+        flat = torch.cat(parts)
+        assert torch.allclose(landmarks[j], flat/flat.norm().clamp_min(1e-12), atol=1e-4)
