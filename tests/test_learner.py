@@ -119,9 +119,59 @@ def test_new_speakers_and_languages_can_be_predicted(fitted):
     assert np.isfinite(fitted.predict_proba(italian[:1])).all()
 
 
+def test_new_voices_in_numbers_bring_circumstances_of_their_own(samples):
+    "Half of the target's speakers come after the fit: among themselves they are read otherwise than one by one, and each time the same"
+    shots, unlabelled, target = samples
+    late = target.table.speaker.isin(sorted(target.table.speaker.unique())[::2]).to_numpy()
+    keep = ~unlabelled.table.path.isin(target.table.path[late]).to_numpy()
+    some = SERE(circumstances=10, **QUICK).fit(shots, unlabelled[keep])
+    new = target[late]
+    assert len(new) >= 20 and not set(some.voices_) & {f'sample-sw/{o}' for o in new.table.speaker}
+    together = some.predict_proba(new)
+    assert np.array_equal(together, some.predict_proba(new[:]))
+    alone = np.concatenate([some.predict_proba(new[[i]]) for i in range(0, len(new), 9)])
+    assert np.abs(together[::9]-alone).max() > .01
+    assert uar(new.table, some.classes_[together.argmax(1)]) > .35
+
+
+def test_teach_goes_on_and_can_be_taken_back(samples):
+    shots, unlabelled, _ = samples
+    s = SERE(**QUICK).fit(shots, unlabelled)
+    last = s.history_[-1]['proba']
+    row, wrong = len(shots)+7, int(last[len(shots)+7].argmin())
+    emotion = s.classes_[wrong]
+    s.teach(row, emotion).step()
+    assert s._share[row].argmax() == wrong and s.label_[row] == wrong and s.history_[-1]['home'][row] == 1
+    assert not torch.equal(s.history_[-1]['proba'], last) and len(s.history_) == 5
+    s.teach(row).step()
+    assert s.label_[row] == -1 and (s.label_ >= 0).sum() == len(shots)
+    s.teach(row, emotion).begin()       # anew, with what was taught
+    assert not s.history_ and s.step()['round'] == 0 and s.label_[row] == wrong
+    with pytest.raises(LearnerError, match='none of the emotions'): s.teach(row, 'awe')
+    with pytest.raises(LearnerError, match='there is no clip'): s.teach(10**6, emotion)
+    with pytest.raises(LearnerError, match='the last shot of'):
+        for i in range(len(shots)): s.teach(i)
+
+
+def test_settings_change_between_rounds(samples):
+    shots, unlabelled, _ = samples
+    s = SERE(**QUICK).fit(shots, unlabelled)
+    vectors = s._clips.x
+    s.change(chain=0., temperature=.1).step()
+    assert s.settings['chain'] == 0 and s._clips.x is vectors
+    s.change(loud=0.).step()
+    assert s._clips.x.shape[0] < vectors.shape[0]       # no second pooling
+    s.change(prior={e: .5 if e == 'anger' else .1 for e in s.classes_}).step()
+    assert next(iter(s.prior_.values()))[0] == pytest.approx(.5)
+    for wrong, says in (dict(rate=1), 'not known'), (dict(contents=(8,)), 'Fit anew'), (dict(prior='estimate'), 'begin or fit'):
+        with pytest.raises(LearnerError, match=says): s.change(**wrong)
+    with pytest.raises(LearnerError, match='Give shots'): SERE().begin()
+    with pytest.raises(LearnerError, match='nothing to go on'): SERE().step()
+
+
 def test_history_holds_what_an_explorer_needs(samples, fitted):
     n = len(samples[0])+len(samples[1])
-    assert (fitted.classes_[fitted.shot_label_] == samples[0].table.emotion).all()
+    assert (fitted.classes_[fitted.label_[fitted.label_ >= 0]] == samples[0].table.emotion).all()
     assert [h['round'] for h in fitted.history_] == [0, 1, 2, 3] and len(fitted.table_) == n and 'emotion' not in fitted.table_
     assert all(h['home'].shape == (n,) and h['home'].min() >= 0 and h['home'].max() <= 1+1e-6 for h in fitted.history_)
     for h in fitted.history_:
