@@ -37,7 +37,7 @@ SETTINGS = dict(
     contents=(64,256),          # clusters of the content-free views
     dims=64)                    # principal components a view
 
-# %% ../nbs/06_learner.ipynb #5aa32566
+# %% ../nbs/06_learner.ipynb #025a7785
 class SERE:
     "Semantic–Emotional Resonance Embedding (our reading): emotions of unlabelled clips from a few shots, in the manner of scikit-learn"
     def __init__(self,
@@ -48,7 +48,7 @@ class SERE:
     ):
         wrong = sorted(set(settings)-set(SETTINGS))
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
-        self.seed,self.speakers,self.prior,self.settings = seed,speakers,prior,{**SETTINGS, **settings}
+        self.seed,self.speakers,self.prior,self.settings,self._read_last = seed,speakers,prior,{**SETTINGS, **settings},(None,None)
 
     def __repr__(self):
         own = {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
@@ -66,7 +66,7 @@ def _shots_and_rest(shots, unlabelled):
     emb = Embeddings.concat([shots, unlabelled])
     return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #71e7e586
+# %% ../nbs/06_learner.ipynb #6f9f498e
 _ANCHORS = 4096     # clips that walks can go to; more would make time grow with the square of the clips
 
 def _balanced(self, logits, corpus):
@@ -184,7 +184,7 @@ def begin(self:SERE,
         if len(self.space.prepared)!=len(emb): raise LearnerError(f"the space holds {len(self.space.prepared)} clips, but {len(emb)} were given. Fit it on shots and unlabelled clips, in this order.")
         self.table_,self.label_ = emb.table,F.pad(label, (0,len(unlabelled)), value=-1)
     elif not hasattr(getattr(self, 'space', None), 'prepared'): raise LearnerError("there are no clips to begin with. Give shots and unlabelled clips.")
-    self.history_,self._read_last,self.voices_ = [],(None,),sorted(self.space.prepared.group)
+    self.history_,self._read_last,self.voices_ = [],(None,None),sorted(self.space.prepared.group)
     x,cover = _project(self)
     corpus = self.space.prepared.corpus.astype(str)
     names,corpus_at = np.unique(corpus, return_inverse=True)
@@ -207,8 +207,8 @@ def step(self:SERE)->dict: # the history's new entry
     shot = (self.label_>=0).nonzero()[:,0]
     some = o.anchors[self.label_[o.anchors]<0]      # all unlabelled clips, unless they are many
     losses = tric(z[:,shot], self.label_[shot], seen[:,shot], z[:,some], self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
-    if len(self.history_)>=s['rounds']: log_share = _settle(self, o.x, o.cover, o.corpus)[0]       # what `predict` says of these clips
-    self._read_last = (None,)
+    if len(self.history_)>=s['rounds']: log_share,clean,_ = _settle(self, o.x, o.cover, o.corpus)      # what `predict` says of these clips
+    self._read_last = (None,None)
     self.history_.append(dict(round=len(self.history_), losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(clean, o.cover).half(), landmarks=self.structure.landmarks(clean, o.cover).half(),
         proba=_soft(self, log_share), home=home, resonance=self.structure.resonance(clean, o.cover), prior={c:p.tolist() for c,p in self.prior_.items()}))
     return self.history_[-1]
@@ -238,7 +238,7 @@ def fit(self:SERE,
 
 SERE.fit = fit
 
-# %% ../nbs/06_learner.ipynb #dd64537a
+# %% ../nbs/06_learner.ipynb #ff812528
 def teach(self:SERE,
     row:int,        # of `table_`
     emotion:str='', # one of `classes_`; '' takes back what was taught
@@ -270,70 +270,78 @@ def change(self:SERE,
         told,unknown = class_prior(prior, self.classes_, _unlabelled_of(self))
         if unknown: raise LearnerError("'estimate' tries whole fits, so it cannot be changed to between rounds. Call begin or fit with it.")
         self.prior_ = told
-    self.settings,self.prior = new.settings,new.prior
+    self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
     if moved and hasattr(self, '_clips'): self._clips = SimpleNamespace(**{**vars(self._clips), **dict(zip(('x','cover'), _project(self)))})
     return self
 
 SERE.teach,SERE.change = teach,change
 
-# %% ../nbs/06_learner.ipynb #a5cd9dc9
-def _read(self, emb):
-    "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared"
+# %% ../nbs/06_learner.ipynb #73790c21
+def _read(self, clips):
+    "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared, table"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
-    if getattr(self, '_read_last', (None,))[0] is emb: return self._read_last[1]     # the same clips are often asked about thrice
-    prepared = self.space.prepare(emb)
-    if not any(v in prepared.cover for v in self.projection.views): raise LearnerError(
-        f"these clips have the views {', '.join(emb.views)}, but the fit knew {', '.join(self.projection.views)}. Encode them with the encoder of the fit.")
-    weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
-    x,cover = self.projection(prepared, weights)
-    new = ~np.isin(np.array(prepared.group, dtype=object)[prepared.at.numpy()].astype(str), self.voices_)
-    self._read_last = emb, (*_settle(self, x, cover, prepared.corpus.astype(str), new), cover, weights, prepared)
-    return self._read_last[1]
+    if self._read_last[1] is not None and self._read_last[0] is clips: return self._read_last[1]     # the same clips are often asked about thrice
+    new = None
+    if isinstance(clips, Embeddings):
+        prepared,table = self.space.prepare(clips),clips.table
+        if not any(v in prepared.cover for v in self.projection.views): raise LearnerError(
+            f"these clips have the views {', '.join(clips.views)}, but the fit knew {', '.join(self.projection.views)}. Encode them with the encoder of the fit.")
+        weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
+        x,cover = self.projection(prepared, weights)
+        new = ~np.isin(np.array(prepared.group, dtype=object)[prepared.at.numpy()].astype(str), self.voices_)
+    else:
+        if not hasattr(self, '_clips'): raise LearnerError("a loaded SERE has no clips of its own. Give clips.")
+        rows = torch.arange(len(self.table_)) if clips is None else torch.as_tensor(clips)
+        prepared,table,x,cover = self.space.prepared[rows],self.table_.iloc[rows.numpy()],self._clips.x[:,rows],self._clips.cover[:,rows]
+        weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
+    known = (*_settle(self, x, cover, prepared.corpus.astype(str), new), cover, weights, prepared, table)
+    if clips is None or isinstance(clips, Embeddings): self._read_last = clips,known
+    return known
 
 def predict_proba(self:SERE,
-    emb:Embeddings, # clips, of the fit or new
+    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->np.ndarray: # (n_clips, K), rows sum to 1, columns as in `classes_`
     "The share of each emotion. A corpus that the fit did not know is balanced as the mean of those it knew"
-    return _soft(self, _read(self, emb)[0].double()).numpy()
+    return _soft(self, _read(self, clips)[0].double()).numpy()
 
 def predict(self:SERE,
-    emb:Embeddings,     # clips, of the fit or new
+    clips=None,         # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
     at_least:float=0.,  # say nothing, '', where the highest probability is below this
 )->np.ndarray: # (n_clips,) str
     "The emotion of each clip"
-    p = self.predict_proba(emb)
+    p = self.predict_proba(clips)
     return np.where(p.max(1)>=at_least, self.classes_[p.argmax(1)], '')
 
 def transform(self:SERE,
-    emb:Embeddings, # clips, of the fit or new
+    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->np.ndarray: # (n_clips, views*dims), unit vectors
     "Embeddings without circumstances, views side by side: their cosine with the prototypes is the resonance"
-    _,clean,_,cover,_,_ = _read(self, emb)
+    _,clean,_,cover,*_ = _read(self, clips)
     seen = (cover&self.structure.ready[:,None]).float()
     z = self.structure.embed(clean)*seen[...,None]/seen.sum(0).clamp_min(1).sqrt()[:,None]
     return z.transpose(0,1).flatten(1).numpy()
 
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
 
-# %% ../nbs/06_learner.ipynb #cb109940
+# %% ../nbs/06_learner.ipynb #dc9e57bb
 def resonance(self:SERE,
-    emb:Embeddings, # clips, of the fit or new
+    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->list: # a dict a clip: time_s (moments,), r (moments, K), weight (moments,)
     "The field of each clip: `time_s` is the middle of each moment in seconds of the original file, `weight` sums to 1"
-    _,_,shift,_,weights,prepared = _read(self, emb)
+    _,_,shift,_,weights,prepared,table = _read(self, clips)
     r = instantaneous_resonance(prepared, self.projection, self.structure, shift)
-    start = emb.table.start_s.to_numpy(float) if 'start_s' in emb.table else np.zeros(len(emb))
+    start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
     bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
     return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), r=r[a:b].numpy(), weight=weights[a:b].numpy()) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
 
 def highlights(self:SERE,
-    emb:Embeddings, # clips, of the fit or new
+    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
     "The stretch that counted most"
-    log_share,clean,_,cover,weights,prepared = _read(self, emb)
+    log_share,clean,_,cover,weights,prepared,table = _read(self, clips)
     r,best = self.structure.resonance(clean, cover),log_share.argmax(1)
-    start = emb.table.start_s.to_numpy(float) if 'start_s' in emb.table else np.zeros(len(emb))
-    last = emb.table.seconds.to_numpy(float) if 'seconds' in emb.table else np.full(len(emb), np.inf)
+    start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
+    last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
     bounds,rows = prepared.offsets.tolist(),[]
     for i,(a,b) in enumerate(zip(bounds,bounds[1:])):
         first,stop = highlight_span(weights[a:b])

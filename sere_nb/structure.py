@@ -132,7 +132,7 @@ class ContentRemover:
         means,content = self.contents(x, corpus, at)
         return x-means[content]
 
-# %% ../nbs/03_structure.ipynb #66b83bdf
+# %% ../nbs/03_structure.ipynb #b4346636
 @dataclass
 class Moments:
     "Short stretches of clips, end to end. A clip that the view does not cover has one moment of no frames"
@@ -145,6 +145,16 @@ class Moments:
     @property
     def clip(self)->Tensor: # (n_moments,) which clip it belongs to
         return torch.repeat_interleave(torch.arange(len(self.offsets)-1), self.offsets.diff())
+
+    def __getitem__(self, clips)->'Moments':
+        at,offsets = _stretches(self.offsets, clips)
+        return Moments(self.count[at], self.mean[at], self.square[at], offsets, self.bin_s)
+
+def _stretches(offsets, clips):
+    "Rows of some clips that lie end to end, and their own offsets"
+    n = offsets.diff()[clips]
+    own = F.pad(n.cumsum(0), (1,0))
+    return torch.repeat_interleave(offsets[:-1][clips]-own[:-1], n)+torch.arange(int(own[-1])),own
 
 def to_moments(
     x:Tensor,           # (all frames, d) float32
@@ -211,7 +221,7 @@ def contour(
     mean = lambda w: _sums(moments.mean*w, clip, n)/_sums(w, clip, n).clamp_min(1)
     return torch.cat([(mean(w)-whole)*(_sums(w, clip, n)>0) for w in (third(place<1/3),third(place>2/3))], 1)
 
-# %% ../nbs/03_structure.ipynb #011e9a64
+# %% ../nbs/03_structure.ipynb #2ab2b0e5
 @dataclass
 class Prepared:
     "Clips on common ground"
@@ -226,6 +236,15 @@ class Prepared:
     plain:list          # views with moments whose frames keep their content
 
     def __len__(self): return len(self.at)
+
+    def __getitem__(self,
+        clips,          # (m,) positions
+    )->'Prepared':
+        "Some of the clips"
+        clips = torch.as_tensor(clips)
+        at,offsets = _stretches(self.offsets, clips)
+        return Prepared({k:m[clips] for k,m in self.moments.items()}, {k:x[clips] for k,x in self.rows.items()}, {k:c[clips] for k,c in self.cover.items()},
+            self.loudness[at], offsets, self.group, self.at[clips], self.corpus[clips.numpy()], self.plain)
 
     @property
     def clip(self)->Tensor: # (n_moments,) the clip of each moment of the common grid

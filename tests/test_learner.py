@@ -110,6 +110,17 @@ def test_clips_of_the_fit_get_the_answer_of_the_fit(samples, fitted):
     assert np.abs(some-fitted.predict_proba(target)[[3, 50]]).max() < .02
 
 
+def test_clips_of_the_fit_need_not_be_given_again(samples, fitted):
+    n = len(fitted.table_)
+    assert np.array_equal(fitted.predict_proba().astype(np.float32).argmax(1), fitted.history_[-1]['proba'].argmax(1).numpy())
+    assert np.allclose(fitted.predict_proba(), fitted.history_[-1]['proba'], atol=1e-6) and len(fitted.highlights()) == n
+    rows = [n-1, 40, 3]
+    whole, some = fitted.resonance(), fitted.resonance(rows)
+    for i, f in zip(rows, some):
+        for k in f: assert np.allclose(whole[i][k], f[k], atol=1e-5)
+    assert np.allclose(fitted.highlights(rows), fitted.highlights().iloc[rows], atol=1e-5)
+
+
 def test_new_speakers_and_languages_can_be_predicted(fitted):
     table = read_manifest(data_samples()/'it.csv')
     italian = embed(table, 'acoustic', progress=False)
