@@ -230,15 +230,16 @@ def _pick(table, files, args):
     emotions = choose_emotions(table[picked], 1, args.emotions, args.shots_file)
     return picked & table.emotion.isin(emotions).to_numpy(),emotions
 
-# %% ../nbs/09_cli.ipynb #c8c11c9b
+# %% ../nbs/09_cli.ipynb #a72dd291
 def prediction_table(
     learner,    # a fitted `SERE`
-    emb,        # clips
+    clips,      # Embeddings, or rows of `learner.table_`
 ): # DataFrame: path, emotion, p_<emotion>... (rows sum to 1), resonance, highlight_start_s, highlight_end_s (in the file)
     "What `predictions.csv` holds"
     import pandas as pd
-    p,h = learner.predict_proba(emb),learner.highlights(emb)
-    table = pd.DataFrame(dict(path=emb.table.path, emotion=learner.classes_[p.argmax(1)]))
+    p,h = learner.predict_proba(clips),learner.highlights(clips)
+    path = clips.table.path if hasattr(clips, 'table') else learner.table_.path.iloc[clips].to_numpy()
+    table = pd.DataFrame(dict(path=path, emotion=learner.classes_[p.argmax(1)]))
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
     return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
 
@@ -269,7 +270,7 @@ def judge(
     sure = fit & (answered(table, at_least).emotion!='').to_numpy()
     return dict(out, at_least=at_least, coverage=round(float(sure.sum()/fit.sum()), 6), answered=scores(truth[sure], table.emotion[sure]) if sure.any() else None)
 
-# %% ../nbs/09_cli.ipynb #ad921383
+# %% ../nbs/09_cli.ipynb #28562897
 def _skipped(clips, table):
     "path, why of the clips that could not be used, without the folders of this machine"
     file = dict(zip(table.path, table.file))
@@ -287,13 +288,14 @@ def _describe(args, source, target, encoders, picked, emotions):
             'encoder':', '.join(names) if len(names)<2 else ', '.join(f'{k}: {o.name}' for k,o in encoders.items()),
             'speakers':'known' if args.speakers else 'not used', 'seed':args.seed, 'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
 
-def _report(args, learner, clips, truth, n_shots, predictions, metrics, about, notes):
-    "The page of a run"
-    import pandas as pd
+def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
+    "The page of a run: all clips, the labels of the target (`rows`) to compare with"
+    import numpy as np
     from sere_nb.explore import report_html
-    extra = clips.table[['file','start_s','seconds','language','speaker']].assign(label=truth)
-    return report_html(pd.concat([predictions, extra], axis=1), learner.resonance(clips), about=about, notes=notes, audio_mb=args.audio_mb,
-        title=f"The emotions of {_count(len(clips), 'clip')}, from {_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
+    labels = np.full(len(learner.table_), '', dtype=object)
+    labels[rows] = truth
+    return report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
+        title=f"The emotions of {_count(len(rows), 'clip')}, from {_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
 
 # %% ../nbs/09_cli.ipynb #003b0dfe
 def _rows(cells):
@@ -319,7 +321,7 @@ def _not_scored(truth, emotions):
     other = Counter(o for o in truth if o and o not in emotions)
     if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."
 
-# %% ../nbs/09_cli.ipynb #84ba5618
+# %% ../nbs/09_cli.ipynb #d3957d69
 def _read_both(args):
     "(source, target, clips that could not be used, files chosen as shots, names of encoders, encoders)"
     import pandas as pd
@@ -337,6 +339,7 @@ def run(
     args, # as `parser` gives it for `sere run`
 )->int: # exit status
     "Five shots in one language, emotions in another: predictions, metrics, model, report"
+    import numpy as np
     from sere_nb.encoder import Embeddings
     from sere_nb.learner import SERE
     out = _writable(args.out, '--out DIR')
@@ -348,7 +351,8 @@ def run(
     learner = SERE(seed=args.seed, speakers=args.speakers).fit(source[picked], unlabelled, progress=args.progress)
     learner.save(out/'model')
     write_encoders(out/'model', specs, encoders)
-    predictions = prediction_table(learner, clips)
+    rows = np.arange(len(learner.table_)-len(clips), len(learner.table_))
+    predictions = prediction_table(learner, rows)
     given = answered(predictions, args.at_least)
     _write(out/'predictions.csv', _csv(given))
     metrics = judge(truth, predictions, emotions, args.at_least)
@@ -358,7 +362,7 @@ def run(
     about = _describe(args, source, target, encoders, picked, emotions)
     silent = int((given.emotion=='').sum())
     lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_not_scored(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
-    _write(out/'report.html', _report(args, learner, clips, truth, int(picked.sum()), predictions, metrics, about, [*args.notes, *lines]))
+    _write(out/'report.html', _report(args, learner, rows, truth, int(picked.sum()), metrics, about, [*args.notes, *lines]))
     print(f"{_count(len(target), 'clip')} named from {_count(int(picked.sum()), 'shot')}.\n\n{_tally(given, emotions)}\n")
     for o in [*(_verdict(metrics) if metrics else ()), *lines]: print(o)
     print(_rows([(out/'predictions.csv',), *([(out/'metrics.json',)] if metrics else []), *([(out/'skipped.csv',)] if len(skipped) else []), (out/'model',), (out/'report.html',)]))
@@ -509,7 +513,7 @@ def _shared(p, encoder='acoustic', speakers=False, languages=True):
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
 
-# %% ../nbs/09_cli.ipynb #509a1640
+# %% ../nbs/09_cli.ipynb #494c7318
 def _add_at_least(p): p.add_argument('--at-least', metavar='P', type=_share, default=0., help='leave the emotion empty in predictions where the highest probability is below P (default: 0, always answer)')
 
 def _add_run(add):
@@ -533,6 +537,7 @@ A run that was stopped goes on from the cache when the same command is given aga
     p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same shots, same result (default: 0)')
     _add_at_least(p)
     p.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB; 0 for none (default: 20)')
+    p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap', help="ground of the report's map that is shown first; umap takes some ten seconds, and is left out if you choose another (default: umap)")
     _shared(p, speakers=True)
     p.set_defaults(notes=[])
 

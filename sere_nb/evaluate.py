@@ -737,7 +737,7 @@ def _append(file, row):
     line = ','.join('' if row[k]!=row[k] else f'{row[k]:.6f}' if k in (*_SCORES,'ece') else f'{row[k]:.3f}' if k=='fit_s' else str(row[k]) for k in [*COLUMNS,*EXTRA])+'\n'
     with open(file, 'ab', buffering=0) as f: f.write(line.encode())
 
-# %% ../nbs/07_evaluate.ipynb #a214a1b1
+# %% ../nbs/07_evaluate.ipynb #9fd1f7e1
 def _new_half(speaker, seed):
     "(n,) bool: the clips of half of the speakers, or half of the clips if there are not two speakers"
     who = np.asarray(speaker, dtype=object).astype(str)
@@ -772,11 +772,12 @@ class _Task:
         return self._with(thin(self._target.emotion, self.task['target_shares'], seed)) if 'target_shares' in self.task else self
 
     def halves(self, seed):
-        "Two tasks, scored on the same half of the target: the fit sees all of it; the fit sees the other half"
+        "Three tasks. Scored on one half of the target: the fit sees all of it; the fit sees the other half. Scored on that other half: the latter fit"
         new,seen = _new_half(self._target.get('speaker', np.full(len(self._target), '')), seed),copy.copy(self)
-        seen._scored,half = new,self._with(~new)
+        seen._scored,other = new,self._with(~new)
+        half = copy.copy(other)
         half.new,half._judged = self.clips[len(self._source):][new],self._target[new]
-        return seen,half
+        return seen,half,other
 
     def draw(self, seed, paths):
         "(shots, unlabelled, source labels of the unlabelled)"
@@ -882,7 +883,7 @@ def _settings(protocol, tables, encoder, speakers, new_speakers):
         encoder={k:dict(name=e.name, parts=[p.key for p in e.parts]) for k,e in encoders.items()}, speakers=bool(speakers), new_speakers=bool(new_speakers),
         corpora={k:dict(clips=len(t), labels=_digest(labels[k])) for k,t in tables.items()}, sere_settings=SERE().settings, version=sere_nb.__version__)
 
-# %% ../nbs/07_evaluate.ipynb #d2b23292
+# %% ../nbs/07_evaluate.ipynb #75e86839
 class _Corpora(dict):
     "Embeddings of a corpus, made when first asked for"
     def __init__(self, tables, encoder, cache, progress): self.tables,self.how = tables,dict(encoder=encoder, cache=cache, progress=progress)
@@ -923,7 +924,7 @@ def bench(
     ablate:bool=False,      # add SERE's variants of `ABLATION`?
     progress:bool=True,     # show bars?
     shots=None,             # such as '1,2,3,5,10,20': as many an emotion, nested, in place of the protocol's own
-    new_speakers:bool=False,# score half of the target's speakers, seen by the fit (`<method>:seen`) and not (`<method>:new`)
+    new_speakers:bool=False,# score half of the target's speakers, seen by the fit (`<method>:seen`) and not (`<method>:new`), and the other half in the latter fit (`<method>:other`)
     clips:bool=False,       # keep what is said of each clip, in `out`/clips?
 )->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s (seconds, shared preparation included), shots, ece
     "Every method on every task and seed. Goes on where a former run with the same settings and folder stopped"
@@ -932,7 +933,7 @@ def bench(
     seeds = read_seeds(seeds, protocol)
     levels = shots and sorted(_whole_numbers(shots, 'shots'))
     methods = _read_methods(methods, protocol, ablate, new_speakers)
-    kinds = ('seen','new') if new_speakers else ('',)
+    kinds = ('seen','new','other') if new_speakers else ('',)
     tables = read_tables(protocol, corpora)
     check_protocol(protocol, tables, seeds)
     fits = [list(_todo(t, tables[t['source']], seeds, levels)) for t in protocol['tasks']]
@@ -1087,7 +1088,7 @@ def plot_shots(
     ax.legend(frameon=False, bbox_to_anchor=(1.02,1), loc='upper left')
     return ax
 
-# %% ../nbs/07_evaluate.ipynb #a105b4fb
+# %% ../nbs/07_evaluate.ipynb #7343b772
 def _cells(*cells): return '| '+' | '.join(str(o) for o in cells)+' |\n'
 
 def _points(d): return f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to {100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks"
@@ -1102,9 +1103,9 @@ def _conditions(results, settings, lost):
     asks = lambda what: [m for m in results.method.unique() if (known := {**METHODS,**VARIANTS}.get(re.sub(':(seen|new)$', '', m))) and _asks(known, what)]
     full,told = asks('source_labels'),asks('target_shares')
     yield 'No method sees a target label.'+(f" Only {' and '.join(full)} {'see' if full[1:] else 'sees'} more than the shots: every source label." if full else '')+(f" {' and '.join(told)} is told the shares of the emotions in the target." if told else '')
-    if settings.get('new_speakers'): yield "Scored are the clips of half of the target's speakers; the fit of `:seen` has them among its unlabelled clips, that of `:new` has not."
+    if settings.get('new_speakers'): yield "Scored are the clips of half of the target's speakers; the fit of `:seen` has them among its unlabelled clips, that of `:new` has not. `:other` is the fit of `:new`, scored on the half that it has."
 
-_PAIRS = [('sere','logistic_regression'),('sere','jdar'),('sere','full_labels'),('sere:estimate','logistic_regression'),('sere:estimate','sere:true_shares'),('sere:new','sere:seen')]
+_PAIRS = [('sere','logistic_regression'),('sere','jdar'),('sere','full_labels'),('sere:estimate','logistic_regression'),('sere:estimate','sere:true_shares'),('sere:new','sere:seen'),('sere:new','sere:other')]
 
 def _ablation_text(results):
     "The ablation in Markdown"

@@ -44,7 +44,7 @@ def done(pair, tmp_path_factory):
     import io
     d = tmp_path_factory.mktemp("done")
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        assert main(["run", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--cache", str(d/"cache"), "--out", str(d/"out"), "-q"]) == 0
+        assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--cache", str(d/"cache"), "--out", str(d/"out"), "-q"]) == 0
     return d/"out", said.getvalue()
 
 
@@ -134,7 +134,7 @@ def test_bad_input_is_one_line(name, corpus, tmp_path, capsys):
     s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
     spoil, says = SPOIL[name]
     spoil(s, t)
-    assert main(["run", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q"]) == 2
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q"]) == 2
     err = [o for o in capsys.readouterr().err.splitlines() if not o.startswith("sere: warning: ")]
     assert len(err) == 1 and err[0].startswith("sere: ") and all(o in err[0] for o in says), err
     assert not (tmp_path/"out"/"predictions.csv").exists()
@@ -178,7 +178,7 @@ OPTIONS = {
 def test_bad_option_is_one_line(name, corpus, tmp_path, capsys):
     s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
     make, says = OPTIONS[name]
-    assert main(["run", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q", *make(tmp_path)]) == 2
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q", *make(tmp_path)]) == 2
     one_line(capsys, *says)
 
 
@@ -221,7 +221,8 @@ def test_report_needs_nothing_else(done):
     assert str(done[0].parent.parent) not in page and "default-src 'none'" in page
     clips = json.loads(re.search(r'id="clips">(.*?)</script>', page)[1])
     sounds = json.loads(re.search(r'id="sounds">(.*?)</script>', page)[1])
-    assert len(clips["path"]) == len(clips["r"]) == len(sounds) == 12
+    fields = json.loads(re.search(r'id="fields">(.*?)</script>', page)[1])
+    assert len(clips["path"]) == len(fields["rows"]) == len(sounds) == 27 and clips["revealed"] and len(clips["rounds"]) == 9
 
 
 def test_target_labels_change_nothing_and_old_files_go(done, pair, tmp_path, capsys):
@@ -229,7 +230,7 @@ def test_target_labels_change_nothing_and_old_files_go(done, pair, tmp_path, cap
     target = tmp_path/"unlabelled.csv"
     t = read_manifest(pair[1])
     t.assign(path=t.file)[["path", "language", "speaker"]].to_csv(target, index=False)
-    assert main(["run", "--source", str(pair[0]), "--target", str(target), "--shots", "3", "--out", str(out), "-q"]) == 0
+    assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(target), "--shots", "3", "--out", str(out), "-q"]) == 0
     a, b = (pd.read_csv(o/"predictions.csv").drop(columns="path") for o in (done[0], out))
     pd.testing.assert_frame_equal(a, b)
     assert not (out/"metrics.json").exists()
@@ -247,7 +248,7 @@ def test_odd_files_are_skipped_and_counted(pair, odd, two_hours, tmp_path, capsy
     pd.DataFrame(dict(path=paths+paths[-1:], language="bb", speaker="Cy", emotion="<b>own</b>")).to_csv(tmp_path/"t.csv", index=False)
     s = read_manifest(pair[0])
     (tmp_path/"shots.txt").write_text("\n".join(s.path[s.emotion.isin(["anger", "fear"])].iloc[[0, 1, -2, -1]]))
-    assert main(["run", "--source", str(pair[0]), "--target", str(tmp_path/"t.csv"), "--shots-file", str(tmp_path/"shots.txt"), "--no-speakers", "--encoder-for", "bb=acoustic",
+    assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(tmp_path/"t.csv"), "--shots-file", str(tmp_path/"shots.txt"), "--no-speakers", "--encoder-for", "bb=acoustic",
                  "--out", str(tmp_path/"out"), "-q"]) == 0
     said = capsys.readouterr()
     assert all(o.startswith("sere: warning: ") for o in said.err.splitlines()), said.err
@@ -259,7 +260,7 @@ def test_odd_files_are_skipped_and_counted(pair, odd, two_hours, tmp_path, capsy
     assert list(t.path) == [o for o in paths if o not in set(skipped.path)]
     assert not (tmp_path/"out"/"metrics.json").exists() and "own" in said.out
     page = (tmp_path/"out"/"report.html").read_text(encoding="utf-8")
-    assert "<img src=x" not in page and "<b>own" not in page and page.count("</script>") == 3
+    assert "<img src=x" not in page and "<b>own" not in page and page.count("</script>") == 4
     assert set(hostile) <= set(json.loads(re.search(r'id="clips">(.*?)</script>', page)[1])["path"])
 
 
@@ -274,7 +275,7 @@ def test_predict(done, pair, tmp_path, capsys):
 
 def test_no_answer_where_it_is_not_sure(pair, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(SETTINGS, "softness", 500.)     # these tones are told apart with certainty; make it waver
-    run = ["run", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "-q", "--out"]
+    run = ["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "-q", "--out"]
     assert main([*run, str(tmp_path/"all")]) == 0
     full = pd.read_csv(tmp_path/"all"/"predictions.csv")
     least = float(full.filter(regex="^p_").max(axis=1).median())

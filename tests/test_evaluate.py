@@ -407,14 +407,16 @@ def test_new_speakers_are_new(world, monkeypatch):
         return np.full(len(unlabelled if new is None else new), "fear")
     monkeypatch.setitem(METHODS, "learns", learns)
     r = run(world, "learns", new_speakers=True, out=world[0]/"out", clips=True)
-    assert r.method.tolist() == ["learns:seen", "learns:new"]*4 and r.uar.tolist() == pytest.approx([1/3]*8)
-    for (everything, nothing, _), (half, new, shared) in zip(seen[::2], seen[1::2]):
+    assert r.method.tolist() == ["learns:seen", "learns:new", "learns:other"]*4 and r.uar.tolist() == pytest.approx([1/3]*12)
+    for (everything, nothing, _), (half, new, shared), (own, none, _) in zip(seen[::3], seen[1::3], seen[2::3]):
+        assert none is None and own.table.path.tolist() == half.table.path.tolist()
         assert nothing is None and len(everything) == 66 and len(half) == 48 and len(new) == 18
         assert not set(new.table.speaker) & set(half.table.speaker) and not set(new.table.path) & set(shared.clips.table.path)
         assert set(everything.table.path) == {*half.table.path, *new.table.path} and "emotion" not in new.table
     c = read_clips(world[0]/"out"/"clips")
     for _, o in c.groupby(["source", "seed"]): assert sorted(o.path[o.method == "learns:seen"]) == sorted(o.path[o.method == "learns:new"])
-    halves = {seed: set(o.path) for seed, o in c[c.target == "yb"].groupby("seed")}
+    for _, o in c.groupby(["source", "seed"]): assert not set(o.path[o.method == "learns:other"]) & set(o.path[o.method == "learns:new"])
+    halves = {seed: set(o.path) for seed, o in c[(c.target == "yb") & (c.method != "learns:other")].groupby("seed")}
     assert len(halves[0]) == 18 and "other half" not in (world[0]/"out"/"summary.md").read_text()
     with pytest.raises(BenchError, match="other new speakers"): run(world, "nearest_prototype", out=world[0]/"out")
 

@@ -1,0 +1,389 @@
+"The page and the widget in a real browser; the widget's Python without one"
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from browser import browser, complaints, needs_browser, until
+
+from sere_nb.corpora import data_samples, draw_shots, read_manifest
+from sere_nb.encoder import Embeddings, embed
+from sere_nb.explore import LAYOUTS, Explorer, Layout, light, report_html
+from sere_nb.learner import SERE
+
+HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
+
+
+def fresh():
+    "A small fit: 6 emotions, shots and some clips in two languages"
+    table = read_manifest(data_samples()/'manifest.csv')
+    table = table[table.language.isin(['de', 'it'])]
+    emb = embed(table, 'acoustic', progress=False)
+    de = (emb.table.language == 'de').to_numpy()
+    shot = np.zeros(len(emb), bool)
+    shot[de] = draw_shots(emb[de].table, n=5, seed=0)
+    some = ~shot & (np.arange(len(emb)) % 3 == 0)
+    return SERE(rounds=3).fit(emb[shot], emb[some]), np.r_[emb.table.emotion[shot], emb.table.emotion[some]]
+
+
+@pytest.fixture(scope='module')
+def fitted(): return fresh()
+
+
+@pytest.fixture(scope='module')
+def page(fitted, tmp_path_factory):
+    "A report with hostile names, in a file"
+    learner, truth = fitted
+    t = learner.table_.copy()
+    t.loc[t.index[-len(HOSTILE):], 'path'] = HOSTILE
+    t.loc[t.index[-len(HOSTILE):], 'speaker'] = HOSTILE
+    learner = SERE.__new__(SERE)
+    vars(learner).update(vars(fitted[0]), table_=t)
+    truth = truth.copy()
+    truth[-len(HOSTILE):-len(HOSTILE)+3] = HOSTILE[:3]
+    file = tmp_path_factory.mktemp('page')/'report.html'
+    file.write_text(report_html(learner, truth, title=HOSTILE[0], about={HOSTILE[1]: HOSTILE[0]}, notes=HOSTILE, layouts=('pca', 'circumplex')), encoding='utf8')
+    return file, t, truth
+
+
+# ---- the ground ----
+
+@pytest.mark.parametrize('kind', ['pca', 'circumplex'])
+def test_the_ground_lies_still(fitted, kind):
+    "The same profile stands at the same place in any round, and everything within the map"
+    h, names = fitted[0].history_, fitted[0].classes_
+    ground = Layout(kind).fit(h, names)
+    xy, stars = ground(h[2])
+    again = ground({k: torch.cat([h[2][k][:5], h[0][k][5:]]) if k in ('profile', 'proba') else h[2][k] for k in h[2]})[0]
+    assert np.allclose(again[:5], xy[:5], atol=1e-5) and not np.allclose(again[5:], xy[5:])
+    assert all(0 <= o.min() and o.max() <= 1 for o in (xy, stars)) and (np.ptp(xy, axis=0) > .4).all()
+
+
+def test_circumplex_means_something(fitted):
+    "Happiness lies to the right of anger, anger above sadness; an emotion without a norm at the lower edge"
+    h = fitted[0].history_
+    stars = dict(zip(fitted[0].classes_, Layout('circumplex').fit(h, fitted[0].classes_)(h[-1])[1]))
+    assert stars['happiness'][0] > stars['anger'][0]+.3 and stars['anger'][1] > stars['sadness'][1]+.2
+    own = Layout('circumplex').fit(h, ['anger', 'awe', 'fear', 'happiness', 'neutral', 'sadness'])(h[-1])[1]
+    assert own[1, 1] == own[:, 1].min()
+
+
+# ---- the page ----
+
+def app(script): return f"const a = (document.getElementById('explorer') ?? [...document.querySelectorAll('.sere')].find(o => o.explorer))?.explorer; if (!a) return null; {script}"
+
+
+@needs_browser
+def test_the_page_without_a_network(page):
+    file, t, truth = page
+    with browser(offline=True) as b:
+        b.get(file.as_uri())
+        assert until(b, app('return a.rounds')) == 4 and b.execute_script(app('return a.round')) == 3
+        n = len(t)
+        # play: points move over the ground, and it ends at the last round
+        b.find_element('css selector', 'button[aria-label="a round back"]').click()
+        until(b, app('return a.round == 2 && !a.moving'))
+        for _ in range(2): b.find_element('css selector', 'button[aria-label="a round back"]').click()
+        until(b, app('return a.round == 0 && !a.moving'))
+        first = b.execute_script(app(f'return [...Array({n}).keys()].map(a.where)'))
+        b.find_element('css selector', 'button[aria-label="play the rounds"]').click()
+        half = until(b, app(f'return a.moving && a.round > 0 && [...Array({n}).keys()].map(a.where)'))
+        until(b, app('return a.round == 3 && !a.moving'), 10)
+        last = b.execute_script(app(f'return [...Array({n}).keys()].map(a.where)'))
+        moved = np.linalg.norm(np.subtract(first, last), axis=1)
+        assert (moved > 3).mean() > .5 and not np.allclose(half, last) and not np.allclose(half, first)
+        # a click on the map plays the clip that stands there
+        from selenium.webdriver import ActionChains
+        canvas = b.find_element('css selector', 'canvas.map')
+        size = canvas.size
+        apart = np.asarray(last)
+        alone = int(max(range(n), key=lambda i: np.sort(np.linalg.norm(apart-apart[i], axis=1))[1]))
+        ActionChains(b).move_to_element_with_offset(canvas, apart[alone][0]-size['width']/2, apart[alone][1]-size['height']/2).click().perform()
+        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.currentTime > 0'), 15, 'the clip plays')
+        sounds = json.loads(b.execute_script("return document.getElementById('sounds').textContent"))
+        assert b.execute_script(app('return a.player.src')) == 'data:audio/mpeg;base64,'+sounds[str(alone)]
+        until(b, "return document.querySelector('.panel .picture image')", what='the log-mel')
+        assert b.execute_script("return document.querySelector('.panel h3').textContent") == t.path.iloc[alone]
+        assert b.execute_script("return document.querySelectorAll('.panel .rounds button').length") == 4
+        # what it is most like can be heard too
+        near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"most like these shots\"] button'); o[0].click(); return [...o].map(x => x.title)")
+        assert len(near) == 3 and set(near) <= set(t.path[:30])
+        until(b, app(f'return a.player.dataset.i < 30 && !a.player.paused'), what='a shot plays')
+        assert complaints(b) == []
+
+
+@needs_browser
+def test_names_stay_text(page):
+    file, t, truth = page
+    with browser(offline=True) as b:
+        b.get(file.as_uri())
+        until(b, app('return a.rounds'))
+        for i in range(len(t)-len(HOSTILE), len(t)):
+            b.execute_script(app(f'a.choose({i})'))
+            until(b, f"return document.querySelector('.panel h3')?.textContent == {json.dumps(t.path.iloc[i])}")
+        find = b.find_element('css selector', 'input[type=search]')
+        find.send_keys('<img')
+        assert until(b, "const r = document.querySelectorAll('.clips tbody tr'); return r.length == 1 && r[0].textContent").startswith('▶'+HOSTILE[1])
+        assert b.execute_script('return window.hit ?? null') is None
+        assert b.execute_script("return document.querySelectorAll('img, .sere script').length") <= 4     # the page's own script blocks
+        assert b.title == HOSTILE[0] and complaints(b) == []
+
+
+@needs_browser
+def test_everything_from_the_keyboard(page):
+    from selenium.webdriver.common.keys import Keys
+    file, t, _ = page
+    with browser(800, 900, dark=True) as b:
+        b.get(file.as_uri())
+        until(b, app('return a.rounds'))
+        canvas = b.find_element('css selector', 'canvas.map')
+        b.execute_script('arguments[0].focus()', canvas)
+        at = lambda: b.execute_script(app('return a.chosen == null ? null : a.where(a.chosen)'))
+        canvas.send_keys(Keys.ARROW_RIGHT)
+        x = until(b, app('return a.chosen != null && a.where(a.chosen)'))
+        for key, axis, sign in ((Keys.ARROW_LEFT, 0, -1), (Keys.ARROW_UP, 1, -1), (Keys.ARROW_DOWN, 1, 1), (Keys.ARROW_RIGHT, 0, 1)):
+            before = at()
+            canvas.send_keys(key)
+            assert sign*(at()[axis]-before[axis]) > 0
+        until(b, app('return a.player'))
+        canvas.send_keys(' ')
+        until(b, app('return a.player && !a.player.paused'), what='space plays')
+        canvas.send_keys(',')
+        until(b, app('return a.round == 2'))
+        canvas.send_keys('.')
+        until(b, app('return a.round == 3 && !a.moving'))
+        canvas.send_keys(Keys.ESCAPE)
+        assert at() is None
+        # the table: arrows walk by rows, chips filter, the order turns
+        row = b.find_element('css selector', '.clips tbody tr .open')
+        row.send_keys(Keys.ARROW_DOWN)
+        assert b.execute_script(app("return a.chosen == document.querySelectorAll('.clips tbody tr')[1].dataset.i"))
+        b.find_element('css selector', '.chips button').send_keys(Keys.ENTER)
+        called = until(b, app("const r = [...document.querySelectorAll('.clips tbody tr')].map(o => a.called(+o.dataset.i)); return r.length && r.every(o => o == r[0]) && r[0]"))
+        assert called == 'anger'
+        b.find_element('css selector', 'select[aria-label="ground of the map"]').send_keys('circ')
+        until(b, app("return a.kind == 'circumplex'"))
+        # nothing is wider than the window, everything that can be pressed has a name
+        assert b.execute_script('return document.documentElement.scrollWidth <= innerWidth')
+        nameless = b.execute_script("return [...document.querySelectorAll('button, input, select, canvas, audio')].filter(o => !(o.getAttribute('aria-label') || o.textContent.trim() || o.labels?.length)).map(o => o.outerHTML)")
+        assert nameless == [] and complaints(b) == []
+
+
+@needs_browser
+def test_a_lasso_lists_clips(page):
+    from selenium.webdriver import ActionChains
+    file, t, _ = page
+    with browser() as b:
+        b.get(file.as_uri())
+        until(b, app('return a.rounds'))
+        b.find_element('css selector', '.tools .toggle').click()
+        canvas = b.find_element('css selector', 'canvas.map')
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
+        w, h = canvas.size['width'], canvas.size['height']
+        chain = ActionChains(b).move_to_element_with_offset(canvas, -w/2+4, -h/2+4).click_and_hold()
+        for x, y in ((-4, -h/2+4), (-4, h/2-4), (-w/2+4, h/2-4)): chain = chain.move_to_element_with_offset(canvas, x, y)
+        chain.release().perform()
+        inside = b.execute_script(app(f'return [...Array({len(t)}).keys()].filter(i => a.where(i)[0] < {w/2-4})'))
+        listed = b.execute_script("return [...document.querySelectorAll('.clips tbody tr')].map(o => +o.dataset.i)")
+        assert sorted(listed) == inside and 10 < len(inside) < len(t)
+
+
+def clips():
+    "Shots and all other clips"
+    table = read_manifest(data_samples()/'manifest.csv')
+    emb = embed(table[table.language.isin(['de', 'it'])], 'acoustic', progress=False)
+    de = (emb.table.language == 'de').to_numpy()
+    shot = np.zeros(len(emb), bool)
+    shot[de] = draw_shots(emb[de].table, n=5, seed=0)
+    return emb[shot], emb[~shot]
+
+
+def test_a_report_of_2000_clips_is_light():
+    "Without sound at most 4 MB, with three grounds of the map and every round"
+    learner = SERE().fit(*clips())
+    page = report_html(learner, audio_mb=0, layouts=('pca', 'circumplex'))
+    data = sum(len(page.split(f'id="{k}">')[1].split('</script>')[0]) for k in ('clips', 'fields'))
+    third = 9*4*4/3*len(learner.table_)     # 9 rounds, two 16-bit numbers, as base64
+    assert len(page)-data+2000*(data+third)/len(learner.table_) < 4e6
+
+
+def test_light_twin(fitted):
+    figure = light(fitted[0], title='<b>')
+    assert len(figure.frames) == 4 and len(figure.to_json()) < 1e6 and '<b>' not in figure.layout.title.text
+    first, last = (np.array([f.data[0].x, f.data[0].y]) for f in (figure.frames[0], figure.frames[-1]))
+    assert not np.allclose(first, last)
+
+
+# ---- the widget without a browser ----
+
+@pytest.fixture
+def heard(monkeypatch):
+    "An explorer, and what it says"
+    learner, truth = fresh()
+    x = Explorer(learner, truth, kind='pca')
+    said = []
+    monkeypatch.setattr(x, 'send', lambda o, buffers=None: said.append((o, buffers)))
+    return x, said
+
+
+def test_what_the_page_asks_for(heard):
+    x, said = heard
+    n = len(x.learner.table_)
+    ask = lambda **o: x._hear(x, o, [])
+    ask(do='hello', to='me')
+    clips, rounds, status = (o[0] for o in said)
+    assert clips['say'] == 'clips' and 'label' not in clips['data'] and rounds['say'] == 'add' and len(rounds['with'][0]) == 4 and status['say'] == 'tell'
+    ask(do='clip', row=n-1, id='me-1', sound=True)
+    answer, buffers = said[-1]
+    assert answer['id'] == 'me-1' and buffers[answer['data']['mp3']['$bytes']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
+    ask(do='reveal')
+    assert [o for o, _ in said if o['say'] == 'reveal'][0]['with'][0] == [*x.labels]
+    ask(do='change', name='chain', value=0)
+    assert x.learner.settings['chain'] == 0
+    ask(do='change', name='prior', value='half are anger')
+    assert x.learner.prior['anger'] == .5
+    ask(do='teach', row=10**6, emotion='anger')
+    assert 'there is no clip' in said[-1][0]['with'][0]['text']
+    ask(do='undo')
+    assert 'nothing was taught' in said[-1][0]['with'][0]['text']
+
+
+def test_teach_and_take_back(heard):
+    x, said = heard
+    before = x.learner.history_[-1]['proba'].clone()
+    row = int(before[30:].max(1).values.argmin())+30
+    emotion = x.learner.classes_[int(before[row].argmin())]
+    x.teach(row, emotion).wait()
+    assert len(x.learner.history_) == 6 and x.learner.label_[row] >= 0
+    assert [o['say'] for o, _ in said if o['say'] in ('shots', 'add', 'changed')] == ['shots', 'add', 'add', 'changed']
+    manifest = read_manifest(x.export(Path(os.environ.get('TMPDIR', '/tmp'))/f'taught-{os.getpid()}.csv'))
+    assert len(manifest) == 31 and manifest.emotion[manifest.file == x.learner.table_.file[row]].tolist() == [emotion]
+    x.undo()
+    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and torch.equal(x.learner.history_[-1]['proba'], before)
+    x.start().wait()
+    assert torch.allclose(x.learner.history_[-1]['proba'], before, atol=1e-5)       # the same clips, the same shots
+
+
+def test_stop_and_errors_are_told(heard, monkeypatch):
+    x, said = heard
+    slow = type(x.learner).step
+    monkeypatch.setattr(type(x.learner), 'step', lambda self: (time.sleep(.2), slow(self))[1])
+    x.go_on(30)
+    with pytest.raises(ValueError, match='a fit is under way'): x.start()
+    time.sleep(.3)
+    x.stop().wait()
+    assert 4 < len(x.learner.history_) < 34 and 'stopped' in said[-1][0]['with'][0]['text'] and not said[-1][0]['with'][0]['running']
+    def broken(self): raise RuntimeError('no memory')
+    monkeypatch.setattr(type(x.learner), 'step', broken)
+    x.go_on(1).wait()
+    assert 'no memory' in said[-1][0]['with'][0]['text']
+    for wrong, says in (dict(kind='tsne'), 'There are'), (dict(labels=['a']), '1 labels for'):
+        with pytest.raises(ValueError, match=says): Explorer(x.learner, **wrong)
+
+
+def test_from_before_the_first_round():
+    shots, rest = clips()
+    x = Explorer(SERE(rounds=2).begin(shots, rest[:60]), kind='circumplex')
+    assert not x._laid and len(x.selected) == 0
+    x.start().wait()
+    assert len(x.learner.history_) == 3 and set(x._laid) == {'pca', 'circumplex'}
+    x.learner.change(loud=0.)       # profiles of other width: the ground is laid anew
+    x.go_on(1).wait()
+    assert len(x.learner.history_) == 4
+
+
+# ---- in JupyterLab ----
+
+@pytest.fixture
+def lab(tmp_path):
+    "The quickstart in JupyterLab, with some hostile names"
+    nb = json.loads((Path(__file__).parent.parent/'nbs'/'tutorials'/'01_quickstart.ipynb').read_text())
+    for c in nb['cells']:
+        source = ''.join(c['source'])
+        if 'explorer = Explorer(' in source: source = source.replace('explorer = Explorer(', f"learner.table_.loc[100:{99+len(HOSTILE)}, 'path'] = {HOSTILE!r}\nexplorer = Explorer(")
+        c['source'] = source
+        if c['cell_type'] == 'code': c['outputs'], c['execution_count'] = [], None
+    (tmp_path/'work').mkdir()
+    (tmp_path/'work'/'quickstart.ipynb').write_text(json.dumps(nb))
+    with socket.socket() as o:
+        o.bind(('127.0.0.1', 0))
+        port = o.getsockname()[1]
+    own = {k: str(tmp_path/k.lower()) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR')}
+    kernels = Path(own['JUPYTER_DATA_DIR'])/'kernels'/'python3'
+    kernels.mkdir(parents=True)
+    (kernels/'kernel.json').write_text(json.dumps(dict(argv=[sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='Python 3', language='python')))
+    with open(tmp_path/'log', 'wb') as log:
+        server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', f'--port={port}', '--ServerApp.port_retries=0', '--IdentityProvider.token=', '--ServerApp.password=', '--allow-root',
+                                   f'--ServerApp.root_dir={tmp_path/"work"}', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate'], stdout=log, stderr=log, env=os.environ | own | {'PYTHONPATH': str(Path(__file__).parent.parent)})
+        try:
+            for _ in range(300):
+                assert server.poll() is None, (tmp_path/'log').read_text()
+                try: urllib.request.urlopen(f'http://127.0.0.1:{port}/api')
+                except OSError: time.sleep(.1)
+                else: break
+            yield f'http://127.0.0.1:{port}/lab/tree/quickstart.ipynb', tmp_path/'work'
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def menu(b, *names):
+    for name in names: until(b, f"const o = [...document.querySelectorAll('.lm-MenuBar-itemLabel, .lm-Menu-itemLabel')].find(o => o.textContent == '{name}'); if (!o) return false; for (const k of ['mousedown', 'mousemove', 'mouseup']) o.dispatchEvent(new MouseEvent(k, {{bubbles: true, clientX: o.getBoundingClientRect().x + 3, clientY: o.getBoundingClientRect().y + 3}})); return true", what=name)
+
+
+@needs_browser
+def test_the_quickstart_in_jupyterlab(lab):
+    url, folder = lab
+    with browser(1280, 1100) as b:
+        b.get(url)
+        until(b, "return document.querySelectorAll('.jp-Notebook .jp-CodeCell').length > 5 && document.querySelector('.jp-NotebookPanel-toolbar')", what='the notebook is open')
+        until(b, "return document.querySelector('[data-status=idle]')", what='the kernel is idle')
+        menu(b, 'Run', 'Run All Cells')
+        # clips settle while one watches, then one is taught by the notebook: nine rounds, and two more
+        assert until(b, app('return a.rounds >= 1'), 120, 'the map')
+        assert until(b, app('return a.rounds == 11 && a.rounds'), 120, 'all cells have run')
+        until(b, app('return !a.moving'))
+        b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
+        first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
+        b.execute_script(app('a.go(0)'))
+        until(b, app('return a.round == 0 && !a.moving'))
+        start = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
+        assert (np.linalg.norm(np.subtract(first, start), axis=1) > 3).mean() > .5
+        until(b, app("a.play(); return true"))
+        until(b, app('return a.round == 10 && !a.moving'), 30, 'play goes to the end')
+        # a click plays the right clip, and the kernel knows which
+        canvas = b.find_element('css selector', 'canvas.map')
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
+        at = np.asarray(b.execute_script(app('return [...Array(240).keys()].map(a.where)')))
+        alone = int(max(range(120, 240), key=lambda i: np.sort(np.linalg.norm(at-at[i], axis=1))[1]))
+        from selenium.webdriver import ActionChains
+        ActionChains(b).move_to_element_with_offset(canvas, at[alone][0]-canvas.size['width']/2, at[alone][1]-canvas.size['height']/2).click().perform()
+        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.dataset.i == "{alone}" && a.player.src.length > 5000'), 20, 'the clip plays')
+        until(b, "return document.querySelector('.panel .picture image')", what='its picture')
+        # what is taught in the page changes the fit; it can be taken back
+        before = b.execute_script(app(f'return a.called({alone})'))
+        other = 'fear' if before != 'fear' else 'anger'
+        b.execute_script(f"document.querySelector('.teach select').value = '{other}'; document.querySelector('.teachit').click()")
+        until(b, app(f"return a.rounds == 13 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
+        until(b, "return !document.querySelector('.fit .row button:nth-child(4)').disabled")
+        b.execute_script("document.querySelector('.fit .row button:nth-child(4)').click()")
+        until(b, app(f"return a.rounds == 11 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
+        b.execute_script("[...document.querySelectorAll('.fit button')].find(o => o.textContent == 'reveal labels').click()")
+        until(b, "return [...document.querySelectorAll('.curves text')].some(o => o.textContent == 'UAR')", what='UAR')
+        # hostile names stay text
+        for i in range(100, 100+len(HOSTILE)):
+            b.execute_script(app(f'a.choose({i})'))
+            until(b, f"return document.querySelector('.panel h3')?.textContent == {json.dumps(HOSTILE[i-100])}", what=HOSTILE[i-100])
+        assert b.execute_script('return window.hit ?? null') is None
+        assert (folder/'quickstart.html').stat().st_size > 1e6
+        assert complaints(b) == []
