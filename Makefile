@@ -21,7 +21,7 @@ comma    := ,
 section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab docs clean-nbs readme samples bench numbers
+.PHONY: help setup demo test lab docs clean-nbs readme picture samples bench numbers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,12 @@ docs: quarto $(STAMP) ## the website, in _docs (needs Quarto)
 
 clean-nbs: $(STAMP) ## export the notebooks, strip what git need not see, renew README.md
 	@$(BIN)/nbdev_export
+	@$(BIN)/python .ci/dead_widgets.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python .ci/readme.py
+
+picture: $(STAMP) ## the README's picture of the explorer (needs Chromium)
+	@$(BIN)/python .ci/picture.py
 
 readme: $(STAMP) ## README.md from nbs/index.ipynb
 	@$(BIN)/python .ci/readme.py
@@ -74,7 +78,8 @@ bench: speech $(STAMP) ## the 12 real-speech tasks: make bench CORPORA=folder MO
 	$(BIN)/sere bench --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic --methods $(METHODS) --seeds $(SEEDS) --out $(OUT)/bench
 	@$(BIN)/python tests/check_bench.py $(OUT)/bench/results.csv
 
-numbers: speech $(STAMP) ## time and memory of the main steps on real speech, printed (about 10 minutes)
+numbers: speech $(STAMP) ## time and memory of the explorer and of the main steps on real speech, printed (about 12 minutes)
+	@$(BIN)/python tests/benchmark_explore.py
 	@$(BIN)/python tests/benchmark.py --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic
 
 # What some commands need that pip cannot bring: asked for first, before minutes of setting up.

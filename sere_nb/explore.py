@@ -266,7 +266,7 @@ def embed_audio(
             if left<1.5e4: break      # three seconds of speech
     return sounds
 
-# %% ../nbs/08_explore.ipynb #698d407e
+# %% ../nbs/08_explore.ipynb #b68f343b
 _CSS = """
 .sere { color-scheme:light; --page:#fff; --soft:#f3f4f6; --line:#d5d8dd; --ink:#16181d; --dim:#5a616c; --accent:#0072B2; --shade:#E69F0040; --good:#00704f; --bad:#b04a00; }
 @media (prefers-color-scheme:dark) { .sere.alone { color-scheme:dark; --page:#15171b; --soft:#20242a; --line:#3b414a; --ink:#eceef1; --dim:#a4abb6; --accent:#56B4E9; --shade:#E69F0055; --good:#3fc79a; --bad:#ff9b57; } }
@@ -281,7 +281,8 @@ body.sere { margin:0 auto; max-width:1500px; padding:1.2rem 1.5rem 3rem; backgro
   button,input,select { font:inherit; color:inherit; background:var(--page); border:1px solid var(--line); border-radius:.4rem; padding:.25rem .6rem; }
   input[type=range] { padding:0; accent-color:var(--accent); }
   button { cursor:pointer; } button:hover:enabled { border-color:var(--accent); } button:disabled { opacity:.45; cursor:default; } :focus-visible { outline:2px solid var(--accent); outline-offset:1px; }
-  .verdict { display:flex; flex-wrap:wrap; gap:1rem 2.5rem; align-items:flex-start; }
+  .compared { margin:.6rem 0 1rem; } summary { cursor:pointer; font-weight:600; }
+  .verdict { margin-top:.7rem; display:flex; flex-wrap:wrap; gap:1rem 2.5rem; align-items:flex-start; }
   .cards { display:flex; flex-direction:column; gap:.6rem; } .card { width:15rem; border-left:3px solid var(--accent); padding-left:.7rem; display:grid; grid-template-columns:auto 1fr; gap:0 .5rem; align-items:baseline; }
   .card b { font-size:1.4rem; } .card small { grid-column:1/3; line-height:1.25; }
   .wide { overflow-x:auto; } caption { caption-side:bottom; text-align:left; font-size:.85rem; padding-top:.4rem; }
@@ -394,7 +395,7 @@ const right = i => label && revealed && label[i] in number && shot[i] == 255 ? l
 const verdict = i => right(i) == null ? ['– ', 'count'] : right(i) ? ['✓ ', 'yes'] : ['✗ ', 'no'];
 """
 
-# %% ../nbs/08_explore.ipynb #ef2fe436
+# %% ../nbs/08_explore.ipynb #4107bcc9
 _JS += r"""
 const LANGUAGES = [...new Set(D.language ?? [''])].sort(), spoken = Uint8Array.from(D.language ?? [...Array(N)].map(() => ''), o => LANGUAGES.indexOf(o)), FORMS = ['o', '^', 's', 'v', 'P', 'h', '8', '*', 'D'];
 const canvas = h('canvas', {class: 'map', tabindex: 0, role: 'application', 'aria-roledescription': 'map of clips'}), ctx = canvas.getContext('2d'), tip = h('div', {class: 'tip', hidden: ''});
@@ -414,7 +415,22 @@ function stamp() {
     g.globalAlpha = l < LEVELS.length ? LEVELS[l] : is ? 1 : .1; g.fillStyle = l == LEVELS.length ? css.getPropertyValue('--dim') : fill(k); g.fill(path);
     if (is) { g.lineWidth = 1.2/by; g.strokeStyle = ink; g.stroke(path); } else if (l < LEVELS.length) { g.lineWidth = .6/by; g.strokeStyle = D.classes[k].colour == '#F0E442' ? ink : page; g.globalAlpha *= .7; g.stroke(path); }
   } });
-  return {c, cell, dpr, ink, page, fill};
+  return {c, cell, dpr, ink, page, fill, dim: css.getPropertyValue('--dim').trim()};
+}
+const probe = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+const rgb = css => { probe.fillStyle = css; probe.fillRect(0, 0, 1, 1); return probe.getImageData(0, 0, 1, 1).data; };
+function dots(n, dpr) {     // where clips are so many that a shape could not be told: blended into the picture's own bytes
+  const W = canvas.width, H = canvas.height, image = ctx.createImageData(W, H), d = image.data, hue = D.classes.map((_, k) => rgb(stamps.fill(k))), dim = rgb(stamps.dim), side = Math.max(2, Math.round(1.6*dpr));
+  for (let i = 0; i < N; i++) {
+    if (shot[i] < 255) continue;
+    const x0 = Math.round(px[2*i]*dpr), y0 = Math.round(px[2*i + 1]*dpr), c = seen[i] ? hue[n.e[i]] : dim, a = seen[i] ? LEVELS[level(n.sure[i])]*.75 : .03;
+    if (x0 < 0 || y0 < 0 || x0 > W - side || y0 > H - side) continue;
+    for (let y = y0; y < y0 + side; y++) for (let x = x0; x < x0 + side; x++) {
+      const o = 4*(y*W + x), old = d[o + 3]/255, now = a + old*(1 - a), f = a/now;
+      d[o] += (c[0] - d[o])*f; d[o + 1] += (c[1] - d[o + 1])*f; d[o + 2] += (c[2] - d[o + 2])*f; d[o + 3] = 255*now;
+    }
+  }
+  ctx.putImageData(image, 0, 0);
 }
 const ease = t => t*t*(3 - 2*t);
 function paint() {
@@ -430,9 +446,17 @@ function paint() {
   const M = 18, X = u => ((u - zoom.x)*zoom.by + .5)*(W - 2*M) + M, Y = u => ((.5 - (u - zoom.y)*zoom.by))*(H - 2*M) + M;
   const {c, cell, ink, page, fill} = stamps, half = cell/2, step = LEVELS.length + 2;
   const put = (i, l) => ctx.drawImage(c, (n.e[i]*step + l)*cell, (byEmotion ? FORMS.indexOf(D.classes[n.e[i]].marker) : spoken[i] % FORMS.length)*cell, cell, cell, Math.round(px[2*i]*dpr - half), Math.round(px[2*i + 1]*dpr - half), cell, cell);
-  for (let i = 0; i < N; i++) { px[2*i] = X((A[2*i] + (B[2*i] - A[2*i])*f)/65535); px[2*i + 1] = Y((A[2*i + 1] + (B[2*i + 1] - A[2*i + 1])*f)/65535); }
-  for (let i = 0; i < N; i++) if (!seen[i]) put(i, LEVELS.length);
-  for (let i = 0; i < N; i++) if (seen[i] && shot[i] == 255) put(i, level(n.sure[i]));
+  let inside = 0;
+  for (let i = 0; i < N; i++) {
+    const x = px[2*i] = X((A[2*i] + (B[2*i] - A[2*i])*f)/65535), y = px[2*i + 1] = Y((A[2*i + 1] + (B[2*i + 1] - A[2*i + 1])*f)/65535);
+    inside += x > 0 && y > 0 && x < W && y < H;
+  }
+  const many = inside > 15000;
+  if (many) dots(n, dpr);
+  else {
+    for (let i = 0; i < N; i++) if (!seen[i]) put(i, LEVELS.length);
+    for (let i = 0; i < N; i++) if (seen[i] && shot[i] == 255) put(i, level(n.sure[i]));
+  }
   for (let i = 0; i < N; i++) if (seen[i] && shot[i] < 255) put(i, LEVELS.length + 1);
   ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
   const ring = (i, r, w = 1.6) => { ctx.beginPath(); ctx.arc(px[2*i], px[2*i + 1], r, 0, 7); ctx.lineWidth = w; ctx.strokeStyle = ink; ctx.stroke(); };
@@ -873,7 +897,7 @@ def _confusion_html(labels, counts):
     return ('<div class="wide"><table class="confusion"><caption>Clips by label (rows) and guess (columns). On the diagonal they agree; a stronger colour is a larger share of the row.</caption>'
             f'<thead><tr><td></td>{head}<th scope="col">found</th></tr></thead><tbody>{rows}</tbody></table></div>')
 
-# %% ../nbs/08_explore.ipynb #672aa092
+# %% ../nbs/08_explore.ipynb #315926f2
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:"
 _FIELDS = 5000  # clips whose field goes into a page: those that can be heard, then the target's
 
@@ -908,10 +932,11 @@ def report_html(
     data['layouts'] = {o.kind:LAYOUTS[o.kind] for o in laid}
     data |= dict(revealed=labels is not None, rounds=[round_data(h, laid) for h in learner.history_])
     rows = sorted({*list(sounds)[:_FIELDS], *order[:max(0, _FIELDS-len(sounds))]})
-    verdict = f'<h2>Compared with the labels</h2><div class="verdict">{_scores_html(scores)}{_confusion_html(**scores["confusion"])}</div>' if scores else ''
+    verdict = (f'<details class="compared"><summary>Compared with the labels: UAR {100*scores["uar"]:.1f} %, WA {100*scores["wa"]:.1f} %, macro-F1 {100*scores["macro_f1"]:.1f} %</summary>'
+               f'<div class="verdict">{_scores_html(scores)}{_confusion_html(**scores["confusion"])}</div></details>') if scores else ''
     return '\n'.join(['<!doctype html>', '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{_esc(title)}</title><style>{_CSS}</style></head><body class="sere alone">',
-        f'<header><h1>{_esc(title)}</h1>{_about(about, notes)}</header>', '<main id="explorer"></main>', verdict,
+        f'<header><h1>{_esc(title)}</h1>{_about(about, notes)}</header>', verdict, '<main id="explorer"></main>',
         *(f'<script type="application/json" id="{k}">{safe_json(v)}</script>' for k,v in dict(clips=data, fields=field_data(learner, rows), sounds=sounds).items()),
         f'<script>{_JS}{_PAGE_JS}</script></body></html>\n'])
 

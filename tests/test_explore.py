@@ -338,7 +338,9 @@ def lab(tmp_path):
 
 
 def menu(b, *names):
-    for name in names: until(b, f"const o = [...document.querySelectorAll('.lm-MenuBar-itemLabel, .lm-Menu-itemLabel')].find(o => o.textContent == '{name}'); if (!o) return false; for (const k of ['mousedown', 'mousemove', 'mouseup']) o.dispatchEvent(new MouseEvent(k, {{bubbles: true, clientX: o.getBoundingClientRect().x + 3, clientY: o.getBoundingClientRect().y + 3}})); return true", what=name)
+    for name in names:
+        until(b, f"return [...document.querySelectorAll('.lm-MenuBar-itemLabel, .lm-Menu-itemLabel')].some(o => o.textContent == '{name}')", what=name)
+        next(o for o in b.find_elements('css selector', '.lm-MenuBar-itemLabel, .lm-Menu-itemLabel') if o.get_attribute('textContent') == name).click()
 
 
 @needs_browser
