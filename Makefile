@@ -59,7 +59,7 @@ docs: quarto $(STAMP) ## the website, in _docs (needs Quarto)
 
 clean-nbs: $(STAMP) ## export the notebooks, strip what git need not see, renew README.md
 	@$(BIN)/nbdev_export
-	@$(BIN)/python .ci/dead_widgets.py
+	@$(BIN)/python .ci/stored_outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python .ci/readme.py
 

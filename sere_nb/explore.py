@@ -292,10 +292,11 @@ body.sere { margin:0 auto; max-width:1500px; padding:1.2rem 1.5rem 3rem; backgro
 }
 """
 
-# %% ../nbs/08_explore.ipynb #2e9d0d78
+# %% ../nbs/08_explore.ipynb #5f8404c3
 _CSS += """
 .sere .app { container-type:inline-size;
   .tools { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; margin-bottom:.6rem; } .tools label { display:flex; gap:.4rem; align-items:center; color:var(--dim); } .tools input[type=search] { min-width:9rem; flex:0 1 14rem; } .tools select { max-width:11rem; } .tools select:first-child { max-width:17rem; }
+  .filters summary { margin:0; font-weight:400; } .filters[open] { flex-basis:100%; }
   .chips { gap:.35rem; } .chips button { display:flex; gap:.35rem; align-items:center; padding:.15rem .6rem; border-radius:1rem; }
   .chips button[aria-pressed=true],.toggle[aria-pressed=true] { border-color:var(--accent); box-shadow:inset 0 0 0 1px var(--accent); } .chips .off { opacity:.5; } .count { color:var(--dim); }
   .split { display:grid; grid-template-columns:minmax(0,1fr) 28rem; gap:1.2rem; align-items:start; }
@@ -829,7 +830,7 @@ function tell(o) {      // what the kernel says of itself
 }
 """
 
-# %% ../nbs/08_explore.ipynb #c0f20546
+# %% ../nbs/08_explore.ipynb #c8a29d08
 _JS += r"""
 const which2 = select('clips in the table', [...([...target].some(o => o) ? [['target', 'clips of the target']] : []), ['free', 'clips without label'], ['shots', 'shots'], ['all', 'all clips']], view.kind, v => { view.kind = v; table(); });
 const answer = select('right or wrong', [['all', 'right and wrong'], ['right', '✓ right only'], ['wrong', '✗ wrong only']], 'all', v => { view.answer = v; filter(); });
@@ -845,8 +846,8 @@ answer.hidden = !(label && revealed);
 root.replaceChildren(h('div', {class: 'app'}, link.live ? controls() : '',
   h('div', {class: 'tools'}, pickKind, select('shape of a clip', [['language', 'shape: language'], ['emotion', 'shape: emotion']], 'language', v => { byEmotion = v == 'emotion'; redraw(); }), rope,
     h('input', {type: 'search', placeholder: 'find a clip', 'aria-label': 'find a clip', oninput: e => { view.find = e.target.value; filter(); }}),
-    languages ? select('language', [['', 'all languages'], ...languages.map((o, j) => [o, o])], '', v => { view.language = v; filter(); }) : null, speakers ? select('speaker', [['', 'all speakers'], ...speakers.map(o => [o, o])], '', v => { view.speaker = v; filter(); }) : null,
-    answer, h('label', {}, 'at least', h('input', {type: 'range', min: 0, max: .95, step: .05, value: 0, 'aria-label': 'lowest confidence', oninput: e => { view.sure = +e.target.value; e.target.nextSibling.textContent = pct(view.sure); filter(); }}), h('output', {}, '0 %'))),
+    h('details', {class: 'filters'}, h('summary', {}, 'filters'), h('div', {class: 'row'}, languages ? select('language', [['', 'all languages'], ...languages.map((o, j) => [o, o])], '', v => { view.language = v; filter(); }) : null, speakers ? select('speaker', [['', 'all speakers'], ...speakers.map(o => [o, o])], '', v => { view.speaker = v; filter(); }) : null,
+      answer, h('label', {}, 'confidence at least', h('input', {type: 'range', min: 0, max: .95, step: .05, value: 0, 'aria-label': 'lowest confidence', oninput: e => { view.sure = +e.target.value; e.target.nextSibling.textContent = pct(view.sure); filter(); }}), h('output', {}, '0 %'))))),
   chips, h('div', {class: 'split'}, h('div', {}, h('div', {class: 'ground'}, canvas, tip, ...axes, h('div', {class: 'zoom'}, h('button', {'aria-label': 'zoom in', onclick: () => nearer(1.5)}, '+'), h('button', {'aria-label': 'zoom out', onclick: () => nearer(1/1.5)}, '−'))),
     h('div', {class: 'time'}, start, back, slider, forth, which), h('div', {class: 'row'}, ...(LANGUAGES.length > 1 ? LANGUAGES.map((o, j) => h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES[FORMS[j % FORMS.length]], fill: 'var(--dim)'})), text(o))) : []),
       h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES.D, fill: 'none', stroke: 'var(--ink)'})), 'shot'), h('span', {class: 'count'}, '★ prototype · faint: not sure'), said), charts), panel), list));
@@ -1207,7 +1208,7 @@ def to_html(self:Explorer,
 
 Explorer._hear,Explorer._answer,Explorer.to_html = _hear,_answer,to_html
 
-# %% ../nbs/08_explore.ipynb #3b514892
+# %% ../nbs/08_explore.ipynb #04cab3a8
 def light(
     learner,            # a fitted `SERE`
     layout='pca',       # of `LAYOUTS`, or a laid one
@@ -1225,18 +1226,22 @@ def light(
     languages = sorted(set(learner.table_.language))
     form = np.array(['circle','triangle-up','square','triangle-down','cross','hexagon'])[[languages.index(o)%6 for o in learner.table_.language.iloc[rows]]]
     form[shot[rows]] = 'diamond'
-    def traces(h):
+    def moving(h):
+        "What changes from round to round"
         (xy,stars),p = ground(h),h['proba'][rows]
         k = np.where(shot[rows], learner.label_[rows].numpy(), p.argmax(1).numpy())
         sure = np.where(shot[rows], 1., p.max(1).values.numpy())
-        names = [f'{html.escape(path)}<br>{html.escape(learner.classes_[i])}{", a shot" if s else f" {100*c:.0f} %"}' for path,i,c,s in zip(learner.table_.path.iloc[rows], k, sure, shot[rows])]
-        return [go.Scatter(x=xy[rows,0].round(3).tolist(), y=xy[rows,1].round(3).tolist(), mode='markers', hovertext=names, hoverinfo='text', showlegend=False,
-                    marker=dict(color=colours[k].tolist(), symbol=form.tolist(), size=np.where(shot[rows], 11, 7).tolist(), opacity=sure.clip(.3, 1).round(2).tolist(), line=dict(width=np.where(shot[rows], 1.2, 0).tolist(), color='black'))),
-                go.Scatter(x=stars[:,0].round(3).tolist(), y=stars[:,1].round(3).tolist(), mode='markers+text', text=[html.escape(o) for o in learner.classes_], textposition='top center', hoverinfo='skip', showlegend=False,
-                    marker=dict(color=colours.tolist(), symbol='star', size=18, line=dict(width=1.2, color='black')))]
-    frames = [go.Frame(data=traces(h), name=str(h['round'])) for h in learner.history_]
+        said = [f'{e}, a shot' if s else f'{e} {100*c:.0f} %' for e,c,s in zip(names[k], sure, shot[rows])]
+        return (dict(x=xy[rows,0].round(3).tolist(), y=xy[rows,1].round(3).tolist(), text=said, marker=dict(color=colours[k].tolist(), opacity=sure.clip(.3, 1).round(2).tolist())),
+                dict(x=stars[:,0].round(3).tolist(), y=stars[:,1].round(3).tolist()))
+    names = np.array([html.escape(o) for o in learner.classes_])
+    frames = [go.Frame(data=[go.Scatter(o) for o in moving(h)], name=str(h['round'])) for h in learner.history_]
+    clips,stars = moving(learner.history_[-1])
+    clips['marker'] |= dict(symbol=form.tolist(), size=np.where(shot[rows], 11, 7).tolist(), line=dict(width=np.where(shot[rows], 1.2, 0).tolist(), color='black'))
+    data = [go.Scatter(**clips, mode='markers', customdata=[html.escape(o) for o in learner.table_.path.iloc[rows]], hovertemplate='%{customdata}<br>%{text}<extra></extra>', showlegend=False),
+            go.Scatter(**stars, mode='markers+text', text=names.tolist(), textposition='top center', hoverinfo='skip', showlegend=False, marker=dict(color=colours.tolist(), symbol='star', size=18, line=dict(width=1.2, color='black')))]
     move = dict(frame=dict(duration=900, redraw=False), transition=dict(duration=700), fromcurrent=True)
     axis = dict(visible=False, range=[-.03,1.03])
-    return go.Figure(frames[-1].data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
+    return go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
         updatemenus=[dict(type='buttons', direction='right', x=0, y=0, xanchor='left', yanchor='top', pad=dict(t=28), buttons=[dict(label='▶', method='animate', args=[None,move]), dict(label='❚❚', method='animate', args=[[None],dict(mode='immediate', frame=dict(duration=0))])])],
         sliders=[dict(active=len(frames)-1, x=.16, len=.84, pad=dict(t=8), currentvalue=dict(prefix='round '), steps=[dict(label=f.name, method='animate', args=[[f.name],dict(mode='immediate', frame=dict(duration=300, redraw=False), transition=dict(duration=300))]) for f in frames])]))
