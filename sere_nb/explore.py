@@ -830,7 +830,7 @@ function tell(o) {      // what the kernel says of itself
 }
 """
 
-# %% ../nbs/08_explore.ipynb #c8a29d08
+# %% ../nbs/08_explore.ipynb #3d433bb6
 _JS += r"""
 const which2 = select('clips in the table', [...([...target].some(o => o) ? [['target', 'clips of the target']] : []), ['free', 'clips without label'], ['shots', 'shots'], ['all', 'all clips']], view.kind, v => { view.kind = v; table(); });
 const answer = select('right or wrong', [['all', 'right and wrong'], ['right', '✓ right only'], ['wrong', '✗ wrong only']], 'all', v => { view.answer = v; filter(); });
@@ -857,11 +857,16 @@ new ResizeObserver(redraw).observe(canvas);
 for (const o of [matchMedia('(prefers-color-scheme: dark)')]) o.addEventListener('change', () => { stamps = null; redraw(); });
 new MutationObserver(() => { stamps = null; redraw(); }).observe(document.body, {attributes: true, attributeFilter: ['data-jp-theme-light']});
 const app = {
-  add(list, first = 0, follow = true) { for (const [j, o] of list.entries()) add(first + j, o); ground(); if (!first) { goal = time = rounds.length - 1; timeline(); shown(); } else if (follow) go(rounds.length - 1); else timeline(); filter(); },
+  add(list, first = 0) {
+    const had = rounds.length, where = goal;
+    for (const [j, o] of list.entries()) add(first + j, o);
+    ground();
+    if (had == rounds.length) goal = clamp(where, 0, had - 1), time = goal, timeline(), shown(); else if (!first) goal = time = rounds.length - 1, timeline(), shown(); else go(rounds.length - 1);
+    filter();
+  },
   cut(n) { rounds.length = Math.min(rounds.length, n); goal = time = clamp(time, 0, Math.max(0, n - 1)); timeline(); filter(); again(); },
-  lay(kind, xy, stars) { rounds.forEach((o, r) => { o.xy[kind] = words(xy[r]); o.stars[kind] = stars[r]; }); if (wish == kind) said.textContent = ''; ground(); },
   shots(b) { shot = bytes(b); rounds.forEach((_, r) => tally(r)); filter(); again(); timeline(); },
-  reveal(l) { label = l; revealed = true; answer.hidden = false; rounds.forEach(o => o.uar = undefined); timeline(); filter(); again(); },
+  reveal(l) { if (revealed) return; label = l; revealed = true; answer.hidden = false; rounds.forEach(o => o.uar = undefined); timeline(); filter(); again(); },
   changed(r) { showMoved = r; said.textContent = rounds[r - 1] ? `${[...rounds[rounds.length - 1].e].filter((k, i) => k != rounds[r - 1].e[i]).length} clips are called something else now (ringed)` : ''; redraw(); },
   tell, go, choose, close, play, where: i => [px[2*i], px[2*i + 1]], called: i => D.classes[emotion(i)].name,
   get round() { return Math.round(time); }, get rounds() { return rounds.length; }, get moving() { return !!ticking; }, get chosen() { return chosen; }, get player() { return player; }, get kind() { return kind; },
@@ -941,31 +946,43 @@ def report_html(
         *(f'<script type="application/json" id="{k}">{safe_json(v)}</script>' for k,v in dict(clips=data, fields=field_data(learner, rows), sounds=sounds).items()),
         f'<script>{_JS}{_PAGE_JS}</script></body></html>\n'])
 
-# %% ../nbs/08_explore.ipynb #96d27c19
+# %% ../nbs/08_explore.ipynb #a7a18506
 _WIDGET_JS = r"""
-const join = (o, buffers) => o?.$bytes != null ? buffers[o.$bytes] : Array.isArray(o) ? o.map(v => join(v, buffers)) : o && typeof o == 'object' ? Object.fromEntries(Object.entries(o).map(([k, v]) => [k, join(v, buffers)])) : o;
 export default { render({model, el}) {
   const root = document.createElement('div'), asked = new Map(), sounds = new Map(), me = Math.random().toString(36).slice(2);
-  let app = null, n = 0;
+  let n = 0, told = [], shots = 0, changed = null;
   root.className = 'sere'; el.append(root);
   const save = (k, v) => { if (JSON.stringify(model.get(k)) != JSON.stringify(v)) { model.set(k, v); model.save_changes(); } };
   const link = {live: true, send: o => model.send(o), chose: i => save('clip', i), round: r => save('round', r), lasso: rows => save('selection', rows), kind: kind => model.send({do: 'kind', kind}),
-    clip: row => new Promise(done => { const id = `${me}-${++n}`; asked.set(id, o => { if (o.mp3) sounds.set(row, o.mp3); done({...o, mp3: o.mp3 ?? sounds.get(row)}); }); model.send({do: 'clip', row, id, sound: !sounds.has(row)}); })};
-  const hear = (message, buffers) => {
-    const {say, ...o} = join(message, buffers ?? []);
-    if (say == 'clips') { if (o.to == me) app = SERE(root, o.data, link); return; }
-    if (say == 'clip') { asked.get(o.id)?.(o.data); asked.delete(o.id); return; }
-    if (app && (!o.to || o.to == me)) app[say](...o.with);
+    clip: row => new Promise(done => { const id = `${me}-${++n}`; asked.set(id, done); model.send({do: 'clip', row, id, sound: !sounds.has(row)}); })};
+  const app = SERE(root, {...model.get('_page'), shot: model.get('_now').shot}, link);
+  const sync = () => {
+    const story = model.get('_story'), now = model.get('_now');
+    let same = 0;
+    while (same < story.length && same < told.length && story[same].v == told[same]) same++;
+    if (now.shots != shots) { shots = now.shots; app.shots(now.shot); }
+    if (same < story.length) app.add(story.slice(same), same); else if (same < told.length) app.cut(same);
+    told = story.map(o => o.v);
+    if (now.label) app.reveal(now.label);
+    if (now.changed != changed) { changed = now.changed; if (changed != null) app.changed(changed); }
+    app.tell(now);
   };
-  const round = () => model.get('round') >= 0 && app && model.get('round') != app.round && app.go(model.get('round'));
-  const clip = () => model.get('clip') >= 0 && app && model.get('clip') != app.chosen && app.choose(model.get('clip'));
-  model.on('msg:custom', hear); model.on('change:round', round); model.on('change:clip', clip);
-  model.send({do: 'hello', to: me});
-  return () => { model.off('msg:custom', hear); model.off('change:round', round); model.off('change:clip', clip); };
+  const hear = (o, buffers) => {
+    if (o.say != 'clip' || !asked.has(o.id)) return;
+    const data = {...o.data};
+    for (const [k, j] of Object.entries(o.bytes)) data[k] = buffers[j];
+    if (data.mp3) sounds.set(o.row, data.mp3); else data.mp3 = sounds.get(o.row);
+    asked.get(o.id)(data); asked.delete(o.id);
+  };
+  const round = () => model.get('round') >= 0 && model.get('round') != app.round && app.go(model.get('round'));
+  const clip = () => model.get('clip') >= 0 && model.get('clip') != app.chosen && app.choose(model.get('clip'));
+  const all = [['msg:custom', hear], ['change:_story', sync], ['change:_now', sync], ['change:round', round], ['change:clip', clip]];
+  all.forEach(o => model.on(...o)); sync();
+  return () => all.forEach(o => model.off(...o));
 } };
 """
 
-# %% ../nbs/08_explore.ipynb #7621b5db
+# %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
     loud=('highlight sharpness', .02, .4, .02, 'how much louder moments count for more, per dB (IRF)'),
     temperature=('temperature', .01, .3, .01, 'how far a walk may stray: low goes to the nearest clip only (TRIC)'),
@@ -975,19 +992,14 @@ _KNOBS = dict(
     sharpness=('sharpness of shares', .5, 5., .25, 'high: a clip belongs to one emotion; low: to several'),
     circumstances=('circumstances', 0, 100, 10, 'clips to a cluster of voice and words that is taken out; 0 leaves them in'))
 
-def _apart(o, buffers):
-    "The same without bytes, which go to `buffers`"
-    if isinstance(o, bytes):
-        buffers.append(o)
-        return {'$bytes':len(buffers)-1}
-    if isinstance(o, dict): return {k:_apart(v, buffers) for k,v in o.items()}
-    return [_apart(v, buffers) for v in o] if isinstance(o, (list,tuple)) else o
-
 class Explorer(anywidget.AnyWidget):
     "See and hear clips find their place, teach them, fit on. In JupyterLab the last line of a cell shows it"
     clip = traitlets.Int(-1, help="row of the chosen clip in `learner.table_`; -1 for none").tag(sync=True)
     round = traitlets.Int(-1, help="the round on show; -1 before the page has said").tag(sync=True)
     selection = traitlets.List(traitlets.Int(), help="rows in the lasso").tag(sync=True)
+    _page = traitlets.Dict().tag(sync=True)
+    _story = traitlets.List().tag(sync=True)
+    _now = traitlets.Dict().tag(sync=True)
     _esm,_css = _JS+_WIDGET_JS,_CSS
 
     def __init__(self,
@@ -1001,22 +1013,33 @@ class Explorer(anywidget.AnyWidget):
         if labels is not None and len(labels)!=len(learner.table_): raise ValueError(f"there are {len(labels)} labels for {len(learner.table_)} clips. Give one each, '' where unknown.")
         super().__init__()
         self.learner,self.labels,self.kind = learner,labels,kind
-        self._taught,self._laid,self._laying,self._thread,self._halt,self._text,self._revealed = [],{},None,None,threading.Event(),'',False
+        self._taught,self._laid,self._laying,self._thread,self._halt,self._v = [],{},None,None,threading.Event(),0
+        self._lock = threading.RLock()
         self._shown = copy.copy(learner)        # what answers are read from while the learner moves on
+        knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
+        knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', what='of the emotions among clips without label'))
+        self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs, labelled=labels is not None)
+        self._now = dict(shot=shot_data(learner), shots=0, running=False, begun=bool(learner.history_), taught=False, text='', label=None, changed=None)
         self.on_msg(self._hear)
-        if learner.history_: self._ground()
+        if learner.history_:
+            self._ground()
+            self._tell_rounds(0)
 
     def __repr__(self): return f"Explorer({self.learner!r}, {len(self.learner.table_)} clips, {len(self.learner.history_)} rounds)"
 
-    def _say(self, say, *args, to=None):
-        buffers = []
-        self.send(_apart(dict(say=say, to=to) | {'with':list(args)}, buffers), buffers)
+    def _tell(self, **news): self._now = self._now | dict(begun=bool(self.learner.history_), taught=bool(self._taught), running=self.running) | news
 
-    def _status(self, text=None, to=None):
-        if text is not None: self._text = text
-        self._say('tell', dict(running=self.running, begun=bool(self.learner.history_), taught=bool(self._taught), text=self._text), to=to)
+    def _tell_shots(self, **news): self._tell(shot=shot_data(self.learner), shots=self._now['shots']+1, **news)
 
-# %% ../nbs/08_explore.ipynb #2f09dc83
+    def _tell_rounds(self, first):
+        "Rounds from `first` on are new"
+        fresh = []
+        for h in self.learner.history_[first:]:
+            self._v += 1
+            fresh.append(round_data(h, self._laid.values()) | dict(v=self._v))
+        self._story = self._story[:first]+fresh
+
+# %% ../nbs/08_explore.ipynb #cc79f0f5
 def _ground(self:Explorer):
     h,names,seed = self.learner.history_,self.learner.classes_,self.learner.seed
     self._laid = {k:Layout(k, seed).fit(h, names) for k in ('pca','circumplex')}
@@ -1028,31 +1051,16 @@ def _lay_umap(self:Explorer):
     h = list(self.learner.history_)
     def lay():
         try: ground = Layout('umap', self.learner.seed).fit(h, self.learner.classes_)
-        except Exception as e: return self._status(f"UMAP could not be laid: {e}")
-        self._laid = {'umap':ground, **self._laid}
-        places = [ground(o) for o in self.learner.history_]
-        self._say('lay', 'umap', [_packed(xy, bits=16) for xy,_ in places], [stars.round(4).tolist() for _,stars in places])
+        except Exception as e: return self._tell(text=f"UMAP could not be laid: {e}")
+        with self._lock:
+            self._laid = {'umap':ground, **self._laid}
+            self._tell_rounds(0)
     self._laying = threading.Thread(target=lay, daemon=True)
     self._laying.start()
 
-def _send_rounds(self:Explorer, first, follow=True, to=None):
-    self._say('add', [round_data(h, self._laid.values()) for h in self.learner.history_[first:]], first, follow, to=to)
+Explorer._ground,Explorer._lay_umap = _ground,_lay_umap
 
-def _hello(self:Explorer, to):
-    "Everything, for a view that has just opened"
-    s = self.learner.settings
-    knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=s[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
-    knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in self.learner.classes_)], value='balanced', what='of the emotions among clips without label'))
-    data = page_data(self.learner, self.labels if self._revealed else None)
-    data['layouts'] = {k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=self.kind)}
-    buffers = []
-    self.send(_apart(dict(say='clips', to=to, data=data | dict(knobs=knobs, revealed=self._revealed, labelled=self.labels is not None)), buffers), buffers)
-    if self.learner.history_: self._send_rounds(0, to=to)
-    self._status(to=to)
-
-Explorer._ground,Explorer._lay_umap,Explorer._send_rounds,Explorer._hello = _ground,_lay_umap,_send_rounds,_hello
-
-# %% ../nbs/08_explore.ipynb #0260042a
+# %% ../nbs/08_explore.ipynb #394a90ed
 def running(self:Explorer)->bool: # is a fit under way?
     return bool(self._thread and self._thread.is_alive() and self._thread is not threading.current_thread())
 
@@ -1064,12 +1072,12 @@ def wait(self:Explorer,
         if t: t.join(seconds)
     return self
 
-def _work(self:Explorer, rounds, before=None, after=None):
-    "Rounds in a thread; `before` it the learner may be made ready"
+def _work(self:Explorer, rounds, before=None, **news):
+    "Rounds in a thread; `before` it the learner may be made ready; `news` are told at the end"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
     self._halt.clear()
     def work():
-        text = ''
+        text,told = '',news
         try:
             if before: before()
             for j in range(rounds):
@@ -1077,18 +1085,18 @@ def _work(self:Explorer, rounds, before=None, after=None):
                     text = f'stopped after round {len(self.learner.history_)-1}'
                     break
                 self.learner.step()
-                self._shown = copy.copy(self.learner)
-                width = self._laid['pca']._centre.shape[0] if self._laid else None
-                fresh = width!=self.learner.history_[-1]['profile'].shape[1]      # of a first round, or of one with other views
-                if fresh: self._laid = {k:Layout(k, self.learner.seed).fit(self.learner.history_[-1:], self.learner.classes_) for k in ('pca','circumplex')}
-                self._send_rounds(len(self.learner.history_)-1)
-                self._say('tell', dict(running=True, begun=True, taught=bool(self._taught), text=f'round {len(self.learner.history_)-1}: {j+1} of {rounds}'))
-            if after: after()
-        except Exception as e: text = f'{e}' if isinstance(e, ValueError) else f'{type(e).__name__}: {e}'
+                self._shown,last = copy.copy(self.learner),len(self.learner.history_)-1
+                with self._lock:
+                    width = self._laid['pca']._centre.shape[0] if self._laid else None
+                    if width!=self.learner.history_[-1]['profile'].shape[1]:       # the first round ever, or one with other views
+                        self._laid = {k:Layout(k, self.learner.seed).fit(self.learner.history_[-1:], self.learner.classes_) for k in ('pca','circumplex')}
+                    self._tell_rounds(last)
+                self._tell(running=True, text=f'round {last}: {j+1} of {rounds}')
+        except Exception as e: text,told = f'{e}' if isinstance(e, ValueError) else f'{type(e).__name__}: {e}',{}
         self._thread = None
-        self._status(text)
+        self._tell(text=text, **told)
         if self.kind=='umap': self._lay_umap()
-    self._say('tell', dict(running=True, begun=True, taught=bool(self._taught), text='making ready'))
+    self._tell(running=True, text='making ready', changed=None)
     self._thread = threading.Thread(target=work, daemon=True)
     self._thread.start()
     return self
@@ -1097,7 +1105,7 @@ def start(self:Explorer)->Explorer:
     "Begin anew, from the shots and what was taught since"
     def ready():
         self.learner.begin()
-        self._say('cut', 0)
+        self._story = []
     return self._work(self.learner.settings['rounds']+1, ready)
 
 def go_on(self:Explorer,
@@ -1113,7 +1121,7 @@ def stop(self:Explorer)->Explorer:
 
 Explorer.running,Explorer.wait,Explorer._work,Explorer.start,Explorer.go_on,Explorer.stop = property(running),wait,_work,start,go_on,stop
 
-# %% ../nbs/08_explore.ipynb #0d5b7be8
+# %% ../nbs/08_explore.ipynb #bbf68a0f
 def teach(self:Explorer,
     row:int,        # of `learner.table_`
     emotion:str,    # one of `learner.classes_`
@@ -1124,9 +1132,8 @@ def teach(self:Explorer,
     before = dict(vars(self.learner), history_=list(self.learner.history_))
     self.learner.teach(row, emotion)
     self._taught.append(before)
-    self._say('shots', shot_data(self.learner))
-    first = len(self.learner.history_)
-    return self._work(rounds, after=lambda: self._say('changed', first))
+    self._tell_shots()
+    return self._work(rounds, changed=len(self.learner.history_))
 
 def undo(self:Explorer)->Explorer:
     "Back to before what was taught last"
@@ -1134,9 +1141,8 @@ def undo(self:Explorer)->Explorer:
     if not self._taught: raise ValueError("nothing was taught, so there is nothing to take back.")
     vars(self.learner).update(self._taught.pop())
     self._shown = copy.copy(self.learner)
-    self._say('cut', len(self.learner.history_))
-    self._say('shots', shot_data(self.learner))
-    self._status('taken back')
+    self._story = self._story[:len(self.learner.history_)]
+    self._tell_shots(text='taken back', changed=None)
     return self
 
 def export(self:Explorer,
@@ -1156,7 +1162,7 @@ def selected(self:Explorer)->pd.DataFrame: # path, language, speaker, emotion, c
 
 Explorer.teach,Explorer.undo,Explorer.export,Explorer.selected = teach,undo,export,property(selected)
 
-# %% ../nbs/08_explore.ipynb #265cc417
+# %% ../nbs/08_explore.ipynb #26565358
 def _prior(value, classes):
     "'balanced', or half of one emotion and the rest even"
     if value=='balanced': return value
@@ -1166,24 +1172,20 @@ def _prior(value, classes):
 def _hear(self:Explorer, _, message, buffers):
     do,o = message.get('do'),message
     try:
-        if do=='hello': self._hello(o['to'])
-        elif do=='clip': self._answer(int(o['row']), o['id'], o.get('sound'))
+        if do=='clip': self._answer(int(o['row']), o['id'], o.get('sound'))
         elif do=='kind' and o['kind']=='umap': self._lay_umap()
         elif do=='teach': self.teach(int(o['row']), str(o['emotion']))
-        elif do=='export': self._status(f'written: {self.export()}')
-        elif do=='reveal' and self.labels is not None:
-            self._revealed = True
-            self._say('reveal', _texts(pd.Series(self.labels)))
-            self._status()
+        elif do=='export': self._tell(text=f'written: {self.export()}')
+        elif do=='reveal' and self.labels is not None: self._tell(label=_texts(pd.Series(self.labels)))
         elif do=='change':
             name,value = o['name'],o['value']
             if self.running: raise ValueError("a fit is under way. Stop it first: the setting was not changed.")
             if name=='prior': self.learner.change(prior=_prior(value, self.learner.classes_))
             elif name in _KNOBS: self.learner.change(**{name:type(SETTINGS[name])(value)})
-            self._status(f'{name} {value}: go on, or start anew')
+            self._tell(text=f'{name} {value}: go on, or start anew')
         elif do in ('start','stop','undo'): getattr(self, do)()
         elif do=='go': self.go_on()
-    except Exception as e: self._status(str(e) if isinstance(e, (ValueError,OSError)) else f'{type(e).__name__}: {e}')
+    except Exception as e: self._tell(text=str(e) if isinstance(e, (ValueError,OSError)) else f'{type(e).__name__}: {e}')
 
 def _answer(self:Explorer, row, id, sound):
     "A clip's field and sound"
@@ -1192,8 +1194,8 @@ def _answer(self:Explorer, row, id, sound):
         f = field_data(self._shown, [row])
         data = {k:v[0] if isinstance(v, list) else v for k,v in f.items()}
     if sound and 'file' in self.learner.table_ and (mp3 := _sound(self.learner.table_.file.iloc[row])): data['mp3'] = mp3
-    buffers = []
-    self.send(_apart(dict(say='clip', id=id, data=data), buffers), buffers)
+    big = [k for k,v in data.items() if isinstance(v, bytes)]
+    self.send(dict(say='clip', id=id, row=row, data={k:v for k,v in data.items() if k not in big}, bytes={k:j for j,k in enumerate(big)}), [data[k] for k in big])
 
 def to_html(self:Explorer,
     path,           # the file to write; its folder is made if needed

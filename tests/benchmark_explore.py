@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).parent))
 from benchmark import machine
 from browser import CHROMIUM, DRIVER, browser, until
+import sere_nb.explore as e
 from sere_nb.explore import Explorer, Layout, report_html, round_data
 from sere_nb.learner import SERE
 
@@ -71,12 +71,7 @@ def main():
     print(f'on {machine()}')
     for n in (4000, 100_000):
         s, own = made_up(n), psutil.Process().memory_info().rss
-        def first():
-            x = Explorer(s, kind='pca')
-            x.send = lambda *a: None
-            x._hello('view')
-            return x
-        t, x = seconds(first)
+        t, x = seconds(lambda: Explorer(s, kind='pca'))
         print(f'{n:,} clips, fit to first picture (PCA and circumplex laid, {R} rounds packed): {t:.2f} s', flush=True)
         t, data = seconds(lambda: round_data(s.history_[-1], x._laid.values()), 3)
         print(f'{n:,} clips, one more round placed and packed: {1e3*t:.0f} ms, {1e7*t/n:.1f} ms per 10,000; memory of Python {(psutil.Process().memory_info().rss-own)/1e9:.2f} GB more')
@@ -87,7 +82,6 @@ def main():
         if not (CHROMIUM and DRIVER): continue
         s.resonance, s.highlights = lambda rows: [dict(time_s=np.zeros(0), r=np.zeros((0, K)), weight=np.zeros(0)) for _ in rows], lambda rows: pd.DataFrame(dict(start_s=np.zeros(len(rows)), end_s=1., resonance=0.))
         def page():
-            import sere_nb.explore as e
             whole, e.field_data = e.field_data, lambda learner, rows: whole(learner, [])     # fields cannot be made up; a page holds at most 5,000
             try: return report_html(s, audio_mb=0, layouts=('pca', 'circumplex'))
             finally: e.field_data = whole

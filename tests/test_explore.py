@@ -240,22 +240,22 @@ def test_what_the_page_asks_for(heard):
     x, said = heard
     n = len(x.learner.table_)
     ask = lambda **o: x._hear(x, o, [])
-    ask(do='hello', to='me')
-    clips, rounds, status = (o[0] for o in said)
-    assert clips['say'] == 'clips' and 'label' not in clips['data'] and rounds['say'] == 'add' and len(rounds['with'][0]) == 4 and status['say'] == 'tell'
+    assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(x._now['shot']) == n
     ask(do='clip', row=n-1, id='me-1', sound=True)
     answer, buffers = said[-1]
-    assert answer['id'] == 'me-1' and buffers[answer['data']['mp3']['$bytes']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
+    assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
+    ask(do='clip', row=n-1, id='me-2', sound=False)
+    assert 'mp3' not in said[-1][0]['bytes']
     ask(do='reveal')
-    assert [o for o, _ in said if o['say'] == 'reveal'][0]['with'][0] == [*x.labels]
+    assert x._now['label'] == [*x.labels]
     ask(do='change', name='chain', value=0)
     assert x.learner.settings['chain'] == 0
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
     ask(do='teach', row=10**6, emotion='anger')
-    assert 'there is no clip' in said[-1][0]['with'][0]['text']
+    assert 'there is no clip' in x._now['text']
     ask(do='undo')
-    assert 'nothing was taught' in said[-1][0]['with'][0]['text']
+    assert 'nothing was taught' in x._now['text']
 
 
 def test_teach_and_take_back(heard):
@@ -265,11 +265,11 @@ def test_teach_and_take_back(heard):
     emotion = x.learner.classes_[int(before[row].argmin())]
     x.teach(row, emotion).wait()
     assert len(x.learner.history_) == 6 and x.learner.label_[row] >= 0
-    assert [o['say'] for o, _ in said if o['say'] in ('shots', 'add', 'changed')] == ['shots', 'add', 'add', 'changed']
+    assert x._now['shot'][row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
     manifest = read_manifest(x.export(Path(os.environ.get('TMPDIR', '/tmp'))/f'taught-{os.getpid()}.csv'))
     assert len(manifest) == 31 and manifest.emotion[manifest.file == x.learner.table_.file[row]].tolist() == [emotion]
     x.undo()
-    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and torch.equal(x.learner.history_[-1]['proba'], before)
+    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and x._now['shot'][row] == 255 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
     x.start().wait()
     assert torch.allclose(x.learner.history_[-1]['proba'], before, atol=1e-5)       # the same clips, the same shots
 
@@ -282,11 +282,11 @@ def test_stop_and_errors_are_told(heard, monkeypatch):
     with pytest.raises(ValueError, match='a fit is under way'): x.start()
     time.sleep(.3)
     x.stop().wait()
-    assert 4 < len(x.learner.history_) < 34 and 'stopped' in said[-1][0]['with'][0]['text'] and not said[-1][0]['with'][0]['running']
+    assert 4 < len(x.learner.history_) < 34 and 'stopped' in x._now['text'] and not x._now['running']
     def broken(self): raise RuntimeError('no memory')
     monkeypatch.setattr(type(x.learner), 'step', broken)
     x.go_on(1).wait()
-    assert 'no memory' in said[-1][0]['with'][0]['text']
+    assert 'no memory' in x._now['text']
     for wrong, says in (dict(kind='tsne'), 'There are'), (dict(labels=['a']), '1 labels for'):
         with pytest.raises(ValueError, match=says): Explorer(x.learner, **wrong)
 
