@@ -323,12 +323,16 @@ def transform(self:SERE,
 
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
 
-# %% ../nbs/06_learner.ipynb #dc9e57bb
+# %% ../nbs/06_learner.ipynb #59f536bb
+def _measure_moments(self):
+    if not self.projection.moment_voices and hasattr(self, '_clips'): self.projection.measure(self.space.prepared)
+
 def resonance(self:SERE,
     clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->list: # a dict a clip: time_s (moments,), r (moments, K), weight (moments,)
     "The field of each clip: `time_s` is the middle of each moment in seconds of the original file, `weight` sums to 1"
     _,_,shift,_,weights,prepared,table = _read(self, clips)
+    _measure_moments(self)
     r = instantaneous_resonance(prepared, self.projection, self.structure, shift)
     start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
     bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
@@ -350,7 +354,7 @@ def highlights(self:SERE,
 
 SERE.resonance,SERE.highlights = resonance,highlights
 
-# %% ../nbs/06_learner.ipynb #ee7e0ed3
+# %% ../nbs/06_learner.ipynb #455142fc
 _VERSION = 4
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
@@ -381,6 +385,7 @@ def save(self:SERE,
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted, so there is nothing to save. Call fit first.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _measure_moments(self)      # so that a field is the same after loading
     tensors,meta = _flatten(self)
     for name,write in (('model.safetensors', lambda f: save_file(tensors, f)),
                        ('model.json', lambda f: Path(f).write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding='utf8'))):

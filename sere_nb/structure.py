@@ -36,7 +36,7 @@ def groups(
     names,at,n = np.unique(group.astype(str), return_inverse=True, return_counts=True)
     return np.where((n[at]<min_clips)&~np.isin(group.astype(str), list(known)), corpus, group),corpus
 
-# %% ../nbs/03_structure.ipynb #c02746a3
+# %% ../nbs/03_structure.ipynb #c0524bad
 _PART = 4096    # rows worked on at a time: they stay in the processor's cache
 
 def _sums(x, at, n): return x.new_zeros(n, x.shape[1]).index_add_(0, at, x)
@@ -61,8 +61,10 @@ class Standardiser:
             mean = total/n.clamp_min(1)
             for rows,g in parts: square.index_add_(0, g, (rows-mean[g]).nan_to_num_(0.).square_())
             deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
-            for i in new: self.known[group[i]] = (mean[i],deviation[i])
-        mean,deviation = (torch.stack([self.known[g][j] for g in group]) for j in (0,1))
+            for i in new:
+                if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
+        none = x.new_zeros(x.shape[1]),x.new_ones(x.shape[1])
+        mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
         out = torch.empty_like(x)
         for to,(rows,g) in zip(out.split(_PART), parts): to.copy_(((rows-mean[g])/deviation[g]).nan_to_num_(0.).clamp_(-8,8))
         return out
@@ -318,7 +320,7 @@ class Space:
         if offsets is None: loudness,offsets = torch.zeros(len(emb)),torch.arange(len(emb)+1)
         return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain)
 
-# %% ../nbs/03_structure.ipynb #7ff53e5b
+# %% ../nbs/03_structure.ipynb #129b0fda
 HIGHLIGHTS = ' at highlights'   # behind a view's name: pooled with highlight weights
 
 class Projection:
@@ -371,6 +373,14 @@ class Projection:
                 full[cover] = self._project(name, x)
             out.append((full,cover))
         return torch.stack([f for f,_ in out]), torch.stack([c for _,c in out])
+
+    def measure(self,
+        prepared:Prepared,  # all clips of the fit
+    ):
+        "Remember what moments of each voice are like, so that it does not matter which clip is asked about first"
+        for view in prepared.plain:
+            m = prepared.moments[view]
+            self.moment_voices.setdefault(view, Standardiser())(windows(m), prepared.group, prepared.at[m.clip])
 
     def moments(self,
         prepared:Prepared,

@@ -121,6 +121,18 @@ def test_clips_of_the_fit_need_not_be_given_again(samples, fitted):
     assert np.allclose(fitted.highlights(rows), fitted.highlights().iloc[rows], atol=1e-5)
 
 
+def test_fields_do_not_depend_on_what_was_asked_first(samples, tmp_path):
+    shots, unlabelled, target = samples
+    one, all_, saved = (SERE(**QUICK).fit(shots, unlabelled) for _ in range(3))
+    rows = [len(shots)+3, len(shots)+150]
+    whole = all_.resonance()
+    for i in rows: assert np.allclose(one.resonance([i])[0]['r'], whole[i]['r'], atol=1e-5)
+    assert all(np.allclose(a['r'], b['r'], atol=1e-5) for a, b in zip(one.resonance(), whole))
+    again = SERE.load(saved.save(tmp_path/'model'))
+    last = len(all_.table_)-len(target)
+    assert np.allclose(again.resonance(target[:1])[0]['r'], whole[last]['r'], atol=1e-4)
+
+
 def test_new_speakers_and_languages_can_be_predicted(fitted):
     table = read_manifest(data_samples()/'it.csv')
     italian = embed(table, 'acoustic', progress=False)
