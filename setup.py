@@ -17,7 +17,7 @@ def shared(folder):
     os.chdir(here)  # data_files are relative to setup.py
     groups = {}
     for f in sorted(Path(folder).rglob('*')):
-        if f.is_file() and not any(p[0] in '._' for p in f.parts):
+        if f.is_file() and not any(p[0] in '._' for p in f.relative_to(folder).parts):
             groups.setdefault(f'share/sere_nb/{f.parent.as_posix()}', []).append(f.as_posix())
     return list(groups.items())
 
@@ -31,7 +31,7 @@ setup(
                  f"Intended Audience :: {cfg['audience']}", f"Natural Language :: {cfg['language']}",
                  'Programming Language :: Python :: 3'],
     packages=find_packages(include=['sere_nb', 'sere_nb.*']), package_data={'sere_nb': ['**/*.js', '**/*.css', '**/*.html']},
-    data_files=shared('data_samples'),
+    data_files=shared('data_samples')+shared('nbs/_workshop'),
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={**extras, 'all': sum(extras.values(), [])},
     entry_points={'console_scripts': [cfg['console_scripts']],

@@ -14,7 +14,7 @@ def as_html(figure):
 
 
 for path in sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('*.ipynb')):
-    if any(o[0] in '._' for o in path.parts[path.parts.index('nbs'):]): continue
+    if '.ipynb_checkpoints' in path.parts: continue
     nb = nbformat.read(path, as_version=4)
     changed = nb.metadata.pop('widgets', None) is not None
     figures = 0

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'embed_clips', 'bench', 'parser', 'main']
+           'embed_clips', 'bench', 'course', 'course_notebook', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #4bcdcff2
 import argparse,contextlib,csv,json,os,sys,tempfile,traceback,warnings
@@ -483,6 +483,45 @@ def bench(
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
 
+# %% ../nbs/09_cli.ipynb #8c3dd45b
+def course()->Path: # holds the notebooks and teacher.md
+    "Folder of the course's sources that come with the library"
+    places = [Path(sere_nb.__path__[0]).resolve().parent/'nbs'/'_workshop', Path(sys.prefix)/'share'/'sere_nb'/'nbs'/'_workshop']
+    for o in places:
+        if any(o.glob('*.ipynb')): return o
+    raise UseError(f"the course is not there (looked in {places[0]} and {places[1]}). Install the package again, or run from a checkout.")
+
+def course_notebook(
+    source,                 # a notebook of the course
+    solutions:bool=False,   # the teacher's version?
+): # the notebook for learners or for the teacher, without outputs
+    "One of the two notebooks that a source holds"
+    import nbformat
+    from nbconvert.preprocessors import ClearOutputPreprocessor,TagRemovePreprocessor
+    nb = nbformat.read(source, as_version=4)
+    nb,_ = TagRemovePreprocessor(remove_cell_tags={'exercise' if solutions else 'solution'}, enabled=True).preprocess(nb, {})
+    return ClearOutputPreprocessor(enabled=True).preprocess(nb, {})[0]
+
+def workshop(
+    args, # as `parser` gives it for `sere workshop`
+)->int: # exit status
+    "Copy the course; files that are there are left alone, for a learner may have worked on them"
+    import nbformat
+    out,source = _writable(args.dir, 'DIR'),course()
+    kept,made = [],[]
+    for o in sorted(source.glob('*.ipynb')):
+        to = out/o.name
+        (kept if to.exists() else made).append(to)
+        if to not in kept: _write(to, nbformat.writes(course_notebook(o, args.solutions))+'\n')
+    if args.solutions:
+        to = out/'teacher.md'
+        (kept if to.exists() else made).append(to)
+        if to not in kept: _write(to, (source/'teacher.md').read_text(encoding='utf-8'))
+    if kept: print(f"Left as they are: {', '.join(o.name for o in kept)}. Name another folder for fresh ones.")
+    for o in made: print(o)
+    if made: print(f"Open them with: jupyter lab {one_line(out)}")
+    return 0
+
 # %% ../nbs/09_cli.ipynb #b2bb8282
 class _Parser(argparse.ArgumentParser):
     "Says what is wrong in one line"
@@ -549,7 +588,7 @@ def _add_predict(add):
     _add_at_least(p)
     _shared(p, encoder=None)
 
-# %% ../nbs/09_cli.ipynb #a5fa5634
+# %% ../nbs/09_cli.ipynb #551df3a7
 def _add_bench(add):
     p = add('bench', bench, 'compare methods on many tasks', 'A protocol is a JSON file with tasks and their exact shots. A bench that was stopped goes on where it was.',
         """examples:
@@ -576,6 +615,9 @@ def _add_small(add):
     p = add('embed', embed_clips, 'encode clips ahead of time', '', "example:\n  sere embed --manifest mine.csv --encoder openai/whisper-base+acoustic --cache cache")
     p.add_argument('--manifest', metavar='M.csv', required=True, help='manifest of the clips')
     _shared(p, encoder=False)
+    p = add('workshop', workshop, 'a half-day course in notebooks, to learn or to teach with', 'Files that are there already are left as they are.', "examples:\n  sere workshop course                       for learners\n  sere workshop course-teacher --solutions   with solutions and the teacher's guide")
+    p.add_argument('dir', metavar='DIR', type=Path, help='folder for the notebooks')
+    p.add_argument('--solutions', action='store_true', help="with solutions in place of exercises, and the teacher's guide")
     p = add('corpus', corpus, 'a manifest from a public corpus as you unpacked it', '', "examples:\n  sere corpus --list\n  sere corpus emodb path/to/EMO-DB -o emodb.csv")
     p.add_argument('recipe', metavar='RECIPE', nargs='?', help='emodb, emovo, casia, enterface, ravdess, nemo, urdu, ...; --list names all')
     p.add_argument('root', metavar='ROOT', nargs='?', help="the corpus's folder")

@@ -292,7 +292,7 @@ body.sere { margin:0 auto; max-width:1500px; padding:1.2rem 1.5rem 3rem; backgro
 }
 """
 
-# %% ../nbs/08_explore.ipynb #5f8404c3
+# %% ../nbs/08_explore.ipynb #b29cc2ac
 _CSS += """
 .sere .app { container-type:inline-size;
   .tools { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; margin-bottom:.6rem; } .tools label { display:flex; gap:.4rem; align-items:center; color:var(--dim); } .tools input[type=search] { min-width:9rem; flex:0 1 14rem; } .tools select { max-width:11rem; } .tools select:first-child { max-width:17rem; }
@@ -300,7 +300,7 @@ _CSS += """
   .chips { gap:.35rem; } .chips button { display:flex; gap:.35rem; align-items:center; padding:.15rem .6rem; border-radius:1rem; }
   .chips button[aria-pressed=true],.toggle[aria-pressed=true] { border-color:var(--accent); box-shadow:inset 0 0 0 1px var(--accent); } .chips .off { opacity:.5; } .count { color:var(--dim); }
   .split { display:grid; grid-template-columns:minmax(0,1fr) 28rem; gap:1.2rem; align-items:start; }
-  .ground { position:relative; } .map { display:block; width:100%; height:clamp(20rem,56vh,40rem); border:1px solid var(--line); border-radius:.6rem; background:var(--page); touch-action:pan-y; }
+  .ground { position:relative; } .map { display:block; width:100%; height:clamp(18rem,min(56vh,85cqw),40rem); border:1px solid var(--line); border-radius:.6rem; background:var(--page); touch-action:pan-y; }
   .tip { position:absolute; pointer-events:none; max-width:22rem; padding:.2rem .5rem; border-radius:.4rem; background:var(--ink); color:var(--page); font-size:.85rem; z-index:2; } .tip bdi { display:block; }
   .axis { position:absolute; color:var(--dim); font-size:.8rem; pointer-events:none; } .axis.x { right:.6rem; bottom:.3rem; } .axis.y { left:.6rem; top:.3rem; }
   .zoom { position:absolute; right:.5rem; top:.5rem; display:flex; gap:.25rem; } .zoom button { padding:.05rem .5rem; }
@@ -317,7 +317,7 @@ _CSS += """
 }
 """
 
-# %% ../nbs/08_explore.ipynb #95f083ea
+# %% ../nbs/08_explore.ipynb #12418138
 _CSS += """
 .sere .app {
   .clips { width:100%; border-collapse:collapse; font-variant-numeric:tabular-nums; } .clips th { text-align:left; border-bottom:2px solid var(--line); padding:0; background:var(--page); } .alone & .clips th { position:sticky; top:0; }
@@ -329,6 +329,7 @@ _CSS += """
   @container (max-width:720px) { .split { grid-template-columns:minmax(0,1fr); } .curves { grid-template-columns:1fr 1fr; } .panel { position:relative; top:0; max-height:none; } .panel.empty { display:none; } }
   @container (max-width:560px) { .curves { grid-template-columns:1fr; } .time { flex-wrap:wrap; } .clips .num.res,.clips .short { display:none; } }
 }
+@media (max-width:1000px) { .sere .cards { flex-direction:row; flex-wrap:wrap; } }
 @media print { .sere .tools,.sere .panel,.sere .play { display:none !important; } .sere .split { display:block !important; } }
 """
 

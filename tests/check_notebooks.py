@@ -15,6 +15,7 @@ def problem(where, what):
 
 def visible(path): return not any(p[0] in '._' for p in path.relative_to(root/'nbs').parts)
 notebooks = sorted(p for p in (root/'nbs').rglob('*.ipynb') if visible(p))
+texts = sorted(p for p in (root/'nbs').rglob('*.md') if visible(p))
 
 # ---- what nbdev would change ----
 
@@ -63,7 +64,7 @@ def check_step(workers):
                        f'    q.nbdev_proc_nbs.__wrapped__(n_workers={workers})', copy)
         if rc: problem('nbs', 'nbdev_proc_nbs fails, so the docs cannot be built:\n' + '\n'.join(said.splitlines()[-15:]))
         else:
-            for p in notebooks:
+            for p in [*notebooks, *texts]:
                 if not (copy/'_proc'/p.relative_to(root/'nbs')).exists(): problem(p, 'nbdev_proc_nbs leaves it out of the docs')
         for m in re.findall(r'Found cells containing imports and other code.*?---\n(.*?)\n---', said, flags=re.S):
             problem('nbs', f'a cell mixes imports with other code, which the docs build would execute:\n{m}')
@@ -119,6 +120,8 @@ def check_notebook(path):
     source = lambda c: ''.join(c['source'])
     if not nb['cells'] or not re.match(r'# \S[^\n]*\n+> \S', source(nb['cells'][0])): problem(path, 'must begin with "# Title" and, in the same cell, "> one line"')
     if nb['metadata'].get('widgets'): problem(path, 'holds the state of live widgets; show a static figure instead')
+    code = [c for c in nb['cells'] if c['cell_type'] == 'code']
+    if len(code) > 3 and not any(c['outputs'] for c in code): problem(path, 'stores no output; run it, for the docs show what is stored')
     for c in nb['cells']:
         said = [source(c)]
         for o in c.get('outputs', ()):
@@ -135,8 +138,8 @@ def check_sidebar():
         if isinstance(x, str): yield x
         elif isinstance(x, list): yield from (l for y in x for l in leaves(y))
         elif isinstance(x, dict): yield from (l for k in ('href', 'file', 'contents') if k in x for l in leaves(x[k]))
-    listed = list(leaves(yaml.safe_load((root/'nbs/sidebar.yml').read_text())['website']['sidebar']['contents']))
-    pages = {p.relative_to(root/'nbs').as_posix() for p in notebooks}
+    listed = [l for l in leaves(yaml.safe_load((root/'nbs/sidebar.yml').read_text())['website']['sidebar']['contents']) if not l.startswith('https://')]
+    pages = {p.relative_to(root/'nbs').as_posix() for p in [*notebooks, *texts]}
     for p in listed:
         if not (root/'nbs'/p).exists(): problem('nbs/sidebar.yml', f'lists {p}, which does not exist')
     for p in sorted(pages - set(listed)): problem('nbs/sidebar.yml', f'does not list {p}')
@@ -162,7 +165,7 @@ def main():
     check_readme()
     check_sidebar()
     check_imports()
-    for nb in notebooks: check_notebook(nb)
+    for nb in [*notebooks, *sorted((root/'nbs/_workshop').glob('*.ipynb'))]: check_notebook(nb)      # the course is kept off the website
     pages = [*root.glob('*.md'), *(root/'data_samples').rglob('*.md'), *(root/'nbs').rglob('*.md'), *(root/'nbs').rglob('*.qmd')]
     for f in pages: check_links(f.read_text(encoding='utf-8'), f)
     for f in [*pages, *(root/'sere_nb').rglob('*.py'), *(root/'data_samples').rglob('*.csv')]:
