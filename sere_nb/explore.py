@@ -632,7 +632,7 @@ function field(i, o, wave) {
 }
 """
 
-# %% ../nbs/08_explore.ipynb #0e48c41e
+# %% ../nbs/08_explore.ipynb #0c340534
 _JS += r"""
 const panel = h('aside', {class: 'panel empty', 'aria-label': 'the chosen clip'}), said = h('span', {class: 'count', role: 'status'});
 let player = null, asked = 0;
@@ -678,7 +678,7 @@ function fill(i, o, wave) {      // without `o`: it is on its way
   if (o?.mp3) {
     const own = player = old?.dataset.i == i ? old : audio(i, o, t => own.picture?.follow(t));
     own.picture = svg;
-    box.append(own, o.r ? h('button', {onclick: () => { own.currentTime = Math.max(0, o.from_s - zero); own.until = o.to_s - zero; listen(own); }}, 'play the highlight') : null);
+    box.append(own, o.r ? h('button', {onclick: () => { const more = Math.max(0, .4 - (o.to_s - o.from_s))/2; own.currentTime = Math.max(0, o.from_s - zero - more); own.until = o.to_s - zero + more; listen(own); }, title: 'with as much around it as an ear needs, 0.4 s in all'}, 'play the highlight') : null);
   } else box.append(h('span', {class: 'count'}, o ? 'The sound of this clip is not here.' : 'Sound and field are on their way …'));
   panel.className = 'panel';
   panel.replaceChildren(h('h3', {}, text(D.path[i])), h('button', {class: 'close', 'aria-label': 'close', onclick: close}, '✕'),

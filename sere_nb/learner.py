@@ -323,7 +323,7 @@ def transform(self:SERE,
 
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
 
-# %% ../nbs/06_learner.ipynb #59f536bb
+# %% ../nbs/06_learner.ipynb #bdc2a322
 def _measure_moments(self):
     if not self.projection.moment_voices and hasattr(self, '_clips'): self.projection.measure(self.space.prepared)
 
@@ -341,7 +341,7 @@ def resonance(self:SERE,
 def highlights(self:SERE,
     clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
-    "The stretch that counted most"
+    "The stretch with the most weight, which is where a clip is loudest"
     log_share,clean,_,cover,weights,prepared,table = _read(self, clips)
     r,best = self.structure.resonance(clean, cover),log_share.argmax(1)
     start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
