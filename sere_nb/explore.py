@@ -832,7 +832,7 @@ function tell(o) {      // what the kernel says of itself
 }
 """
 
-# %% ../nbs/08_explore.ipynb #3d433bb6
+# %% ../nbs/08_explore.ipynb #22d45768
 _JS += r"""
 const which2 = select('clips in the table', [...([...target].some(o => o) ? [['target', 'clips of the target']] : []), ['free', 'clips without label'], ['shots', 'shots'], ['all', 'all clips']], view.kind, v => { view.kind = v; table(); });
 const answer = select('right or wrong', [['all', 'right and wrong'], ['right', '✓ right only'], ['wrong', '✗ wrong only']], 'all', v => { view.answer = v; filter(); });
@@ -849,7 +849,8 @@ root.replaceChildren(h('div', {class: 'app'}, link.live ? controls() : '',
   h('div', {class: 'tools'}, pickKind, select('shape of a clip', [['language', 'shape: language'], ['emotion', 'shape: emotion']], 'language', v => { byEmotion = v == 'emotion'; redraw(); }), rope,
     h('input', {type: 'search', placeholder: 'find a clip', 'aria-label': 'find a clip', oninput: e => { view.find = e.target.value; filter(); }}),
     h('details', {class: 'filters'}, h('summary', {}, 'filters'), h('div', {class: 'row'}, languages ? select('language', [['', 'all languages'], ...languages.map((o, j) => [o, o])], '', v => { view.language = v; filter(); }) : null, speakers ? select('speaker', [['', 'all speakers'], ...speakers.map(o => [o, o])], '', v => { view.speaker = v; filter(); }) : null,
-      answer, h('label', {}, 'confidence at least', h('input', {type: 'range', min: 0, max: .95, step: .05, value: 0, 'aria-label': 'lowest confidence', oninput: e => { view.sure = +e.target.value; e.target.nextSibling.textContent = pct(view.sure); filter(); }}), h('output', {}, '0 %'))))),
+      answer, h('label', {}, 'confidence at least', h('input', {type: 'range', min: 0, max: .95, step: .05, value: 0, 'aria-label': 'lowest confidence', oninput: e => { view.sure = +e.target.value; e.target.nextSibling.textContent = pct(view.sure); filter(); }}), h('output', {}, '0 %')),
+      link.lasso ? h('button', {title: 'what the lasso does, for all clips that the filters leave', onclick: () => { const rows = [...seen.keys()].filter(i => seen[i]); link.lasso(rows); said.textContent = `${rows.length} clips selected`; }}, 'select these') : null))),
   chips, h('div', {class: 'split'}, h('div', {}, h('div', {class: 'ground'}, canvas, tip, ...axes, h('div', {class: 'zoom'}, h('button', {'aria-label': 'zoom in', onclick: () => nearer(1.5)}, '+'), h('button', {'aria-label': 'zoom out', onclick: () => nearer(1/1.5)}, '−'))),
     h('div', {class: 'time'}, start, back, slider, forth, which), h('div', {class: 'row'}, ...(LANGUAGES.length > 1 ? LANGUAGES.map((o, j) => h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES[FORMS[j % FORMS.length]], fill: 'var(--dim)'})), text(o))) : []),
       h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES.D, fill: 'none', stroke: 'var(--ink)'})), 'shot'), h('span', {class: 'count'}, '★ prototype · faint: not sure'), said), charts), panel), list));

@@ -382,6 +382,9 @@ def test_the_quickstart_in_jupyterlab(lab):
         until(b, app(f"return a.rounds == 11 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
         b.execute_script("[...document.querySelectorAll('.fit button')].find(o => o.textContent == 'reveal labels').click()")
         until(b, "return [...document.querySelectorAll('.curves text')].some(o => o.textContent == 'UAR')", what='UAR')
+        # what the filters leave can be selected without a mouse
+        b.execute_script("document.querySelector('.filters').open = true; [...document.querySelectorAll('.filters button')].find(o => o.textContent == 'select these').click()")
+        until(b, "return [...document.querySelectorAll('.sere [role=status]')].some(o => o.textContent == '240 clips selected')")
         # hostile names stay text
         for i in range(100, 100+len(HOSTILE)):
             b.execute_script(app(f'a.choose({i})'))
