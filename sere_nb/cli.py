@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'embed_clips', 'bench', 'course', 'course_notebook', 'workshop', 'parser', 'main']
+           'embed_clips', 'bench', 'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
-# %% ../nbs/09_cli.ipynb #4bcdcff2
-import argparse,contextlib,csv,json,os,sys,tempfile,traceback,warnings
+# %% ../nbs/09_cli.ipynb #a7364069
+import argparse,contextlib,csv,json,os,re,sys,tempfile,traceback,warnings
 from collections import Counter
 from datetime import datetime
+from html import escape
 from pathlib import Path
 
 import sere_nb
@@ -483,7 +484,7 @@ def bench(
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
 
-# %% ../nbs/09_cli.ipynb #8c3dd45b
+# %% ../nbs/09_cli.ipynb #e5a50353
 def course()->Path: # holds the notebooks and teacher.md
     "Folder of the course's sources that come with the library"
     places = [Path(sere_nb.__path__[0]).resolve().parent/'nbs'/'_workshop', Path(sys.prefix)/'share'/'sere_nb'/'nbs'/'_workshop']
@@ -499,9 +500,62 @@ def course_notebook(
     import nbformat
     from nbconvert.preprocessors import ClearOutputPreprocessor,TagRemovePreprocessor
     nb = nbformat.read(source, as_version=4)
-    nb,_ = TagRemovePreprocessor(remove_cell_tags={'exercise' if solutions else 'solution'}, enabled=True).preprocess(nb, {})
+    nb,_ = TagRemovePreprocessor(remove_cell_tags={'exercise' if solutions else 'solution', 'slide'}, enabled=True).preprocess(nb, {})
     return ClearOutputPreprocessor(enabled=True).preprocess(nb, {})[0]
 
+# %% ../nbs/09_cli.ipynb #0b72afa8
+_SLIDES = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root{{color-scheme:light dark}} html{{scroll-snap-type:y mandatory;scrollbar-width:none}}
+body{{margin:0;counter-reset:n;font:clamp(16px,min(2.5vw,4.2vh),44px)/1.45 system-ui,sans-serif;background:light-dark(#fff,#14161a);color:light-dark(#1a1c20,#e8e8ea)}}
+section{{box-sizing:border-box;height:100vh;scroll-snap-align:start;padding:3.5vh 6vw 5vh;display:flex;flex-direction:column;justify-content:safe center;position:relative;overflow:auto;counter-increment:n}}
+section::after{{content:counter(n);position:absolute;right:2vw;bottom:1.5vh;font-size:.5em;opacity:.6}}
+h1{{font-size:2em;margin:.2em 0}} h2{{font-size:1.4em;margin:0 0 .4em}} p,ul,ol{{margin:.35em 0}} li{{margin:.25em 0}} blockquote{{margin:.3em 0;opacity:.8}}
+.show{{font-size:.62em;margin:.6em auto 0;max-width:100%}} .show img{{display:block;max-width:100%;max-height:54vh;object-fit:contain;background:#fff;border-radius:6px}}
+.show .plotly-graph-div{{width:88vw;color-scheme:light}}
+table{{border-collapse:collapse;margin:.5em auto}} td,th{{padding:.2em .7em;border:0 solid #8886;border-bottom-width:1px}} .anchor-link{{display:none}}
+code{{font-size:.85em;background:#8882;padding:0 .25em;border-radius:4px}} pre{{background:#8882;padding:.5em .8em;border-radius:8px;overflow:auto}} pre code{{background:none}}
+a{{color:inherit}}
+@media print{{@page{{size:297mm 167mm;margin:0}} html{{scroll-snap-type:none}} body{{font-size:18pt;background:#fff;color:#000}} section{{height:167mm;break-after:page;overflow:hidden}}}}
+</style>
+{slides}
+<script>
+const all=[...document.querySelectorAll('section')], at=()=>Math.round(scrollY/innerHeight);
+const go=i=>all[Math.max(0,Math.min(all.length-1,i))].scrollIntoView();
+addEventListener('keydown',e=>{{ if(e.target.closest('audio,input,button,select,svg')||e.ctrlKey||e.metaKey||e.altKey) return;
+  const by={{ArrowRight:1,ArrowDown:1,PageDown:1,' ':1,ArrowLeft:-1,ArrowUp:-1,PageUp:-1}}[e.key];
+  if(by) {{ e.preventDefault(); go(at()+(e.key==' '&&e.shiftKey?-1:by)) }} else if(e.key=='Home') go(0); else if(e.key=='End') go(all.length-1) }});
+</script></html>
+"""
+
+def _shown(output, first):
+    "HTML of one stored output; the first figure of plotly brings plotly's own script with it"
+    import plotly.io as pio
+    data = output.get('data', {})
+    if (figure := data.get('application/vnd.plotly.v1+json')):
+        drawn = pio.from_json(json.dumps({k:figure[k] for k in ('data','layout','frames') if k in figure})).update_layout(height=None, width=None, autosize=True)
+        return pio.to_html(drawn, include_plotlyjs=first, full_html=False, auto_play=False, default_height='66vh')
+    if 'image/png' in data: return f'<img alt="" src="data:image/png;base64,{data["image/png"].strip()}">'
+    if 'text/html' in data: return data['text/html']
+    return f"<pre>{escape(output.get('text') or data.get('text/plain', ''))}</pre>"
+
+def slides(
+    source, # a notebook of the course
+)->str:     # HTML of one page that needs nothing beside it
+    "Slides that a source holds"
+    import nbformat
+    from nbconvert.filters.markdown import markdown2html
+    found = []
+    for c in nbformat.read(source, as_version=4).cells:
+        tags = c.metadata.get('tags', ())
+        if 'slide' in tags: found += [markdown2html(o) for o in re.split(r'^---$', c.source, flags=re.M)]
+        if 'show' in tags:
+            if not found: raise UseError(f"{source}: a cell tagged 'show' comes before the first tagged 'slide'. Put a slide before it.")
+            for o in c.outputs: found[-1] += f"<div class=show>{_shown(o, not any('plotly-graph-div' in f for f in found))}</div>"
+    return _SLIDES.format(title=escape(Path(source).stem.replace('_', ' ')), slides='\n'.join(f'<section>{o}</section>' for o in found))
+
+# %% ../nbs/09_cli.ipynb #d2eb1754
 def workshop(
     args, # as `parser` gives it for `sere workshop`
 )->int: # exit status
@@ -509,10 +563,15 @@ def workshop(
     import nbformat
     out,source = _writable(args.dir, 'DIR'),course()
     kept,made = [],[]
+    if args.solutions: (out/'slides').mkdir(exist_ok=True)
     for o in sorted(source.glob('*.ipynb')):
         to = out/o.name
         (kept if to.exists() else made).append(to)
         if to not in kept: _write(to, nbformat.writes(course_notebook(o, args.solutions))+'\n')
+        if not args.solutions: continue
+        to = out/'slides'/f'{o.stem}.html'
+        (kept if to.exists() else made).append(to)
+        if to not in kept: _write(to, slides(o))
     if args.solutions:
         to = out/'teacher.md'
         (kept if to.exists() else made).append(to)
@@ -588,7 +647,7 @@ def _add_predict(add):
     _add_at_least(p)
     _shared(p, encoder=None)
 
-# %% ../nbs/09_cli.ipynb #551df3a7
+# %% ../nbs/09_cli.ipynb #f44577b7
 def _add_bench(add):
     p = add('bench', bench, 'compare methods on many tasks', 'A protocol is a JSON file with tasks and their exact shots. A bench that was stopped goes on where it was.',
         """examples:
@@ -615,9 +674,9 @@ def _add_small(add):
     p = add('embed', embed_clips, 'encode clips ahead of time', '', "example:\n  sere embed --manifest mine.csv --encoder openai/whisper-base+acoustic --cache cache")
     p.add_argument('--manifest', metavar='M.csv', required=True, help='manifest of the clips')
     _shared(p, encoder=False)
-    p = add('workshop', workshop, 'a half-day course in notebooks, to learn or to teach with', 'Files that are there already are left as they are.', "examples:\n  sere workshop course                       for learners\n  sere workshop course-teacher --solutions   with solutions and the teacher's guide")
+    p = add('workshop', workshop, 'a half-day course in notebooks, to learn or to teach with', 'Files that are there already are left as they are.', "examples:\n  sere workshop course                       for learners\n  sere workshop course-teacher --solutions   with solutions, the teacher's guide and slides")
     p.add_argument('dir', metavar='DIR', type=Path, help='folder for the notebooks')
-    p.add_argument('--solutions', action='store_true', help="with solutions in place of exercises, and the teacher's guide")
+    p.add_argument('--solutions', action='store_true', help="with solutions in place of exercises, the teacher's guide and slides")
     p = add('corpus', corpus, 'a manifest from a public corpus as you unpacked it', '', "examples:\n  sere corpus --list\n  sere corpus emodb path/to/EMO-DB -o emodb.csv")
     p.add_argument('recipe', metavar='RECIPE', nargs='?', help='emodb, emovo, casia, enterface, ravdess, nemo, urdu, ...; --list names all')
     p.add_argument('root', metavar='ROOT', nargs='?', help="the corpus's folder")

@@ -3,7 +3,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from sere_nb.cli import course, course_notebook, main
+from browser import browser, complaints, needs_browser, until
+from sere_nb.cli import course, course_notebook, main, slides
 
 SOURCES = sorted(course().glob('*.ipynb'))
 
@@ -40,4 +41,32 @@ def test_copies(tmp_path, capsys):
     assert main(['workshop', str(tmp_path/'course')]) == 0
     assert mine.read_text() == 'my work' and (tmp_path/'course'/SOURCES[1].name).exists() and 'Left as they are' in capsys.readouterr().out
     assert main(['workshop', str(tmp_path/'teacher'), '--solutions']) == 0
+    assert sorted(o.stem for o in (tmp_path/'teacher'/'slides').iterdir()) == [o.stem for o in SOURCES]
     assert (tmp_path/'teacher'/'teacher.md').exists() and not any(tagged(nbformat.read(tmp_path/'teacher'/o.name, 4), 'exercise') for o in SOURCES)
+
+
+@pytest.mark.parametrize('source', SOURCES, ids=lambda o: o.stem)
+def test_slides(source):
+    nb, page = nbformat.read(source, as_version=4), slides(source)
+    assert page.count('<section>') == sum(c.source.count('\n---\n')+1 for c in tagged(nb, 'slide')) >= 5
+    assert page.count('<div class=show>') == sum(len(c.outputs) for c in tagged(nb, 'show')) >= 1
+    assert not [o for c in tagged(nb, 'solution') for o in c.source.splitlines() if len(o) > 30 and o in page]
+    shells = (course_notebook(source), course_notebook(source, True))
+    assert not any(tagged(o, 'slide') for o in shells)
+
+
+@needs_browser
+def test_slides_on_a_screen(tmp_path):
+    page = tmp_path/'page.html'
+    with browser(1280, 800, offline=True) as b:
+        for source in SOURCES:
+            page.write_text(slides(source), encoding='utf-8')
+            b.get(page.as_uri())
+            keys = b.find_element('tag name', 'body').send_keys
+            last = b.execute_script("return document.querySelectorAll('section').length")-1
+            until(b, "return !document.querySelector('.plotly-graph-div') || document.querySelector('.plotly-graph-div .main-svg')")
+            assert b.execute_script("return [...document.querySelectorAll('section')].filter(s => s.scrollHeight > s.clientHeight+1).map(s => s.innerText.slice(0, 40))") == []
+            for key, at in (' ', 1), ('\ue00e', 0), ('\ue010', last), ('\ue011', 0):      # space, page up, end, home
+                keys(key)
+                until(b, f'return Math.round(scrollY/innerHeight) == {at}')
+        assert complaints(b) == []
