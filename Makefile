@@ -21,7 +21,7 @@ comma    := ,
 section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab docs clean-nbs readme picture samples bench numbers
+.PHONY: help setup demo test soak lab docs clean-nbs readme picture samples bench numbers speed growth
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: $(STAMP) ## everything that must hold: notebooks, docs, code
 	@$(TESTING) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 	$(call section,Tests beside the notebooks)
 	@$(TESTING) $(BIN)/python -m pytest tests
+
+soak: $(STAMP) ## the long checks of what is promised, with a table of cases tried, survived, lost (about an hour)
+	@$(TESTING) $(BIN)/python tests/soak.py --out nbs/about/soak.csv
 
 lab: $(STAMP) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab nbs
@@ -81,6 +84,13 @@ bench: speech $(STAMP) ## the 12 real-speech tasks: make bench CORPORA=folder MO
 numbers: speech $(STAMP) ## time and memory of the explorer and of the main steps on real speech, printed (about 12 minutes)
 	@$(BIN)/python tests/benchmark_explore.py
 	@$(BIN)/python tests/benchmark.py --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic
+
+speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with RECALL=1 also the bench, two hours)
+	@$(PIP) '.[dev,speed]' --quiet
+	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,fitting$(if $(RECALL),$(comma)recall) --out nbs/tutorials/results/speed.csv
+
+growth: $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half)
+	@$(BIN)/python tests/benchmark_growth.py --out nbs/tutorials/results/growth.csv
 
 # What some commands need that pip cannot bring: asked for first, before minutes of setting up.
 .PHONY: quarto espeak-ng speech
