@@ -167,7 +167,7 @@ def _check_row(row):
             found.append(('warning', what, advice))
     return found,hashlib.sha1(clip.wave.numpy().tobytes()).digest()
 
-# %% ../nbs/01_corpora.ipynb #489bcee5
+# %% ../nbs/01_corpora.ipynb #9a7156a0
 def _check_table(rows):
     "Problems of the manifest as a whole"
     n = Counter(o.get('emotion','') for o in rows)
@@ -374,7 +374,7 @@ def _draw(paths, speakers, n, min_speakers, rng):
     first = order[~who.duplicated().to_numpy()][:min_speakers]
     return np.concatenate([first, [o for o in order if o not in set(first)]]).astype(int)[:n]
 
-# %% ../nbs/01_corpora.ipynb #c468319c
+# %% ../nbs/01_corpora.ipynb #a0ca38b3
 def draw_shots(
     table:pd.DataFrame,     # a manifest with labels
     n:int=5,                # shots an emotion
@@ -385,11 +385,13 @@ def draw_shots(
     "Draw `n` shots per emotion. `ManifestError` where an emotion has too few clips or speakers"
     if n<1: raise ManifestError(f"cannot draw {n} shots an emotion. Ask for at least 1.")
     if min_speakers>n: raise ManifestError(f"{n} shots cannot come from {min_speakers} speakers. Lower min_speakers or draw more shots.")
-    labels = table['emotion'].to_numpy() if 'emotion' in table else np.full(len(table), '')
+    if seed<0: raise ManifestError(f"the seed is {seed}. Give a whole number from 0 on.")
+    text = lambda name: table[name].fillna('').astype(str).to_numpy() if name in table else np.full(len(table), '')
+    labels = text('emotion')
     if emotions is None: emotions = sorted(set(labels)-{''})
     if not len(emotions): raise ManifestError("no labelled clip to draw shots from. Fill in the column 'emotion' of the source manifest.")
     order = np.argsort(table['path'].to_numpy(dtype=object).astype(str), kind='stable')
-    speakers = table['speaker'].to_numpy() if 'speaker' in table else np.full(len(table), '')
+    speakers = text('speaker')
     picked = np.zeros(len(table), bool)
     for e in emotions:
         rows = order[labels[order]==e]
@@ -402,13 +404,13 @@ def draw_shots(
         picked[rows[_draw(rows, speakers[rows], n, min_speakers, rng)]] = True
     return picked
 
-# %% ../nbs/01_corpora.ipynb #62ef82b2
+# %% ../nbs/01_corpora.ipynb #82b24495
 def shared_emotions(
     source:pd.DataFrame, # a manifest
     target:pd.DataFrame, # a manifest, labelled or not
 )->list: # in the order of the vocabulary, own labels after it
     "Emotions that both manifests carry; those of one if the other has no labels"
-    a,b = ({o for o in t.get('emotion', ()) if o} for t in (source,target))
+    a,b = (set(t['emotion'].dropna().astype(str))-{''} if 'emotion' in t else set() for t in (source,target))
     both = a&b if a and b else a|b
     return [o for o in EMOTIONS if o in both]+sorted(both-set(EMOTIONS))
 

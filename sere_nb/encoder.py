@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['TRACKS', 'FUNCTIONALS', 'autocorrelation', 'pitch', 'timbre', 'acoustic_tracks', 'functionals', 'EncoderError',
            'batches_by_length', 'Encoder', 'AcousticEncoder', 'default_layers', 'find_model', 'fingerprint', 'log_mel',
-           'TransformerEncoder', 'JoinedEncoder', 'load_encoder', 'Frames', 'Embeddings', 'CacheError', 'ContentIndex',
-           'EmbeddingCache', 'embed']
+           'TransformerEncoder', 'JoinedEncoder', 'load_encoder', 'Frames', 'Embeddings', 'Stored', 'CacheError',
+           'ContentIndex', 'EmbeddingCache', 'embed']
 
 # %% ../nbs/02_encoder.ipynb #64b7bdb1
 import hashlib,inspect,json,os,re,threading,uuid,warnings
@@ -212,8 +212,8 @@ def batches_by_length(
         batches[-1].append(int(i))
     return [np.array(b) for b in batches if b]
 
-# %% ../nbs/02_encoder.ipynb #c7f58417
-_CODE = 1   # raise it whenever the same settings give other numbers than before
+# %% ../nbs/02_encoder.ipynb #59eb1587
+_CODE = 2   # raise it whenever the same settings give other numbers than before
 
 class Encoder:
     "What all encoders share. A subclass has `name`, `views` (name: seconds a row), `_own` settings, and `_encode`"
@@ -414,11 +414,11 @@ def _wav2vec_layers(
     finally: [h.remove() for h in hooks]
     return tuple(out[i] for i in layers), n
 
-# %% ../nbs/02_encoder.ipynb #2add40a9
+# %% ../nbs/02_encoder.ipynb #c85f08f2
 def _default_dtype(device):
-    "bf16 where the hardware has it"
+    "bf16 where the hardware multiplies matrices of it faster than of float32"
     if device.type=='cuda': fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else: fast = device.type=='cpu' and any(on for name,on in torch.cpu.get_capabilities().items() if 'bf16' in name)
+    else: fast = device.type=='cpu' and torch.cpu.get_capabilities().get('amx_bf16', False)
     return torch.bfloat16 if fast else torch.float32
 
 def _dtype(dtype, device):
@@ -427,14 +427,14 @@ def _dtype(dtype, device):
     if dtype in (torch.float32,torch.bfloat16,torch.float16): return dtype
     raise EncoderError(f"dtype {dtype!r} is not known. Choose float32, bfloat16 or float16, or leave it out.")
 
-# %% ../nbs/02_encoder.ipynb #0e9a8221
+# %% ../nbs/02_encoder.ipynb #3681306d
 class TransformerEncoder(Encoder):
     "Layers of a pre-trained speech encoder as views `<name>.<layer>`, a row each 20 ms"
     def __init__(self,
         spec:str,       # folder, hub id, or hub id@revision
         layers=None,    # one-based; `default_layers` if None
         device=None,    # 'cpu', 'cuda'; the fastest there is if None
-        dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where the hardware has it if None
+        dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
     ):
         self.spec = str(spec)
         self.folder,config,files = find_model(self.spec)
@@ -501,12 +501,12 @@ class JoinedEncoder(Encoder):
 
     def _encode(self, waves): return [{k:v for d in views for k,v in d.items()} for views in zip(*(p._encode(waves) for p in self.parts))]
 
-# %% ../nbs/02_encoder.ipynb #d1e0a2fe
+# %% ../nbs/02_encoder.ipynb #7b6df2af
 def load_encoder(
     spec:str,       # 'acoustic'; a folder; a hub id (or id@revision); any of these with '+acoustic' behind it
     layers=None,    # of the speech model, one-based; `default_layers` if None
     device=None,    # 'cpu', 'cuda'; the fastest there is if None
-    dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where the hardware has it if None
+    dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
 )->Encoder:
     "An encoder by name; `EncoderError` if there is none"
     spec = str(spec).strip()
@@ -546,7 +546,16 @@ class Frames:
 
 def _offsets(lengths): return F.pad(torch.as_tensor(lengths, dtype=torch.long).cumsum(0), (1,0))
 
-# %% ../nbs/02_encoder.ipynb #4d0f1b19
+# %% ../nbs/02_encoder.ipynb #ee75b049
+def _positions(which, n):
+    "A mask, positions or a slice as positions among `n` clips"
+    at = np.arange(n)
+    if not isinstance(which, slice):
+        which = np.asarray(which)
+        if which.dtype==bool and which.shape!=at.shape: raise IndexError(f"a mask of {which.size} entries was given for {n} clips")
+        if not which.size: which = which.astype(int)    # an empty list has no type of its own
+    return np.atleast_1d(at[which])
+
 @dataclass
 class Embeddings:
     "Clips with their views. Index with a mask, positions or a slice; join with `Embeddings.concat`"
@@ -557,12 +566,7 @@ class Embeddings:
     def __len__(self): return len(self.table)
 
     def __getitem__(self, which):
-        at = np.arange(len(self))
-        if not isinstance(which, slice):
-            which = np.asarray(which)
-            if which.dtype==bool and which.shape!=at.shape: raise IndexError(f"a mask of {which.size} entries was given for {len(self)} clips")
-            if not which.size: which = which.astype(int)    # an empty list has no type of its own
-        at = np.atleast_1d(at[which])
+        at = _positions(which, len(self))
         return Embeddings(self.table.iloc[at].reset_index(drop=True), {k:v.take(at) for k,v in self.views.items()}, self.skipped)
 
     @classmethod
@@ -571,6 +575,7 @@ class Embeddings:
     ):
         "One after the other. Views are the union; a clip has no frames in a view that it lacks"
         several,views = list(several),{}
+        if (other := next((e for e in several if not isinstance(e, Embeddings)), None)) is not None: return other.concat(several)     # `Stored`, below
         for name in dict.fromkeys(v for e in several for v in e.views):
             have = [e.views[name] for e in several if name in e.views]
             if len({(f.values.shape[1],f.hop_s) for f in have})>1: raise EncoderError(
@@ -586,6 +591,63 @@ class Embeddings:
         return pd.DataFrame.from_dict(rows, orient='index').rename_axis('view')
 
     def __repr__(self): return f"Embeddings({len(self)} clips, views={list(self.views)}, skipped={len(self.skipped)})"
+
+# %% ../nbs/02_encoder.ipynb #75a18c68
+class Stored:
+    "Clips whose views stay where they are until they are read. Indexed and joined like `Embeddings`; `load` makes `Embeddings` of it"
+    def __init__(self,
+        table:pd.DataFrame, # a row a clip, as in `Embeddings`
+        lengths:dict,       # view name: (n_clips,) frames of each clip, 0 where the view does not cover it
+        shapes:dict,        # view name: (columns, seconds a row)
+        read,               # function from positions (m,) to the `Embeddings` of these clips, in this order
+        skipped=None,       # table of path, why
+    ):
+        self.table,self.lengths,self.shapes,self.read = table,{k:np.asarray(n) for k,n in lengths.items()},shapes,read
+        self.skipped = pd.DataFrame(dict(path=[],why=[]), dtype=str) if skipped is None else skipped
+
+    def __len__(self): return len(self.table)
+
+    def __getitem__(self, which):
+        at = _positions(which, len(self))
+        return Stored(self.table.iloc[at].reset_index(drop=True), {k:n[at] for k,n in self.lengths.items()}, self.shapes, lambda rows: self.read(at[rows]), self.skipped)
+
+    def load(self)->Embeddings:
+        "Read all of them"
+        return Embeddings(self.table, self.read(np.arange(len(self))).views, self.skipped)
+
+    @classmethod
+    def of(cls,
+        emb:Embeddings,
+    ):
+        "The same for clips that are in memory"
+        return cls(emb.table, {k:f.lengths for k,f in emb.views.items()}, {k:(f.values.shape[1],f.hop_s) for k,f in emb.views.items()}, lambda rows: emb[rows], emb.skipped)
+
+    @classmethod
+    def concat(cls,
+        several,    # of `Stored` or `Embeddings`
+    ):
+        "One after the other"
+        several = [cls.of(e) if isinstance(e, Embeddings) else e for e in several]
+        ends = np.cumsum([len(e) for e in several])
+        shapes = {}
+        for e in several:
+            for view,shape in e.shapes.items():
+                if shapes.setdefault(view, tuple(shape))!=tuple(shape): raise EncoderError(
+                    f"view {view}: its clips come from encoders of different width or frame rate. Encode all of them with the same encoder, or rename one model's folder.")
+        lengths = {v:np.concatenate([e.lengths.get(v, np.zeros(len(e), dtype=int)) for e in several]) for v in shapes}
+        def read(rows):
+            whose = np.searchsorted(ends, rows, side='right')
+            parts = [(i,(whose==i).nonzero()[0]) for i in np.unique(whose)]
+            both = Embeddings.concat([several[i].read(rows[at]-(ends[i]-len(several[i]))) for i,at in parts])
+            return both[np.argsort(np.concatenate([at for _,at in parts]))]
+        return cls(pd.concat([e.table for e in several], ignore_index=True), lengths, shapes, read, pd.concat([e.skipped for e in several], ignore_index=True))
+
+    def describe(self)->pd.DataFrame: # a row a view
+        "What is in here"
+        rows = {v:dict(clips=int((n>0).sum()), frames=int(n.sum()), dims=self.shapes[v][0], hop_s=self.shapes[v][1], MB=round(n.sum()*self.shapes[v][0]*2/1e6,2)) for v,n in self.lengths.items()}
+        return pd.DataFrame.from_dict(rows, orient='index').rename_axis('view')
+
+    def __repr__(self): return f"Stored({len(self)} clips, views={list(self.lengths)}, skipped={len(self.skipped)})"
 
 # %% ../nbs/02_encoder.ipynb #7ddc6c4f
 class CacheError(EncoderError):
@@ -645,7 +707,7 @@ class ContentIndex:
                 with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())
             except OSError: pass    # a shared cache may be read-only
 
-# %% ../nbs/02_encoder.ipynb #ce25ec84
+# %% ../nbs/02_encoder.ipynb #10a449b4
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
@@ -700,6 +762,15 @@ class EmbeddingCache:
         if not self.folder: return self._memory[part.key,key]
         try: return load(self._file(part,key).read_bytes())
         except Exception as e: raise CacheError(f"{self._file(part,key)}: this file of the cache cannot be read ({type(e).__name__}). Remove it and run again.") from None
+
+    def span(self,
+        part:Encoder,   # that made it
+        key:str,        # of the clip's content
+    )->Tensor: # (2,) seconds of the file before the clip, seconds of the clip
+        "Where in its file a clip lies"
+        from safetensors import safe_open
+        if not self.folder: return self._memory[part.key,key]['span'].numpy()
+        with safe_open(self._file(part,key),'pt') as f: return f.get_tensor('span').numpy()
 
     def shapes(self,
         part:Encoder,   # that made it
@@ -810,12 +881,26 @@ def _gather(store, keys, encoders, shapes, progress):
             span[i] = tensors['span']
     return span,views
 
-# %% ../nbs/02_encoder.ipynb #be036b0c
+# %% ../nbs/02_encoder.ipynb #cacfd935
+def _with_span(table, span): return table.drop(columns='key').assign(start_s=span[:,0], seconds=span[:,1], key=table.key)
+
+def _stay(store, table, encoders, shapes, skipped, progress):
+    "Clips that are left in the cache"
+    from tqdm import tqdm
+    span = np.array([store.span(encoders[i].parts[0], key) for i,key in enumerate(tqdm(table.key, desc='look', unit='clip', delay=2, disable=not progress))])
+    keys,hops = table.key.to_numpy(),{v:x for e in dict.fromkeys(encoders) for v,x in e.views.items()}
+    table = _with_span(table, span)
+    def read(rows): return Embeddings(table.iloc[rows].reset_index(drop=True), _gather(store, keys[rows], [encoders[i] for i in rows], [shapes[i] for i in rows], False)[1])
+    dims = {v:s[1] for shape in shapes for v,s in shape.items()}
+    return Stored(table, {v:np.array([shape.get(v,(0,))[0] for shape in shapes]) for v in dims}, {v:(dims[v],hops[v]) for v in dims}, read, skipped)
+
+# %% ../nbs/02_encoder.ipynb #07bbd523
 def embed(
     table:pd.DataFrame,     # a manifest as `read_manifest` gives it: `file` (or `path`), for several encoders `language`
     encoder,                # an `Encoder` or its name; or one a language: {'de': ..., 'it': ...}
     cache=None,             # folder that keeps what was encoded; None keeps nothing
     progress:bool=True,     # show a bar when it takes longer than two seconds?
+    memory_gb:float=4.,     # clips whose frames would fill more than a quarter of this stay in the cache, as `Stored`: a fit needs four times their size
 )->Embeddings: # clips in the order of the table, without those whose audio cannot be used
     """Encode the clips of a manifest, or read them from the cache.
     `EncoderError` if the encoder or the cache cannot be used, `AudioError` if no clip can."""
@@ -837,5 +922,7 @@ def embed(
     if len(skipped)==len(table): raise AudioError(f"none of the {len(table)} clips can be used. The first: {skipped.why[0]}")
     keep = np.setdiff1d(np.arange(len(table)), left_out)
     some = lambda x: [x[i] for i in keep]
+    kept = table.iloc[keep].reset_index(drop=True).assign(key=some(keys))
+    if cache and sum(2*s[0]*s[1] for i in keep for s in shapes[i].values())>memory_gb*1e9/4: return _stay(store, kept, some(encoders), some(shapes), skipped, progress)
     span,views = _gather(store, some(keys), some(encoders), some(shapes), progress)
-    return Embeddings(table.iloc[keep].reset_index(drop=True).assign(start_s=span[:,0], seconds=span[:,1], key=some(keys)), views, skipped)
+    return Embeddings(_with_span(kept, span), views, skipped)

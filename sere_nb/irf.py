@@ -6,21 +6,22 @@
 __all__ = ['softmax_by_clip', 'highlight_weights', 'instantaneous_resonance', 'highlight_span', 'balancing_offsets',
            'share_hypotheses', 'borne_out', 'outstanding', 'class_prior']
 
-# %% ../nbs/04_irf.ipynb #6b2d860c
+# %% ../nbs/04_irf.ipynb #9f7032ea
 import itertools
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .structure import LearnerError, Prepared, Projection, Structure
+from .structure import LearnerError, Prepared, Projection, Structure, _must_be, _must_fit
 
-# %% ../nbs/04_irf.ipynb #e5f67cbe
+# %% ../nbs/04_irf.ipynb #c4498a91
 def softmax_by_clip(
     score:Tensor,   # (n_moments,)
     clip:Tensor,    # (n_moments,) int64: the clip of each moment
 )->Tensor: # (n_moments,), sums to 1 in each clip
     "Softmax over the moments of each clip"
+    _must_fit(score=(score,'moments'), clip=(clip,'moments',2**30))
     n = int(clip.max())+1 if len(clip) else 0
     top = score.new_full((n,), -torch.inf).scatter_reduce(0, clip, score, 'amax')
     e = (score-top[clip]).exp()
@@ -55,12 +56,13 @@ def instantaneous_resonance(
         n += here
     return total/n.clamp_min(1)
 
-# %% ../nbs/04_irf.ipynb #92a2ef2c
+# %% ../nbs/04_irf.ipynb #69e5c488
 def highlight_span(
     weight:Tensor,      # (moments,) of one clip
     share:float=.5,     # of the peak's weight
 )->tuple: # first moment, one past the last
     "The stretch around the peak whose moments weigh at least `share` of it"
+    _must_fit(weight=(weight,'moments')); _must_be(moments=(len(weight),1,2**40), share=(share,0.,1.))
     peak = int(weight.argmax())
     high = (weight>=share*weight[peak]).tolist()
     start,stop = peak,peak+1
@@ -68,7 +70,7 @@ def highlight_span(
     while stop<len(high) and high[stop]: stop += 1
     return start,stop
 
-# %% ../nbs/04_irf.ipynb #964c4e38
+# %% ../nbs/04_irf.ipynb #66708f87
 def balancing_offsets(
     logits:Tensor,          # (n, K)
     prior:Tensor,           # (K,), sums to 1
@@ -76,6 +78,7 @@ def balancing_offsets(
     tolerance:float=1e-4,   # of a share
 )->Tensor: # (K,) to be added to logits
     "Offsets with which the mean probability of each emotion is its prior"
+    _must_fit(logits=(logits,'n K'), prior=(prior,'K')); _must_be(K=(len(prior),1,2**30))
     offset = torch.zeros_like(prior)
     if not len(logits): return offset
     for _ in range(iterations):
@@ -84,7 +87,7 @@ def balancing_offsets(
         offset = offset+(prior.clamp_min(1e-6)/mean.clamp_min(1e-9)).log()
     return offset-offset.mean()
 
-# %% ../nbs/04_irf.ipynb #dac8027b
+# %% ../nbs/04_irf.ipynb #a72a3773
 _PAIRS_UP_TO = 10   # emotions; pairs of more would be too many to try
 
 def share_hypotheses(
@@ -92,6 +95,7 @@ def share_hypotheses(
     main:float=.5,  # share of the frequent one
 )->dict: # family: (m, k), rows sum to 1. Families of fewer than three are left out
     "What the shares of a corpus might be"
+    _must_be(k=(k,1,65536), main=(main,0.,1.))
     def but(*missing):
         h = torch.ones(k)
         h[list(missing)] = 0.
@@ -101,7 +105,7 @@ def share_hypotheses(
                 'two missing':[but(*pair) for pair in itertools.combinations(range(k), 2)] if 4<=k<=_PAIRS_UP_TO else []}
     return {name:torch.stack(members) for name,members in families.items() if k>=3 and len(members)>=3}
 
-# %% ../nbs/04_irf.ipynb #e96c350a
+# %% ../nbs/04_irf.ipynb #26d98961
 def borne_out(
     share:Tensor,           # (n, K) what was settled on
     prior:Tensor,           # (K,) the shares under which
@@ -110,12 +114,13 @@ def borne_out(
     elsewhere:Tensor,       # (n, K) log-shares from a structure that was made without these clips
 )->float: # 0 at best
     "How well each view on its own, and other clips' structure, bear out what was settled on"
+    _must_fit(share=(share,'n K'), prior=(prior,'K'), nearness=(nearness,'V n K'), cover=(cover,'V n',any), elsewhere=(elsewhere,'n K')); _must_be(clips=(len(share),1,2**40))
     log_prior,c = prior.clamp_min(1e-3).log(),cover.to(share)
     views = ((nearness+log_prior).log_softmax(2)*share).sum(2)
     elsewhere = ((elsewhere+balancing_offsets(elsewhere, prior)).log_softmax(1)*share).sum(1)
     return float(((views*c).sum(0)/c.sum(0).clamp_min(1)).mean()+elsewhere.mean())
 
-# %% ../nbs/04_irf.ipynb #40dadefa
+# %% ../nbs/04_irf.ipynb #c5912f15
 def outstanding(
     scores:dict,        # family: (m,) scores
     by:float=.3,        # by how much the best must be above the mean of the others
@@ -124,12 +129,13 @@ def outstanding(
     best = None
     for name,s in scores.items():
         s = torch.as_tensor(s, dtype=torch.float64)
+        if len(s)<2: continue       # it has no family
         i = int(s.argmax())
         ahead = float(s[i]-(s.sum()-s[i])/(len(s)-1))
         if ahead>by: best,by = (name,i),ahead
     return best
 
-# %% ../nbs/04_irf.ipynb #9426557e
+# %% ../nbs/04_irf.ipynb #43cde1e8
 def class_prior(
     prior,      # 'balanced', 'estimate', {emotion: share} for every corpus, or {corpus: one of these}
     emotions,   # names, in the learner's order
@@ -137,15 +143,18 @@ def class_prior(
 )->tuple: # {corpus: (K,) that sums to 1}; corpora whose shares are to be estimated
     "The share that each emotion is due in each corpus. Corpora that are not named are balanced; a share may be 0"
     emotions,corpora = list(map(str,emotions)),list(map(str,corpora))
+    _must_be(emotions=(len(emotions),1,65536))
     equal = torch.full((len(emotions),), 1/len(emotions))
     def shares(p, where=''):
         if isinstance(p, str):
             if p not in ('balanced','estimate'): raise LearnerError(f"prior {p!r}{where} is not known. Give 'balanced', 'estimate' or a share for each emotion, such as {{'anger': 0.2, ...}}.")
             return equal
+        if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. Give 'balanced', 'estimate' or a share for each emotion, such as {{'anger': 0.2, ...}}.")
         other = sorted(set(map(str,p))^set(emotions))
         if other: raise LearnerError(f"prior{where}: {other[0]!r} is {'not one of the emotions of the shots' if other[0] in p else 'missing'}. Give a share for each of {', '.join(emotions)}.")
-        s = torch.tensor([float(p[e]) for e in emotions])
-        if not (s>=0).all() or not s.isfinite().all() or s.sum()<=0: raise LearnerError(f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
+        try: s = torch.tensor([float(p[e]) for e in emotions])
+        except (TypeError,ValueError): s = torch.tensor([torch.nan])
+        if not (s>=0).all() or not s.sum().isfinite() or s.sum()<=0: raise LearnerError(f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
         return s/s.sum()
     by_corpus = isinstance(prior, dict) and any(isinstance(v, (dict,str)) for v in prior.values())
     if by_corpus:

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SERE', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'change', 'predict_proba', 'predict', 'transform',
-           'resonance', 'highlights', 'save', 'load']
+           'resonance', 'highlights', 'excerpt', 'save', 'load']
 
-# %% ../nbs/06_learner.ipynb #e5c2db3d
-import copy, json, os, tempfile
+# %% ../nbs/06_learner.ipynb #a911919e
+import copy, json, mmap, os, tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,12 +15,12 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .encoder import Embeddings
+from .encoder import Embeddings, Stored
 from .irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
-from .structure import Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, relations
+from .structure import Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
 from .tric import homecoming, tric
 
-# %% ../nbs/06_learner.ipynb #71ed418c
+# %% ../nbs/06_learner.ipynb #dd269f3a
 SETTINGS = dict(
     rounds=8,
     unlabelled_prototype=1.,    # what a clip without a label counts, beside 1 for a shot
@@ -35,9 +35,20 @@ SETTINGS = dict(
     even=.5,                    # how far principal components are brought to equal deviation
     softness=5.,                # reported shares are this many times softer than the learner's own; predictions stay the same
     contents=(64,256),          # clusters of the content-free views
-    dims=64)                    # principal components a view
+    dims=64,                    # principal components a view
+    memory_gb=4.)               # for clips that stay on disk: about what a fit of them may take
 
-# %% ../nbs/06_learner.ipynb #025a7785
+# %% ../nbs/06_learner.ipynb #53951e53
+_BOUNDS = dict(rounds=(0,10_000), unlabelled_prototype=(0.,1e6), chain=(0.,1e3), neighbours=(1,2**30), temperature=(1e-4,1e6), circumstances=(0,2**30), kinship=(0.,1.),
+               loud=(0.,1e3), shrinkage=(0.,1.), sharpness=(1e-6,1e6), even=(0.,1.), softness=(1e-6,1e6), dims=(1,65536), memory_gb=(.01,1e6))     # what settings may be
+
+def _check_settings(settings, seed):
+    "`LearnerError` for what no fit can do"
+    _must_be(**{k:(settings[k],*bounds) for k,bounds in _BOUNDS.items()}, seed=(seed,0,2**62))
+    contents = settings['contents']
+    if not isinstance(contents, (tuple,list)): raise LearnerError(f"contents is {contents!r}, but should hold numbers of clusters, such as (64, 256), or nothing.")
+    _must_be(**{f'contents[{i}]':(v,1,2**30) for i,v in enumerate(contents)})
+
 class SERE:
     "Semantic–Emotional Resonance Embedding (our reading): emotions of unlabelled clips from a few shots, in the manner of scikit-learn"
     def __init__(self,
@@ -48,13 +59,14 @@ class SERE:
     ):
         wrong = sorted(set(settings)-set(SETTINGS))
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
-        self.seed,self.speakers,self.prior,self.settings,self._read_last = seed,speakers,prior,{**SETTINGS, **settings},(None,None)
+        _check_settings({**SETTINGS, **settings}, seed)
+        self.seed,self.speakers,self.prior,self.settings,self._read_last,self._stored = seed,speakers,prior,{**SETTINGS, **settings},(None,None),None
 
     def __repr__(self):
         own = {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
         return f"SERE(seed={self.seed}, speakers={self.speakers}, prior={self.prior!r}{''.join(f', {k}={v!r}' for k,v in own.items())})"
 
-# %% ../nbs/06_learner.ipynb #7bb5abf5
+# %% ../nbs/06_learner.ipynb #6736c60c
 def _shots_and_rest(shots, unlabelled):
     "Shots and unlabelled clips, checked and joined"
     if 'emotion' not in shots.table or not len(shots): raise LearnerError("there are no shots. Give a few clips of each emotion with their labels.")
@@ -63,16 +75,99 @@ def _shots_and_rest(shots, unlabelled):
     classes = np.unique(label)
     if len(classes)<2: raise LearnerError(f"all shots are {classes[0]!r}. Give shots of at least two emotions.")
     if not len(unlabelled): raise LearnerError("there are no unlabelled clips. Give the clips whose emotions you want to know.")
-    emb = Embeddings.concat([shots, unlabelled])
-    return Embeddings(emb.table.drop(columns='emotion'), emb.views, emb.skipped), classes, torch.as_tensor(np.searchsorted(classes, label))
+    emb = copy.copy(Embeddings.concat([shots, unlabelled]))
+    emb.table = emb.table.drop(columns='emotion')
+    return emb, classes, torch.as_tensor(np.searchsorted(classes, label))
 
-# %% ../nbs/06_learner.ipynb #6f9f498e
+# %% ../nbs/06_learner.ipynb #4afac025
+_PART = 65_536      # clips worked on at a time
+_FOR_MOMENTS = 200  # clips of a voice that say what its moments are like
+
+def _parts(n): return [slice(i, min(n, i+_PART)) for i in range(0, n, _PART)]
+
+def _footprint(stored, contents):
+    "Roughly the bytes that preparing each clip takes"
+    each = [(np.asarray(n)*d, 1+len(contents) if d>=64 else 1) for view,n in stored.lengths.items() for d in [stored.shapes[view][0]]]
+    return sum(2*v+.8*k*v for v,k in each)+16*np.maximum.reduce([v for v,_ in each])
+
+def _voice_by_voice(group, size, most):
+    "Positions of clips in parts of at most `most` bytes, voices one after the other and cut only where they are larger"
+    order,bounds = np.argsort(group, kind='stable'),[0]
+    voice,cost = group[order],size[order]
+    start = np.flatnonzero(np.r_[True, voice[1:]!=voice[:-1]])
+    so_far,cut = np.r_[0, np.cumsum(cost)],set(start.tolist())
+    last = 0        # the latest place where a voice begins
+    for i in range(len(order)):
+        if i in cut: last = i
+        if so_far[i+1]-so_far[bounds[-1]]>most and i>bounds[-1]: bounds.append(last if last>bounds[-1] else i)
+    return [order[a:b] for a,b in zip(bounds, [*bounds[1:], len(order)]) if b>a]
+
+class _Vectors:
+    "Vectors (V, n, D) of many clips in a file; `x[:,rows]` reads some"
+    def __init__(self, views, n, dims):
+        self.shape,file = (views,n,dims),tempfile.TemporaryFile()
+        file.truncate(n*views*dims*2)
+        self._map = mmap.mmap(file.fileno(), 0)
+        self._values = np.frombuffer(self._map, np.float16).reshape(n, views, dims)
+
+    def _let_go(self): getattr(self._map, 'madvise', lambda _: None)(getattr(mmap, 'MADV_DONTNEED', None))     # what was read need not stay in memory
+
+    def __setitem__(self, at, x):
+        self._values[at[1]] = x.transpose(0,1).half().numpy()
+        self._let_go()
+
+    def __getitem__(self, at):
+        rows = at[1].numpy() if isinstance(at[1], Tensor) else at[1]
+        x = torch.from_numpy(self._values[rows].astype(np.float32)).transpose(0,1).contiguous()
+        self._let_go()
+        return x
+
+class _Clean:
+    "What `_without_circumstances` makes of vectors in a file, made anew whenever some are read"
+    def __init__(self, learner, share): self._learner,self._share,self.shape = copy.copy(learner),share,learner._clips.x.shape
+
+    def __getitem__(self, at):
+        o,rows = self._learner._clips,at[1]
+        return _without_circumstances(self._learner, o.x[:,rows], self._share[rows], o.cover[:,rows], o.corpus[rows.numpy() if isinstance(rows, Tensor) else rows])[0]
+
+def _spans(prepared, weights, bin_s):
+    "(n_clips, 2) where highlights start and stop, in seconds of the clip"
+    bounds = prepared.offsets.tolist()
+    return bin_s*np.array([highlight_span(weights[a:b]) for a,b in zip(bounds, bounds[1:])], dtype=float).reshape(-1,2)
+
+def _reduce(self):
+    "Vectors of clips that stay on disk, and which views cover them"
+    s,stored,half = self.settings,self._stored,self.settings['memory_gb']*5e8
+    size = _footprint(stored, s['contents'])
+    shot,free = (self.label_>=0).nonzero()[:,0].numpy(),(self.label_<0).nonzero()[:,0]
+    some = np.r_[shot, free[torch.randperm(len(free), generator=torch.Generator().manual_seed(self.seed))].numpy()]
+    some = np.sort(some[:max(len(shot)+1, int((size[some].cumsum()<half).sum()))])
+    weights = lambda prepared: highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None
+    def prepare(rows, space): return space.prepare(stored[rows].load(), (self._group[rows],self._corpus[rows]))
+    first,self.projection = Space(self.speakers, s['contents']),Projection(s['dims'], s['even'], sphere=True)
+    prepared = prepare(some, first)
+    self.projection(prepared, weights(prepared))
+    self.projection.voices = {}     # voices are measured whole
+    self.space = Space(self.speakers, s['contents'])
+    self.space.content = first.content
+    del prepared,first
+    x,cover = _Vectors(len(self.projection.views), len(stored), s['dims']),torch.zeros(len(self.projection.views), len(stored), dtype=torch.bool)
+    self._spans = np.zeros((len(stored),2))
+    for rows in _voice_by_voice(self._group, size, half):
+        prepared = prepare(rows, self.space)
+        x[:,rows],cover[:,rows] = self.projection(prepared, weights(prepared))
+        self.projection.measure(prepared[np.flatnonzero(pd.Series(self._group[rows]).groupby(self._group[rows]).cumcount()<_FOR_MOMENTS)])
+        self._spans[rows] = _spans(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']), self.space.bin_s)
+    return x,cover
+
+# %% ../nbs/06_learner.ipynb #99bea37e
 _ANCHORS = 4096     # clips that walks can go to; more would make time grow with the square of the clips
 
 def _balanced(self, logits, corpus):
     "Log-shares of each clip, with its corpus's offsets; a corpus that the fit did not know takes their mean"
     mean = torch.stack(list(self.offset_.values())).mean(0)
-    return (logits+torch.stack([self.offset_.get(str(c), mean) for c in corpus])).log_softmax(1)
+    names,at = np.unique(corpus, return_inverse=True)
+    return (logits+torch.stack([self.offset_.get(str(c), mean) for c in names])[torch.as_tensor(at)]).log_softmax(1)
 
 def _soft(self, log_share):
     "Shares as they are reported"
@@ -116,36 +211,46 @@ def _unlabelled_of(self):
     free = {c:((self.label_<0)&torch.as_tensor(self._clips.corpus==c)).nonzero()[:,0] for c in self._clips.names}
     return {c:at for c,at in free.items() if len(at)}
 
+def _some(at, seed, most=20_000):
+    "At most so many of the clips"
+    return at if len(at)<=most else at[torch.randperm(len(at), generator=torch.Generator().manual_seed(seed))[:most]].sort().values
+
+def _measured(self, clean):
+    "Nearness (V, n, K) and resonance (n, K) of all clips"
+    each = [(self.structure.nearness(x), self.structure.resonance(x, self._clips.cover[:,p])) for p in _parts(clean.shape[1]) for x in [clean[:,p]]]
+    return torch.cat([near for near,_ in each], 1),torch.cat([r for _,r in each])
+
 def _turn(self, prior):
-    "A round, from the shares and weights of the one before: vectors without circumstances, log-shares and homecoming of all clips"
+    "A round, from the shares and weights of the one before: vectors without circumstances, nearness, resonance, log-shares and homecoming of all clips"
     s,o,K = self.settings,self._clips,len(self.classes_)
     clean,shot,unlabelled_of = o.x,self.label_>=0,_unlabelled_of(self)
     if self.offset_ and s['circumstances']:     # from the second round on
         self.circumstances_ = {c:Circumstances(s['circumstances'], seed=self.seed).fit(o.x[:,at], self._share[at], o.cover[:,at])
-                               for i,c in enumerate(o.names) for at in [(o.corpus_at==i).nonzero()[:,0]]}
-        clean,_ = _without_circumstances(self, o.x, self._share, o.cover, o.corpus)
+                               for i,c in enumerate(o.names) for at in [_some((o.corpus_at==i).nonzero()[:,0], self.seed)]}
+        clean = _Clean(self, self._share) if o.stored else _without_circumstances(self, o.x, self._share, o.cover, o.corpus)[0]
     elif not s['circumstances']: self.circumstances_ = {}
     kin = (1-s['kinship'])*torch.eye(K)+s['kinship']*relations(self.classes_)
     self.structure = _structure(self, clean, self._weight[:,None]*self._share@kin, o.cover, o.corpus_at)
     known = (o.cover&self.structure.ready[:,None]).any(0)
     alone = next((c for c,at in unlabelled_of.items() if not known[at].any()), None)
     if alone is not None: raise LearnerError(f"{alone}: no view of its clips covers shots of every emotion. With one encoder a language, add '+acoustic' to both: it is the bridge between them.")
-    logits = self.structure.log_share(clean, o.cover)
+    near,r = _measured(self, clean)
+    logits = self.structure.log_share(None, o.cover, near)
     self.offset_ = {c:balancing_offsets(logits[at], prior[c]) for c,at in unlabelled_of.items()}
     log_share = _balanced(self, logits, o.corpus)
     share = log_share.exp()
     share[shot] = self._share[shot]
-    home = homecoming(self.structure.profile(clean, o.cover), share, s['neighbours'], s['temperature'], o.anchors)
+    home = homecoming(self.structure.profile(None, o.cover, near), share, s['neighbours'], s['temperature'], o.anchors)
     home[shot] = 1.
     taught = home[~shot]**s['chain']
     weight = torch.ones(len(share))
     weight[~shot] = s['unlabelled_prototype']*taught/taught.mean().clamp_min(1e-9)
     self._share,self._weight = share,weight
-    return clean,log_share,home
+    return clean,near,r,log_share,home
 
 def _structure(self, x, share, cover, corpus_at):
     "Prototypes and covariances of clips with their shares"
-    return Structure(len(x), x.shape[2], share.shape[1], self.settings['shrinkage'], self.settings['sharpness']).fit(x, share, cover, corpus_at)
+    return Structure(x.shape[0], x.shape[2], share.shape[1], self.settings['shrinkage'], self.settings['sharpness']).fit(x, share, cover, corpus_at)
 
 def _likely_shares(self, c):
     "Settle under each hypothesis about a corpus's shares; equal shares if none stands out"
@@ -157,7 +262,7 @@ def _likely_shares(self, c):
     def score(prior):
         trial = copy.copy(self)     # what a trial learns is its own
         _reset(trial)
-        for _ in range(self.settings['rounds']+1): clean,_,_ = _turn(trial, {**self.prior_, c:prior})
+        for _ in range(self.settings['rounds']+1): clean,*_ = _turn(trial, {**self.prior_, c:prior})
         elsewhere = _structure(self, clean, others*trial._share, o.cover, o.corpus_at)
         settled = _settle(trial, x, cover, o.corpus[at.numpy()])[0].exp()
         return borne_out(settled, prior, trial.structure.nearness(clean[:,at]), cover&trial.structure.ready[:,None],
@@ -166,7 +271,8 @@ def _likely_shares(self, c):
     return families[best[0]][best[1]] if best else self.prior_[c]
 
 def _project(self):
-    "Vectors of the prepared clips"
+    "Vectors of all clips"
+    if self._stored is not None: return _reduce(self)
     s,prepared = self.settings,self.space.prepared
     self.projection = Projection(s['dims'], s['even'], sphere=True)
     return self.projection(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None)
@@ -180,17 +286,24 @@ def begin(self:SERE,
     s = self.settings
     if shots is not None:
         emb,self.classes_,label = _shots_and_rest(shots, unlabelled)
-        self.space = space or Space(self.speakers, s['contents']).fit(emb)
-        if len(self.space.prepared)!=len(emb): raise LearnerError(f"the space holds {len(self.space.prepared)} clips, but {len(emb)} were given. Fit it on shots and unlabelled clips, in this order.")
+        self._stored = emb if isinstance(emb, Stored) else None
+        if self._stored is not None:
+            if self.prior=='estimate' or isinstance(self.prior, dict) and 'estimate' in self.prior.values(): raise LearnerError(
+                "prior='estimate' tries whole fits, which would take days for clips that stay on disk. Estimate it on some that were loaded, and tell what came out.")
+            self._group,self._corpus = groups(emb.table, self.speakers)
+        else:
+            self.space = space or Space(self.speakers, s['contents']).fit(emb)
+            if len(self.space.prepared)!=len(emb): raise LearnerError(f"the space holds {len(self.space.prepared)} clips, but {len(emb)} were given. Fit it on shots and unlabelled clips, in this order.")
+            self._group,self._corpus = np.array(self.space.prepared.group, dtype=object)[self.space.prepared.at.numpy()],self.space.prepared.corpus
         self.table_,self.label_ = emb.table,F.pad(label, (0,len(unlabelled)), value=-1)
-    elif not hasattr(getattr(self, 'space', None), 'prepared'): raise LearnerError("there are no clips to begin with. Give shots and unlabelled clips.")
-    self.history_,self._read_last,self.voices_ = [],(None,None),sorted(self.space.prepared.group)
+    elif not hasattr(self, '_group'): raise LearnerError("there are no clips to begin with. Give shots and unlabelled clips.")
+    self.history_,self._read_last,self.voices_ = [],(None,None),sorted(set(map(str, self._group)))
     x,cover = _project(self)
-    corpus = self.space.prepared.corpus.astype(str)
+    corpus = self._corpus.astype(str)
     names,corpus_at = np.unique(corpus, return_inverse=True)
     shot,free = (self.label_>=0).nonzero()[:,0],(self.label_<0).nonzero()[:,0]
     anchors = torch.cat([shot, free[torch.randperm(len(free), generator=torch.Generator().manual_seed(self.seed))[:_ANCHORS]]]).sort().values
-    self._clips = SimpleNamespace(x=x, cover=cover, corpus=corpus, names=names.tolist(), corpus_at=torch.as_tensor(corpus_at), anchors=anchors)
+    self._clips = SimpleNamespace(x=x, cover=cover, corpus=corpus, names=names.tolist(), corpus_at=torch.as_tensor(corpus_at), anchors=anchors, stored=self._stored is not None)
     self.prior_,unknown = class_prior(self.prior, self.classes_, _unlabelled_of(self))
     if self.prior=='estimate': unknown = [c for c in unknown if c not in set(corpus[shot])] or unknown
     for c in unknown: self.prior_[c] = _likely_shares(self, c)
@@ -201,16 +314,20 @@ def step(self:SERE)->dict: # the history's new entry
     "One round more; beyond `rounds` too"
     if not hasattr(self, '_clips'): raise LearnerError("there is nothing to go on with. Call begin, or fit.")
     o,s = self._clips,self.settings
-    clean,log_share,home = _turn(self, self.prior_)
+    clean,near,r,log_share,home = _turn(self, self.prior_)
     seen = (o.cover&self.structure.ready[:,None]).float()
-    z = self.structure.embed(clean)*seen[...,None]
     shot = (self.label_>=0).nonzero()[:,0]
     some = o.anchors[self.label_[o.anchors]<0]      # all unlabelled clips, unless they are many
-    losses = tric(z[:,shot], self.label_[shot], seen[:,shot], z[:,some], self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
-    if len(self.history_)>=s['rounds']: log_share,clean,_ = _settle(self, o.x, o.cover, o.corpus)      # what `predict` says of these clips
+    z_shot,z_some = (self.structure.embed(clean[:,at])*seen[:,at,None] for at in (shot,some))
+    losses = tric(z_shot, self.label_[shot], seen[:,shot], z_some, self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
+    if len(self.history_)>=s['rounds']:     # what `predict` says of these clips
+        each = [(log_share, self.structure.nearness(x), self.structure.resonance(x, o.cover[:,p])) for p in _parts(len(o.corpus)) for log_share,x,_ in [_settle(self, o.x[:,p], o.cover[:,p], o.corpus[p])]]
+        log_share,near,r = torch.cat([o[0] for o in each]),torch.cat([o[1] for o in each], 1),torch.cat([o[2] for o in each])
     self._read_last = (None,None)
-    self.history_.append(dict(round=len(self.history_), losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(clean, o.cover).half(), landmarks=self.structure.landmarks(clean, o.cover).half(),
-        proba=_soft(self, log_share), home=home, resonance=self.structure.resonance(clean, o.cover), prior={c:p.tolist() for c,p in self.prior_.items()}))
+    if o.stored and self.history_:      # of earlier rounds an excerpt is kept
+        self.history_[-1] = {k:v[o.anchors] if k in ('profile','resonance') else v for k,v in self.history_[-1].items()}
+    self.history_.append(dict(round=len(self.history_), losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(None, o.cover, near).half(), landmarks=self.structure.landmarks(None, o.cover, near).half(),
+        proba=_soft(self, log_share), home=home, resonance=r, prior={c:p.tolist() for c,p in self.prior_.items()}))
     return self.history_[-1]
 
 def fit_rounds(self:SERE,
@@ -276,36 +393,67 @@ def change(self:SERE,
 
 SERE.teach,SERE.change = teach,change
 
-# %% ../nbs/06_learner.ipynb #73790c21
-def _read(self, clips):
-    "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared, table"
+# %% ../nbs/06_learner.ipynb #25d12525
+def _rows(rows, n):
+    "Positions (m,) int64, from positions or a mask"
+    try: at = torch.as_tensor(rows)
+    except (TypeError,ValueError,RuntimeError): at = torch.tensor(torch.nan)
+    if at.dtype==torch.bool and at.shape==(n,) and at.any(): return at.nonzero()[:,0]
+    if at.ndim!=1 or not at.numel() or at.is_floating_point() or at.is_complex() or at.dtype==torch.bool or not -n<=at.min()<=at.max()<n: raise LearnerError(
+        f"these are no rows of the {n} clips of the fit. Give Embeddings, one or more positions from 0 to {n-1}, or a mask of {n}.")
+    return at.long()%n
+
+def _read(self, clips, frames=True):
+    "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared, table. Without `frames`, clips of the fit that stay on disk come without weights and prepared"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
     if self._read_last[1] is not None and self._read_last[0] is clips: return self._read_last[1]     # the same clips are often asked about thrice
-    new = None
+    new = weights = prepared = None
     if isinstance(clips, Embeddings):
         prepared,table = self.space.prepare(clips),clips.table
         if not any(v in prepared.cover for v in self.projection.views): raise LearnerError(
             f"these clips have the views {', '.join(clips.views)}, but the fit knew {', '.join(self.projection.views)}. Encode them with the encoder of the fit.")
         weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
         x,cover = self.projection(prepared, weights)
+        corpus = prepared.corpus.astype(str)
         new = ~np.isin(np.array(prepared.group, dtype=object)[prepared.at.numpy()].astype(str), self.voices_)
     else:
         if not hasattr(self, '_clips'): raise LearnerError("a loaded SERE has no clips of its own. Give clips.")
-        rows = torch.arange(len(self.table_)) if clips is None else torch.as_tensor(clips)
-        prepared,table,x,cover = self.space.prepared[rows],self.table_.iloc[rows.numpy()],self._clips.x[:,rows],self._clips.cover[:,rows]
-        weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
-    known = (*_settle(self, x, cover, prepared.corpus.astype(str), new), cover, weights, prepared, table)
-    if clips is None or isinstance(clips, Embeddings): self._read_last = clips,known
+        rows = torch.arange(len(self.table_)) if clips is None else _rows(clips, len(self.table_))
+        at = rows.numpy()
+        if self._stored is None: prepared = self.space.prepared[rows]
+        elif frames: prepared = self.space.prepare(self._stored[at].load(), (self._group[at],self._corpus[at]))
+        table,x,cover,corpus = self.table_.iloc[at],self._clips.x[:,rows],self._clips.cover[:,rows],self._clips.corpus[at]
+        if prepared is not None: weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
+    known = (*_settle(self, x, cover, corpus, new), cover, weights, prepared, table)
+    if (clips is None or isinstance(clips, Embeddings)) and self._stored is None: self._read_last = clips,known
     return known
 
+def _each(self, clips, work, frames=True):
+    "What `work` makes of all that is known of clips, an entry or a row each. Clips that stay on disk are read part by part"
+    half = self.settings['memory_gb']*5e8
+    if isinstance(clips, Stored):   # new ones: voices whole
+        parts = _voice_by_voice(groups(clips.table, self.speakers, known=getattr(self, 'voices_', ()))[0].astype(str), _footprint(clips, self.settings['contents']), half)
+        done = [work(*_read(self, clips[rows].load())) for rows in parts]
+    elif self._stored is not None and not isinstance(clips, Embeddings):
+        rows = np.arange(len(self.table_)) if clips is None else np.atleast_1d(np.asarray(clips))
+        size = _footprint(self._stored, self.settings['contents'])[rows] if frames else np.full(len(rows), half/_PART)
+        parts = _voice_by_voice(np.zeros(len(rows), int), size, half)
+        done = [work(*_read(self, rows[p], frames)) for p in parts]
+    else: return work(*_read(self, clips))
+    back = np.argsort(np.concatenate(parts))
+    if isinstance(done[0], list):
+        flat = sum(done, [])
+        return [flat[i] for i in back]
+    return pd.concat(done, ignore_index=True).iloc[back].reset_index(drop=True) if isinstance(done[0], pd.DataFrame) else np.concatenate(done)[back]
+
 def predict_proba(self:SERE,
-    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->np.ndarray: # (n_clips, K), rows sum to 1, columns as in `classes_`
     "The share of each emotion. A corpus that the fit did not know is balanced as the mean of those it knew"
-    return _soft(self, _read(self, clips)[0].double()).numpy()
+    return _each(self, clips, lambda log_share,*_: _soft(self, log_share.double()).numpy(), frames=False)
 
 def predict(self:SERE,
-    clips=None,         # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
+    clips=None,         # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
     at_least:float=0.,  # say nothing, '', where the highest probability is below this
 )->np.ndarray: # (n_clips,) str
     "The emotion of each clip"
@@ -313,46 +461,66 @@ def predict(self:SERE,
     return np.where(p.max(1)>=at_least, self.classes_[p.argmax(1)], '')
 
 def transform(self:SERE,
-    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->np.ndarray: # (n_clips, views*dims), unit vectors
     "Embeddings without circumstances, views side by side: their cosine with the prototypes is the resonance"
-    _,clean,_,cover,*_ = _read(self, clips)
-    seen = (cover&self.structure.ready[:,None]).float()
-    z = self.structure.embed(clean)*seen[...,None]/seen.sum(0).clamp_min(1).sqrt()[:,None]
-    return z.transpose(0,1).flatten(1).numpy()
+    def vectors(_, clean, shift, cover, *rest):
+        seen = (cover&self.structure.ready[:,None]).float()
+        z = self.structure.embed(clean)*seen[...,None]/seen.sum(0).clamp_min(1).sqrt()[:,None]
+        return z.transpose(0,1).flatten(1).numpy()
+    return _each(self, clips, vectors, frames=False)
 
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
 
-# %% ../nbs/06_learner.ipynb #bdc2a322
+# %% ../nbs/06_learner.ipynb #0630a311
 def _measure_moments(self):
-    if not self.projection.moment_voices and hasattr(self, '_clips'): self.projection.measure(self.space.prepared)
+    if not self.projection.moment_voices and hasattr(self, '_clips') and self._stored is None: self.projection.measure(self.space.prepared)
 
 def resonance(self:SERE,
-    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->list: # a dict a clip: time_s (moments,), r (moments, K), weight (moments,)
     "The field of each clip: `time_s` is the middle of each moment in seconds of the original file, `weight` sums to 1"
-    _,_,shift,_,weights,prepared,table = _read(self, clips)
-    _measure_moments(self)
-    r = instantaneous_resonance(prepared, self.projection, self.structure, shift)
-    start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
-    bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
-    return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), r=r[a:b].numpy(), weight=weights[a:b].numpy()) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
+    def fields(_, clean, shift, cover, weights, prepared, table):
+        _measure_moments(self)
+        r = instantaneous_resonance(prepared, self.projection, self.structure, shift)
+        start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
+        bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
+        return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), r=r[a:b].numpy(), weight=weights[a:b].numpy()) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
+    return _each(self, clips, fields)
 
 def highlights(self:SERE,
-    clips=None, # Embeddings, of the fit or new; rows of `table_`; None for all clips of the fit
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
     "The stretch with the most weight, which is where a clip is loudest"
-    log_share,clean,_,cover,weights,prepared,table = _read(self, clips)
-    r,best = self.structure.resonance(clean, cover),log_share.argmax(1)
-    start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
-    last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
-    bounds,rows = prepared.offsets.tolist(),[]
-    for i,(a,b) in enumerate(zip(bounds,bounds[1:])):
-        first,stop = highlight_span(weights[a:b])
-        rows.append((start[i]+self.space.bin_s*first, start[i]+min(self.space.bin_s*stop, last[i]), float(r[i,best[i]])))
-    return pd.DataFrame(rows, columns=['start_s','end_s','resonance'])
+    def spans(log_share, clean, shift, cover, weights, prepared, table):
+        r = self.structure.resonance(clean, cover).gather(1, log_share.argmax(1, keepdim=True))[:,0]
+        start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
+        last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
+        first,stop = (self._spans[table.index] if prepared is None else _spans(prepared, weights, self.space.bin_s)).T
+        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=r.double().numpy()))
+    return _each(self, clips, spans, frames=False)
 
 SERE.resonance,SERE.highlights = resonance,highlights
+
+# %% ../nbs/06_learner.ipynb #f6c91a3f
+class _Excerpt:
+    "Some clips of a fit, to be looked at as if they were all"
+    def __init__(self, learner):
+        self.learner,self.rows = learner,learner._clips.anchors
+        at = self.rows.numpy()
+        self.classes_,self.seed,self.table_,self.label_ = learner.classes_,learner.seed,learner.table_.iloc[at].reset_index(drop=True),learner.label_[self.rows]
+        self._clips = SimpleNamespace(corpus=learner._clips.corpus[at])
+        n = len(learner.table_)
+        self.history_ = [{k:v[self.rows] if isinstance(v, Tensor) and len(v)==n else v for k,v in h.items()} for h in learner.history_]
+    def resonance(self, rows): return self.learner.resonance(self.rows[np.asarray(rows)].numpy())
+    def highlights(self, rows): return self.learner.highlights(self.rows[np.asarray(rows)].numpy())
+
+def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
+    "The shots and some 4,000 other clips, drawn at random: what a page can show of a large fit"
+    if not getattr(self, 'history_', None): raise LearnerError("there are no rounds to show. Call fit.")
+    return _Excerpt(self)
+
+SERE.excerpt = excerpt
 
 # %% ../nbs/06_learner.ipynb #455142fc
 _VERSION = 4

@@ -16,9 +16,32 @@ from torch import Tensor
 
 from .encoder import Embeddings, Frames, _default_dtype
 
-# %% ../nbs/03_structure.ipynb #f7344e0d
+# %% ../nbs/03_structure.ipynb #80fe6ee1
 class LearnerError(ValueError):
     "Clips, labels or settings that cannot be learned from: one line that names them and the way out"
+
+_LARGEST = 1e10     # has a square, and sums of it, in 32 bits
+
+def _must_fit(**what):
+    "`LearnerError` unless each tensor has the shape beside it, same letters same lengths, and finite numbers. Behind the shape may stand a number: int64 from 0 to below it; or `any`: bool or other numbers will do"
+    length = {}
+    for name,(x,shape,*more) in what.items():
+        shape,below = shape.split(),more[0] if more else None
+        found = tuple(x.shape) if isinstance(x, Tensor) else f"of type {type(x).__name__}"
+        if not isinstance(x, Tensor) or x.ndim!=len(shape) or any(length.setdefault(k,n)!=n for k,n in zip(shape, x.shape)): raise LearnerError(
+            f"{name} is {found}, but should be a tensor of shape ({', '.join(f'{k}={length[k]}' if k in length else k for k in shape)}).")
+        if x.is_complex() if below is any else x.dtype not in ([torch.float32,torch.float64] if below is None else [torch.int64]): raise LearnerError(
+            f"{name} holds {str(x.dtype).removeprefix('torch.')}, but should hold {'real numbers' if below is any else 'float32' if below is None else 'int64'}.")
+        if not x.numel(): continue
+        if x.dtype==torch.int64 and below not in (None,any) and not 0<=x.min()<=x.max()<below: raise LearnerError(f"{name} holds {int(x.min())} to {int(x.max())}, but should hold whole numbers from 0 to below {below}.")
+        if x.is_floating_point() and not (x.detach().aminmax()[0]>=-_LARGEST and x.detach().aminmax()[1]<=_LARGEST): raise LearnerError(f"{name} holds values that are NaN, infinite or beyond {_LARGEST:g}. Leave their clips out.")
+
+def _must_be(**what):
+    "`LearnerError` unless each number lies between the two bounds beside it, and is whole if these are"
+    for name,(x,low,high) in what.items():
+        whole = isinstance(low, int)
+        if isinstance(x, bool) or not isinstance(x, (int,np.integer) if whole else (int,float,np.number)) or not low<=x<=high: raise LearnerError(
+            f"{name} is {x!r}, but should be a {'whole ' if whole else ''}number from {low:g} to {high:g}.")
 
 # %% ../nbs/03_structure.ipynb #e59eca22
 def groups(
@@ -36,13 +59,13 @@ def groups(
     names,at,n = np.unique(group.astype(str), return_inverse=True, return_counts=True)
     return np.where((n[at]<min_clips)&~np.isin(group.astype(str), list(known)), corpus, group),corpus
 
-# %% ../nbs/03_structure.ipynb #c0524bad
+# %% ../nbs/03_structure.ipynb #5fd5d256
 _PART = 4096    # rows worked on at a time: they stay in the processor's cache
 
 def _sums(x, at, n): return x.new_zeros(n, x.shape[1]).index_add_(0, at, x)
 
 class Standardiser:
-    "z-scores by group. Missing values (NaN) become 0, the group's mean; values are kept within ±8 deviations"
+    "z-scores by group. Missing values (NaN, or beyond all numbers) become 0, the group's mean; values are kept within ±8 deviations"
     def __init__(self): self.known = {}     # group: (mean, deviation), each (d,)
 
     def __call__(self,
@@ -51,30 +74,36 @@ class Standardiser:
         at:Tensor,      # (n,) int64: the group of each row
     )->Tensor: # (n, d)
         "Standardise `x`; groups that are new are remembered"
+        if x.ndim!=2: raise LearnerError(f"frames of shape {tuple(x.shape)} cannot be standardised; they should be (n, d).")
+        _must_fit(at=(at,'n',len(group)))
+        if len(at)!=len(x): raise LearnerError(f"there are {len(x)} rows, but groups of {len(at)}.")
         new = [i for i,g in enumerate(group) if g not in self.known]
         n,total,square = x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1])
         parts = list(zip(x.split(_PART), at.split(_PART)))
+        whole = bool(x.sum().isfinite())        # no value is missing, which spares most of the work
+        there = (lambda rows: rows) if whole else lambda rows: rows.nan_to_num_(0.,0.,0.)
         if new:
             for rows,g in parts:
-                n.index_add_(0, g, (~rows.isnan()).to(x))
-                total.index_add_(0, g, rows.nan_to_num(0.))
+                n.index_add_(0, g, rows.isfinite().to(x)) if not whole else n.add_(torch.bincount(g, minlength=len(group))[:,None])
+                total.index_add_(0, g, there(rows if whole else rows.clone()))
             mean = total/n.clamp_min(1)
-            for rows,g in parts: square.index_add_(0, g, (rows-mean[g]).nan_to_num_(0.).square_())
+            for rows,g in parts: square.index_add_(0, g, there(rows-mean[g]).square_())
             deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
             for i in new:
                 if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
         none = x.new_zeros(x.shape[1]),x.new_ones(x.shape[1])
         mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
         out = torch.empty_like(x)
-        for to,(rows,g) in zip(out.split(_PART), parts): to.copy_(((rows-mean[g])/deviation[g]).nan_to_num_(0.).clamp_(-8,8))
+        for to,(rows,g) in zip(out.split(_PART), parts): torch.sub(rows, mean[g], out=to).div_(deviation[g]); there(to).clamp_(-8,8)
         return out
 
-# %% ../nbs/03_structure.ipynb #5f78c50a
+# %% ../nbs/03_structure.ipynb #be247391
 def nearest(
     x:Tensor,           # (n, d)
     centres:Tensor,     # (k, d)
 )->Tensor: # (n,) int64
     "The nearest centre of each row"
+    if x.ndim!=2 or centres.ndim!=2 or x.shape[1]!=centres.shape[1] or not len(centres): raise LearnerError(f"rows of shape {tuple(x.shape)} and centres of shape {tuple(centres.shape)} do not fit; there must be a centre, and as many columns.")
     offset = centres.square().sum(1)/2
     c = centres.T.to(_default_dtype(x.device))      # products of 8 bits suffice to tell phones apart
     return torch.cat([((rows.to(c)@c).float()-offset).argmax(1) for rows in x.split(_PART)])
@@ -86,6 +115,7 @@ def kmeans(
     seed:int=0,
 )->Tensor: # (k, d) centres
     "Lloyd's k-means from `k` random rows"
+    _must_fit(x=(x,'n d')); _must_be(rows=(len(x),1,2**40), k=(k,1,2**30))
     centres = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:k]]
     for _ in range(iterations):
         at = nearest(x, centres)
@@ -93,7 +123,7 @@ def kmeans(
         centres = torch.where(n[:,None]>0, _sums(x, at, len(centres))/n.clamp_min(1)[:,None], centres)
     return centres
 
-# %% ../nbs/03_structure.ipynb #60b85010
+# %% ../nbs/03_structure.ipynb #762632f8
 class ContentRemover:
     "Takes from each frame the mean of its content's cluster, corpus by corpus"
     def __init__(self,
@@ -106,6 +136,7 @@ class ContentRemover:
         at:Tensor,      # (n,) int64: the corpus of each frame
     )->tuple: # (contents, d) means; (n,) int64: the content of each frame
         "What is said: a mean for each content, and which frame has which. Corpora that are new are remembered"
+        _must_fit(at=(at,'n',len(corpus))); _must_be(k=(self.k,1,2**30), frames=(len(x),1,2**40))
         means,content,first = [],torch.zeros(len(x), dtype=torch.long),0
         for i,name in enumerate(corpus):
             mine = (at==i).nonzero()[:,0]
@@ -134,7 +165,7 @@ class ContentRemover:
         means,content = self.contents(x, corpus, at)
         return x-means[content]
 
-# %% ../nbs/03_structure.ipynb #b4346636
+# %% ../nbs/03_structure.ipynb #21817910
 @dataclass
 class Moments:
     "Short stretches of clips, end to end. A clip that the view does not cover has one moment of no frames"
@@ -165,6 +196,8 @@ def to_moments(
     less=None,          # (contents, d) means and (all frames,) which to take from each frame, as `ContentRemover.contents` gives them
 )->Moments:
     "Cut clips into moments"
+    _must_be(bin_s=(bin_s,1e-3,1e6), hop_s=(frames.hop_s,1e-4,1e6))
+    if x.ndim!=2 or len(x)!=frames.lengths.sum(): raise LearnerError(f"frames of shape {tuple(x.shape)} were given for {int(frames.lengths.sum())} rows of clips.")
     each = max(1, round(bin_s/frames.hop_s))
     lengths = frames.lengths
     bins = ((lengths+each-1)//each).clamp_min(1)
@@ -179,15 +212,18 @@ def to_moments(
         if less: rows = rows-less[0][less[1][i*_PART:][:len(rows)]]
         total.index_add_(0, to, rows)
         square.index_add_(0, to, rows.square())
-    return Moments(count, (total/per).half(), (square/per).half(), offsets, each*frames.hop_s)
+    if not total.isfinite().all(): raise LearnerError("frames hold values that are NaN or infinite. Leave their clips out, or standardise them first.")
+    half = lambda o: (o/per).clamp_(-65504,65504).half()
+    return Moments(count, half(total), half(square), offsets, each*frames.hop_s)
 
-# %% ../nbs/03_structure.ipynb #72d69ba8
+# %% ../nbs/03_structure.ipynb #7f47c4f0
 def pool(
     moments:Moments,
     weights=None,       # (n_moments,) non-negative, from `highlight_weights`; every frame counts the same if None
 )->Tensor: # (n_clips, 2*d): weighted mean and deviation
     "Weighted statistics of each clip (statistics pooling, Okabe et al. 2018)"
     n = len(moments.offsets)-1
+    if weights is not None: _must_fit(moments=(moments.mean,'moments d',any), weights=(weights,'moments'))
     w = moments.count if weights is None else weights*(moments.count>0)
     total = w.new_zeros(n).index_add_(0, moments.clip, w).clamp_min(1e-9)
     w = (w/total[moments.clip])[:,None]
@@ -199,6 +235,7 @@ def windows(
     radius:int=2,       # moments to both sides
 )->Tensor: # (n_moments, 2*d): mean and deviation around each moment, within its clip
     "What `pool` would say of the half second around each moment"
+    _must_be(radius=(radius,0,2**30))
     clip,count = moments.clip,moments.count[:,None]
     def around(x):
         total = x.clone()
@@ -266,7 +303,7 @@ class Prepared:
         m,clip = self.moments[view].offsets,self.clip
         return torch.minimum(m[clip]+torch.arange(len(clip))-self.offsets[clip], m[clip+1]-1)
 
-# %% ../nbs/03_structure.ipynb #1afe9d37
+# %% ../nbs/03_structure.ipynb #e5378eaa
 class Space:
     "Common ground for the clips of all languages"
     def __init__(self,
@@ -287,19 +324,22 @@ class Space:
 
     def prepare(self,
         emb:Embeddings,
+        together=None,      # group and corpus of each clip, if `groups` has been asked about more clips than these
     )->Prepared:
         "Put clips on common ground; speakers and corpora met before are measured as then"
         if not len(emb): raise LearnerError("there are no clips. Give at least one that could be encoded.")
-        group,corpus = groups(emb.table, self.speakers, known={g for voice in self.voices.values() for g in voice.known})
+        group,corpus = together or groups(emb.table, self.speakers, known={g for voice in self.voices.values() for g in voice.known})
         names,at = np.unique(group.astype(str), return_inverse=True)
         corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
         names,at,corpora,corpus_at = list(names),torch.as_tensor(at),list(corpora),torch.as_tensor(corpus_at)
         moments,rows,cover,plain,loudness,offsets = {},{},{},[],None,None
         for view,frames in emb.views.items():
+            if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
             covered = frames.lengths>0
             if not covered.any(): continue
             x = frames.values.float()
             if not frames.hop_s:
+                if len(x)!=covered.sum(): raise LearnerError(f"view {view}: {len(x)} rows, but it should have one row a clip.")
                 rows[view] = torch.zeros(len(emb), x.shape[1]).index_copy_(0, covered.nonzero()[:,0], x)
                 cover[view] = covered
                 continue
@@ -317,10 +357,11 @@ class Space:
                     name = f'{view}-content{k}'
                     said = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
                     moments[name],cover[name] = to_moments(x, frames, self.bin_s, said),covered
+        if not cover: raise LearnerError("the clips have no frames in any view. Encode them first.")
         if offsets is None: loudness,offsets = torch.zeros(len(emb)),torch.arange(len(emb)+1)
         return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain)
 
-# %% ../nbs/03_structure.ipynb #129b0fda
+# %% ../nbs/03_structure.ipynb #d4a5f88f
 HIGHLIGHTS = ' at highlights'   # behind a view's name: pooled with highlight weights
 
 class Projection:
@@ -329,7 +370,9 @@ class Projection:
         dims:int=64,        # principal components a view
         even:float=0.,      # how far components are brought to equal deviation: 0 not at all, 1 whitened
         sphere:bool=False,  # scale each vector to the length `dims`**.5?
-    ): self.dims,self.even,self.sphere,self.basis,self.voices,self.moment_voices = dims,even,sphere,{},{},{}    # basis: view: (centre, components)
+    ):
+        _must_be(dims=(dims,1,65536), even=(even,0.,1.))
+        self.dims,self.even,self.sphere,self.basis,self.voices,self.moment_voices = dims,even,sphere,{},{},{}    # basis: view: (centre, components)
 
     @property
     def views(self)->list: return list(self.basis)
@@ -409,7 +452,7 @@ def utterance_vectors(
     x,_ = Projection(dims)(Space(speakers, contents=(), contour=False).fit(emb).prepared)
     return x.transpose(0,1).flatten(1)*dims**.5
 
-# %% ../nbs/03_structure.ipynb #e8a13c3c
+# %% ../nbs/03_structure.ipynb #92e41a69
 class Structure:
     "Prototypes of all views, and the measure of distance to them (our reading of the emotion–semantic structure)"
     def __init__(self,
@@ -419,32 +462,33 @@ class Structure:
         shrinkage:float=.1,     # of the covariance towards a multiple of the identity, 0..1
         sharpness:float=1.,     # factor of each view's log-likelihoods
     ):
+        _must_be(views=(views,0,2**20), dims=(dims,1,65536), emotions=(emotions,1,65536), shrinkage=(shrinkage,0.,1.), sharpness=(sharpness,0.,1e6))
         self.shrinkage,self.sharpness = shrinkage,sharpness
         self.adapter = torch.eye(dims).repeat(views,1,1)        # (V, D, D), inverse roots of the covariances
         self.prototype = torch.zeros(views, emotions, dims)     # (V, K, D), adapted
         self.ready = torch.zeros(views, dtype=torch.bool)       # views that have met every emotion
 
     def fit(self,
-        x:Tensor,       # (V, n, D)
+        x,              # (V, n, D), a tensor or what reads like one: x[:,rows]
         share:Tensor,   # (n, K) how much each clip counts for each emotion, 0 for clips that are left out
         cover:Tensor,   # (V, n) bool
         corpus:Tensor,  # (n,) int64
     )->'Structure':
         "Prototypes and covariances, in closed form"
+        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), share=(share,'n K'), cover=(cover,'V n',any), corpus=(corpus,'n',any))
         V,_,D = x.shape
         K = share.shape[1]
-        mean,mass,scatter = x.new_zeros(V,K,D), x.new_zeros(V,K), x.new_zeros(V,D,D)
+        mean,mass,scatter = share.new_zeros(V,K,D), share.new_zeros(V,K), share.new_zeros(V,D,D)
         for c in corpus.unique():
             at = ((corpus==c)&(share.sum(1)>0)).nonzero()[:,0]
+            here,many = share.new_zeros(V,K,D), share.new_zeros(V,K)
             for part in at.split(_PART):
-                r = share[part]*cover[:,part,None]                          # (V, n, K)
-                total,n = r.transpose(1,2)@x[:,part], r.sum(1)
-                mean += total; mass += n
-                scatter += (x[:,part]*r.sum(2,keepdim=True)).transpose(1,2)@x[:,part]
+                y,r = x[:,part], share[part]*cover[:,part,None]             # (V, n, D), (V, n, K)
+                here += r.transpose(1,2)@y; many += r.sum(1)
+                scatter += (y*r.sum(2,keepdim=True)).transpose(1,2)@y
+            mean += here; mass += many
             # around the emotion's mean in this corpus: where a corpus lies as a whole is no difference within an emotion
-            r = share[at]*cover[:,at,None]
-            total,n = r.transpose(1,2)@x[:,at], r.sum(1)
-            scatter -= (total/n.clamp_min(1e-6)[...,None]).transpose(1,2)@total
+            scatter -= (here/many.clamp_min(1e-6)[...,None]).transpose(1,2)@here
         self.ready = (mass>1e-3).all(1)
         s = scatter/mass.sum(1).clamp_min(1e-6)[:,None,None]
         size = s.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-6)[:,None,None]
@@ -458,33 +502,43 @@ class Structure:
         x:Tensor,       # (V, n, D)
     )->Tensor: # (V, n, K), log-likelihoods but for a constant in each row
         "How near each clip is to each prototype, view by view"
+        _must_fit(adapter=(self.adapter,'V D D'), x=(x,'V n D'))
         return x@(self.adapter@self.prototype.transpose(1,2))-self.prototype.square().sum(2)[:,None]/2
 
     def log_share(self,
         x:Tensor,       # (V, n, D)
         cover:Tensor,   # (V, n) bool
+        near=None,      # (V, n, K) `nearness` of x, where it is known already; x may then be None
     )->Tensor: # (n, K) log q, but for a constant in each row; 0 for a clip that no ready view covers
         "Mean over views of log-shares"
-        c = (cover&self.ready[:,None]).to(x)[...,None]
-        return ((self.sharpness*self.nearness(x)).log_softmax(2)*c).sum(0)/c.sum(0).clamp_min(1)
+        near = self.nearness(x) if near is None else near
+        _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
+        c = (cover&self.ready[:,None]).to(near)[...,None]
+        return ((self.sharpness*near).log_softmax(2)*c).sum(0)/c.sum(0).clamp_min(1)
+
+    def _average(self, near, c): return (near*c).sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1)
 
     def profile(self,
         x:Tensor,       # (V, n, D)
         cover:Tensor,   # (V, n) bool
+        near=None,      # (V, n, K) `nearness` of x, where it is known already; x may then be None
     )->Tensor: # (n, V*K), unit vectors
         "How each clip stands to all prototypes in all views, as seen from the average clip"
-        c = (cover&self.ready[:,None]).to(x)[...,None]
-        near = self.nearness(x)*c
-        near = (near-near.sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1))*c
-        return F.normalize(near.transpose(0,1).flatten(1), dim=1)
+        near = self.nearness(x) if near is None else near
+        _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
+        c = (cover&self.ready[:,None]).to(near)[...,None]
+        return F.normalize(((near-self._average(near, c))*c).transpose(0,1).flatten(1), dim=1)
 
     def landmarks(self,
         x:Tensor,       # (V, n, D)
         cover:Tensor,   # (V, n) bool
+        near=None,      # (V, n, K) `nearness` of x, where it is known already; x may then be None
     )->Tensor: # (K, V*K), unit vectors
         "The profiles of the prototypes among these clips: where a clip would stand that lies on one of them in all views"
-        c = (cover&self.ready[:,None]).to(x)[...,None]
-        average = (self.nearness(x)*c).sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1)
+        near = self.nearness(x) if near is None else near
+        _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
+        c = (cover&self.ready[:,None]).to(near)[...,None]
+        average = self._average(near, c)
         p = self.prototype
         near = p@p.transpose(1,2)-p.square().sum(2)[:,None]/2
         return F.normalize(((near-average)*self.ready[:,None,None]).transpose(0,1).flatten(1), dim=1)
@@ -503,6 +557,7 @@ class Structure:
         x:Tensor,       # (V, n, D)
     )->Tensor: # (V, n, D), unit vectors
         "Clips seen from the middle of the prototypes"
+        _must_fit(adapter=(self.adapter,'V D D'), x=(x,'V n D'))
         return F.normalize(x@self.adapter-self.centre, dim=2)
 
     def resonance(self,
@@ -510,10 +565,11 @@ class Structure:
         cover:Tensor,   # (V, n) bool
     )->Tensor: # (n, K), in -1..1; 0 for a clip that no ready view covers
         "The resonance matrix: cosine of clips and prototypes, mean over views"
+        _must_fit(x=(x,'V n D'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(x)[...,None]
         return (self.embed(x)@self.directions.transpose(1,2)*c).sum(0)/c.sum(0).clamp_min(1)
 
-# %% ../nbs/03_structure.ipynb #f6297899
+# %% ../nbs/03_structure.ipynb #ba21a8f8
 class Circumstances:
     "Takes from each clip of a corpus what it shares with clips of like voice and words, but not with its emotion"
     def __init__(self,
@@ -529,6 +585,7 @@ class Circumstances:
         cover:Tensor,   # (V, n) bool
     )->'Circumstances':
         "Emotion means, components, clusters and their mean remainders"
+        _must_fit(x=(x,'V n D'), share=(share,'n K'), cover=(cover,'V n',any)); _must_be(clips=(x.shape[1],1,2**40))
         c = cover.to(x)[...,None]
         gram = share.T@(share*c)+1e-3*torch.eye(share.shape[1])             # (V, K, K)
         self.emotion = torch.linalg.solve(gram, share.T@(x*c))              # least squares: clips by shares
@@ -553,6 +610,7 @@ class Circumstances:
         cover:Tensor,   # (V, n) bool
     )->Tensor: # (V, n, D) what to take from each clip
         "The mean remainder of each clip's cluster"
+        _must_fit(x=(x,'V n D'), share=(share,'n K'), cover=(cover,'V n',any), emotion=(self.emotion,'V K D'))
         y = (self._rest(x, share, cover).transpose(0,1).flatten(1)-self.centre)@self.components
         return self.shift[:,nearest(y, self.clusters)]*cover[...,None]
 
@@ -568,13 +626,14 @@ VAD = dict(     # valence, arousal, dominance in -1..1 (Russell & Mehrabian 1977
     sadness=(-.63,-.27,-.33),   # sad
     surprise=(.40,.67,-.13))    # surprised
 
-# %% ../nbs/03_structure.ipynb #97043edb
+# %% ../nbs/03_structure.ipynb #4abaec16
 def relations(
     emotions,           # names
     width:float=.6,     # distance in VAD space at which two emotions are hardly related any more
 )->Tensor: # (K, K), rows sum to 1, zero on the diagonal
     "How much of each emotion's kin the others are, by their VAD distance. An emotion without a norm is equally related to all"
     k = len(emotions)
+    _must_be(emotions=(k,1,65536), width=(width,1e-3,1e6))
     known = torch.tensor([e in VAD for e in emotions])
     at = torch.tensor([VAD.get(e,(0.,0.,0.)) for e in emotions])
     near = torch.exp(-(torch.cdist(at,at)/width).square())

@@ -1,0 +1,92 @@
+"""Time and peak memory as clips grow, printed: `make growth` (an hour and a half for the default sizes).
+
+Clips are made up, as embeddings of the shape that whisper-base+acoustic has for three seconds (two layers of 150 frames of 512 numbers, 300 frames of 24, one row of 72),
+and stay 'on disk' (they are made whenever they are read), so that what is measured is sere_nb and not a disk. Each size is a process of its own."""
+import argparse, json, resource, subprocess, sys, time
+from pathlib import Path
+
+import numpy as np, pandas as pd, torch
+
+from benchmark import machine
+from sere_nb.encoder import Embeddings, FUNCTIONALS, Frames, Stored, TRACKS, _offsets
+
+EMOTIONS = ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness']
+LAYERS, DIMS, FRAMES = ('whisper.2', 'whisper.3'), 512, 150
+
+
+def made_up(n, seed=0, clips_a_voice=1000):
+    "`Stored` of two languages; emotion, voice and words shift each frame"
+    rng = np.random.default_rng(seed)
+    r = lambda *s: torch.as_tensor(rng.standard_normal(s, dtype=np.float32))
+    voices = max(8, n//clips_a_voice)
+    emotion, voice = rng.integers(6, size=n), rng.integers(voices, size=n)
+    language = voice % 2
+    means, tones, tongues = .4*r(6, DIMS), 2*r(voices, DIMS), 2*r(2, DIMS)
+    said = (r(20_000, DIMS)+r(64, DIMS)[torch.arange(20_000)//7 % 64]).half()      # what is said, one frame after the other: clips begin somewhere in it
+    tracks, prosody = r(20_000, len(TRACKS)), r(voices+6, len(FUNCTIONALS))
+    start = rng.integers(0, len(said)-2*FRAMES, size=n)
+    table = pd.DataFrame(dict(path=[f'{i:07d}.wav' for i in range(n)], language=np.array(['aa', 'bb'])[language], corpus=np.array(['aa', 'bb'])[language], speaker=[f's{v}' for v in voice], emotion=np.array(EMOTIONS)[emotion]))
+
+    def read(rows):
+        m, at = len(rows), torch.as_tensor(start[rows])[:, None]
+        shift = (means[emotion[rows]]+tones[voice[rows]]+tongues[language[rows]]).half()[:, None]
+        views = {view: Frames((said[at//(k+1)+torch.arange(FRAMES)]+shift).flatten(0, 1), _offsets([FRAMES]*m), .02) for k, view in enumerate(LAYERS)}
+        heard = tracks[at+torch.arange(2*FRAMES)]+means[emotion[rows], None, :len(TRACKS)]
+        views['acoustic'] = Frames(heard.half().flatten(0, 1), _offsets([2*FRAMES]*m), .01)
+        views['prosody'] = Frames((prosody[voice[rows]]+.5*prosody[voices+emotion[rows]]).half(), _offsets([1]*m), 0.)
+        return Embeddings(table.iloc[rows].reset_index(drop=True), views)
+    lengths = dict.fromkeys(LAYERS, np.full(n, FRAMES)) | dict(acoustic=np.full(n, 2*FRAMES), prosody=np.ones(n, int))
+    return Stored(table, lengths, dict.fromkeys(LAYERS, (DIMS, .02)) | dict(acoustic=(len(TRACKS), .01), prosody=(len(FUNCTIONALS), 0.)), read)
+
+
+def one(n, memory_gb):
+    "All steps at one size: seconds of each, and the process's peak memory after it (GB)"
+    from sere_nb.corpora import draw_shots
+    from sere_nb.explore import Layout, report_html
+    from sere_nb.learner import SERE
+    rows = []
+
+    def step(name, work, clips=n):
+        begin = time.perf_counter()
+        out = work()
+        rows.append(dict(step=name, clips=clips, seconds=time.perf_counter()-begin, peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6/1.024)))
+        print(n, rows[-1], file=sys.stderr, flush=True)
+        return out
+    clips = step('make up (not part of sere_nb)', lambda: made_up(n))
+    truth = clips.table.emotion.to_numpy()
+    shot = draw_shots(clips.table.assign(emotion=clips.table.emotion.where(clips.table.language == 'aa', '')), 5, 0)
+    rest = clips[~shot]
+    rest.table = rest.table.assign(emotion='')
+    learner = SERE(seed=0, memory_gb=memory_gb)
+    step('read (not part of sere_nb)', lambda: [clips.read(np.arange(i, min(n, i+500))) for i in range(0, min(n, 5000), 500)], min(n, 5000))
+    step('prepare', lambda: learner.begin(clips[shot], rest))
+    step('nine rounds', lambda: [learner.step() for _ in range(9)] and None)
+    said = step('predict', learner.predict)
+    step('highlights', learner.highlights)
+    step('resonance over time (IRF)', lambda: learner.resonance(np.arange(min(n, 2000))), min(n, 2000))
+    step('projection (UMAP of a sample, all placed)', lambda: Layout('umap').fit(learner.history_[-1:], learner.classes_)(learner.history_[-1]))
+    page = step('report', lambda: report_html(learner, layouts=('pca',)))
+    step('save', lambda: learner.save(Path('/tmp')/f'growth-{n}'))
+    right = 100*float((said[shot.sum():] == np.r_[truth[~shot]]).mean())
+    print(json.dumps([dict(n=n, **r, page_mb=len(page)/1e6, right=right) for r in rows]))
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--sizes', default='1000,10000,100000,1000000')
+    p.add_argument('--memory-gb', type=float, default=4.)
+    p.add_argument('--out', type=Path, help='CSV file; rows of sizes that were not run are kept')
+    p.add_argument('--one', type=int, help=argparse.SUPPRESS)
+    args = p.parse_args()
+    if args.one: return one(args.one, args.memory_gb)
+    print(f'on {machine()}')
+    for n in map(int, args.sizes.split(',')):
+        done = subprocess.run([sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb)], stdout=subprocess.PIPE, text=True, check=True)
+        rows = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(machine=machine(), memory_gb=args.memory_gb)
+        print(rows[['n', 'step', 'clips', 'seconds', 'peak_gb']].round(2).to_string(index=False), f'\n{rows.right[0]:.1f} % right, page {rows.page_mb[0]:.1f} MB', flush=True)
+        if args.out:
+            old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['n'])
+            pd.concat([old[old.n != n], rows]).sort_values('n', kind='stable').to_csv(args.out, index=False, float_format='%.5g')
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,216 @@
+"""How fast, against the usual ways: `make speed` (a speech model in the layout of the hub is wanted for its rows, real corpora for the UAR).
+
+Ratios of times in one run on one machine, by the median of several turns in which both sides alternate; quiet machines only.
+With --out, rows go into a CSV that nbs/tutorials/speed.ipynb shows; rows of parts that were not run are kept."""
+import argparse, json, statistics, subprocess, sys, tempfile, time, warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np, pandas as pd, torch
+
+from benchmark import machine
+from sere_nb.audio import SR, load_audio
+from sere_nb.encoder import AcousticEncoder, TransformerEncoder, _half
+
+N, SECONDS = 52, 3      # clips of the comparisons: two full batches
+
+
+def turns(ours, usual, n=5):
+    "Median seconds of each, and their ratio, turn about (the first turn warms up)"
+    a, b = [], []
+    for i in range(n+1):
+        for f, to in ((usual, b), (ours, a)):
+            start = time.perf_counter()
+            f()
+            if i: to.append(time.perf_counter()-start)
+    return statistics.median(a), statistics.median(b)
+
+
+def noise(n=N, seconds=SECONDS):
+    "Clips whose values do not matter"
+    g = torch.Generator().manual_seed(0)
+    return [torch.randn(seconds*SR, generator=g)*.05 for _ in range(n)]
+
+
+def peak(dtype):
+    "FLOP a second of a product of two 2048 x 2048 matrices"
+    a, b = torch.randn(2, 2048, 2048).to(dtype)
+    for _ in range(3): a@b
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        a@b
+        times.append(time.perf_counter()-start)
+    return 2*2048**3/statistics.median(times)
+
+
+class UsualWhisper(TransformerEncoder):
+    "As is usual: each clip padded to 30 s by transformers' feature extractor, float32, one clip at a time"
+    def __init__(self, spec, layers=None, all_blocks=False):
+        super().__init__(spec, layers, 'cpu', 'float32')
+        self.views = {f'usual-{k}': v for k, v in self.views.items()}
+        self._own |= dict(part='usual-whisper')
+        if all_blocks:
+            wanted, self.layers = self.layers, tuple(range(1, json.loads((self.folder/'config.json').read_text())['encoder_layers']+1))
+            self.model      # loads as many blocks as are wanted now
+            self.layers = wanted
+
+    def _encode(self, waves):
+        from transformers import WhisperFeatureExtractor
+        extract, out = WhisperFeatureExtractor(feature_size=self.model.num_mel_bins), []
+        for w in waves:
+            x = extract(w.numpy(), sampling_rate=SR, return_tensors='pt').input_features
+            states = self.model(x, output_hidden_states=True).hidden_states
+            n = (len(w)//160+1)//2
+            out.append({v: _half(states[i][0, :n]).clone() for v, i in zip(self.views, self.layers)})
+        return out
+
+
+def encoding(args):
+    "Whisper, and a model of wav2vec 2.0's shape"
+    rows, waves = [], noise()
+    if args.encoder:
+        whisper, usual = TransformerEncoder(args.encoder, device='cpu'), UsualWhisper(args.encoder, all_blocks=True)
+        few = waves[:3]
+        ours, theirs = turns(lambda: whisper.encode(waves), lambda: usual.encode(few), 3)
+        ours, theirs = ours/len(waves), theirs/len(few)
+        rows.append(dict(what=f'encoding {SECONDS}-s clips, {whisper.name}, layers {whisper.layers}', against='30-s windows, float32, all blocks, one clip at a time', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=30, at='least'))
+        from torch.utils.flop_counter import FlopCounterMode
+        with FlopCounterMode(display=False) as counter: whisper.encode(waves)
+        peaks = {d: peak(d) for d in (torch.float32, torch.bfloat16)}
+        rate = counter.get_total_flops()/len(waves)/ours
+        rows.append(dict(what=f'share of the matrix peak while encoding ({str(whisper.dtype)[6:]})', against=f'2048³ products in one run: float32 {peaks[torch.float32]/1e9:.0f}, bfloat16 {peaks[torch.bfloat16]/1e9:.0f} GFLOP/s',
+                         ours=rate/1e9, usual=peaks[whisper.dtype]/1e9, unit='GFLOP/s', ratio=rate/peaks[whisper.dtype], bar=.35, at='least'))
+    from transformers import AutoModelForAudioClassification, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification, pipeline
+    with tempfile.TemporaryDirectory() as d:
+        torch.manual_seed(0)
+        Wav2Vec2ForSequenceClassification(Wav2Vec2Config(num_labels=6)).save_pretrained(d)
+        Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(d)
+        config = json.loads((Path(d)/'config.json').read_text())
+        encoder = TransformerEncoder(d, device='cpu')
+        model = AutoModelForAudioClassification.from_pretrained(d, dtype=torch.float32)
+        pipe = pipeline('audio-classification', model=model, feature_extractor=Wav2Vec2FeatureExtractor.from_pretrained(d), device='cpu')
+        few = waves[:8]
+        ours, theirs = turns(lambda: encoder.encode(waves[:24]), lambda: [pipe(w.numpy()) for w in few], 3)
+        ours, theirs = ours/24, theirs/len(few)
+        rows.append(dict(what=f'encoding {SECONDS}-s clips, wav2vec2-base shape (random weights, {config["num_hidden_layers"]} blocks), layers {encoder.layers}', against='a pipeline of transformers, one clip at a time', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=3, at='least'))
+    return rows
+
+
+def sound(args):
+    "The acoustic view, and reading of files"
+    import librosa, opensmile, soundfile as sf
+    rows, waves = [], noise()
+    smile = opensmile.Smile(feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=opensmile.FeatureLevel.Functionals, num_workers=1)
+    acoustic = AcousticEncoder('cpu')
+    ours, theirs = turns(lambda: acoustic.encode(waves), lambda: [smile.process_signal(w.numpy(), SR) for w in waves[:12]])
+    ours, theirs = ours/len(waves), theirs/12
+    rows.append(dict(what=f'acoustic view of {SECONDS}-s clips', against='eGeMAPSv02 functionals by openSMILE, one process', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=10, at='least'))
+    from sere_nb.encoder import _ahead
+    with tempfile.TemporaryDirectory() as d:
+        t = torch.arange(48_000*SECONDS)/48_000
+        files = []
+        for i in range(48):
+            files.append(f'{d}/{i}.wav')
+            sf.write(files[-1], (.1*torch.sin(2*torch.pi*(150+i)*t)*(1+torch.sin(2*torch.pi*4*t))).repeat(2, 1).T.numpy(), 48_000)
+        ours, theirs = turns(lambda: list(_ahead(load_audio, files, 2)), lambda: [librosa.load(f, sr=SR) for f in files])
+        one, _ = turns(lambda: [load_audio(f) for f in files], lambda: None)
+        rows.append(dict(what=f'decode, resample and trim {SECONDS} s (48 kHz stereo wav), two threads', against='librosa.load', ours=ours/len(files), usual=theirs/len(files), unit='s a clip', ratio=theirs/ours, bar=5, at='least'))
+        rows.append(dict(what='the same, one after the other', against='librosa.load', ours=one/len(files), usual=theirs/len(files), unit='s a clip', ratio=theirs/one, bar=5, at='least'))
+    return rows
+
+
+def made_up(n, dims=512, frames=150, seed=0, emotions=6, speakers=20):
+    "Clips in two languages as embeddings of a speech model's shape: emotion, voice and words shift frames"
+    from sere_nb.encoder import Embeddings, Frames, _offsets
+    g = torch.Generator().manual_seed(seed)
+    r = lambda *s: torch.randn(*s, generator=g)
+    emotion, speaker, language = torch.arange(n)%emotions, torch.randint(speakers, (n,), generator=g), (torch.arange(n)//emotions)%2
+    mean, voice, tongue, words = r(emotions, dims), 2*r(speakers*2, dims), 2*r(2, dims), r(64, dims)
+    x = torch.empty(n, frames, dims, dtype=torch.float16)
+    for part in torch.arange(n).split(64):
+        said = torch.randint(64, (len(part), frames), generator=g)
+        centre = .35*mean[emotion[part]]+voice[speaker[part]+speakers*language[part]]+tongue[language[part]]
+        x[part] = (centre[:, None]+words[said]+r(len(part), frames, dims)).half()
+    names = np.array(['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', *(f'e{i}' for i in range(99))])
+    code = np.array(['aa', 'bb'])[language]
+    table = pd.DataFrame(dict(path=[f'{i:07d}.wav' for i in range(n)], language=code, corpus=code, speaker=[f's{int(s)}' for s in speaker], emotion=names[emotion]))
+    return Embeddings(table, dict(speech=Frames(x.flatten(0, 1), _offsets([frames]*n), .02)))
+
+
+def fitting(args):
+    "One fit of 2,000 clips"
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import SelfTrainingClassifier
+    from sere_nb.corpora import draw_shots
+    from sere_nb.encoder import Embeddings
+    from sere_nb.learner import SERE
+    from sere_nb.structure import Space, utterance_vectors
+    emb = made_up(2000)
+    labels = emb.table.emotion.to_numpy()
+    shot = np.array(draw_shots(emb.table.assign(emotion=emb.table.emotion.where(emb.table.language == 'aa', '')), 5, 0))
+    shots, rest = emb[shot], emb[~shot]
+    rest = Embeddings(rest.table.assign(emotion=''), rest.views)
+    both = Embeddings.concat([shots, rest])
+    x = utterance_vectors(both).numpy()
+    y = np.r_[labels[shot], np.full(len(rest), -1, dtype=object)]
+    classes = sorted(set(labels))
+    y = np.array([classes.index(o) if o != -1 else -1 for o in y])
+    learner, theirs = SERE(seed=0), SelfTrainingClassifier(LogisticRegression(max_iter=1000))
+    space = Space(True, learner.settings['contents']).fit(both)
+    rows = []
+    for what, ours in (('one fit, 2,000 clips', lambda: SERE(seed=0).fit(shots, rest, space=space)), ('the same, preparation of frames included (150 each, 512 wide)', lambda: SERE(seed=0).fit(shots, rest))):
+        a, b = turns(ours, lambda: theirs.fit(x, y), 3)
+        rows.append(dict(what=what, against='SelfTrainingClassifier of LogisticRegression on utterance vectors'+(', which stand ready' if 'included' in what else ''), ours=a, usual=b, unit='s', ratio=a/b, bar=3, at='most'))
+    return rows
+
+
+def starting(args):
+    "Imports and the command line"
+    rows = []
+    for what, command in (('import sere_nb', [sys.executable, '-c', 'import sere_nb']), ('sere --help', [str(Path(sys.executable).with_name('sere')), '--help'])):
+        times = []
+        for _ in range(6):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter()-start)
+        rows.append(dict(what=what, against='', ours=statistics.median(times[1:]), usual=np.nan, unit='s', ratio=statistics.median(times[1:]), bar=.5, at='most'))
+    return rows
+
+
+def recall(args):
+    "UAR of the bench with embeddings made fast and the usual way"
+    from sere_nb.evaluate import bench
+    rows = {}
+    with tempfile.TemporaryDirectory() as d:
+        for name, encoder in (('fast', TransformerEncoder(args.encoder, device='cpu')), ('usual', UsualWhisper(args.encoder))):
+            rows[name] = bench(args.protocol, args.corpora, encoder, 'sere,logistic_regression', args.seeds, cache=args.cache or f'{d}/cache', out=args.keep and args.keep/name, progress=True)
+    rows = {k: 100*v.groupby(['method', 'source', 'target']).uar.mean().groupby('method').mean() for k, v in rows.items()}
+    return [dict(what=f'mean UAR of the bench, {m}, {Path(args.encoder).name} alone, seeds {args.seeds}', against='the usual way of encoding', ours=rows['fast'][m], usual=rows['usual'][m], unit='%', ratio=abs(rows['fast'][m]-rows['usual'][m]), bar=.5, at='most') for m in rows['fast'].index]
+
+
+PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, recall=recall)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--parts', default='starting,encoding,sound,fitting', help=', '.join(PARTS))
+    p.add_argument('--encoder', help='folder or hub id of a Whisper model')
+    p.add_argument('--corpora', type=Path)
+    p.add_argument('--protocol', type=Path)
+    p.add_argument('--seeds', default='0-4')
+    p.add_argument('--cache', help='folder for embeddings of the part recall')
+    p.add_argument('--keep', type=Path, help='folder for results of the part recall, to go on from')
+    p.add_argument('--out', type=Path, help='CSV file')
+    args = p.parse_args()
+    warnings.filterwarnings('ignore')
+    print(f'on {machine()}, torch threads: {torch.get_num_threads()}')
+    for part in args.parts.split(','):
+        rows = [dict(part=part, **r, machine=machine()) for r in PARTS[part](args)]
+        for r in rows: print('{what}: {ours:.4g} {unit}, against {usual:.4g} ({against}): {ratio:.3g}, {} {bar} wanted: {}'.format('at '+r['at'], 'yes' if (r['ratio'] >= r['bar']) == (r['at'] == 'least') else 'NO', **r), flush=True)
+        if args.out:
+            old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['part'])
+            pd.concat([old[old.part != part], pd.DataFrame(rows)]).to_csv(args.out, index=False, float_format='%.5g')
+
+
+if __name__ == '__main__': main()
