@@ -7,10 +7,10 @@ __all__ = ['SR', 'LEAD_S', 'MIN_S', 'SILENT_DB', 'RATES', 'LOUDEST', 'FRAME', 'H
            'AudioInfo', 'audio_info', 'to_mono_16k', 'frame_db', 'trim_edges', 'plot_wave', 'set_level', 'level_db',
            'Clip', 'load_audio', 'audio_html']
 
-# %% ../nbs/00_audio.ipynb #70ac7aac
+# %% ../nbs/00_audio.ipynb #f54b38d2
 import base64,html,io,math,os,stat,warnings
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,13 +114,13 @@ def _check_rate(rate, what):
     "`AudioError` unless it can be a rate"
     if not RATES[0]<=rate<=RATES[1]: raise AudioError(f"{what}: a sample rate of {rate} Hz; {RATES[0]} to {RATES[1]} can be used. If that is not its rate, convert it again.")
 
-# %% ../nbs/00_audio.ipynb #aaf689a9
+# %% ../nbs/00_audio.ipynb #5c4b45ee
 def _ratio(rate)->tuple: # (old, new), small whole numbers
     "`rate` : `SR` in small terms"
     r = Fraction(SR, int(rate)).limit_denominator(1000)
     return r.denominator,r.numerator
 
-@cache
+@lru_cache(8)   # damaged headers name many rates
 def _filter(old, new):
     "Resampling as a product of matrices: (stretches, samples out in each) from (stretches, samples in). Also samples from one to the next, samples before the first"
     kernel,width = (r := Resample(old, new)).kernel[:,0],r.width

@@ -167,7 +167,7 @@ def load_encoders(
     made = {o:load_encoder(o) for o in dict.fromkeys(specs.values())}
     return specs,{o:made[spec] for o,spec in specs.items()}
 
-# %% ../nbs/09_cli.ipynb #e899ae95
+# %% ../nbs/09_cli.ipynb #cf04390f
 def write_encoders(
     folder,         # of the model
     specs:dict,     # language: name as given
@@ -182,6 +182,12 @@ def _how(settings):
     part = next((o for o in settings.get('parts', [settings]) if 'layers' in o), {})
     return dict(layers=part.get('layers'), dtype=part.get('dtype'))
 
+def _is_about(o):
+    "Could this be what `write_encoders` says of a language?"
+    try: layers,dtype = _how(o['settings']).values()
+    except (KeyError,TypeError,AttributeError): return False
+    return isinstance(o['encoder'], str) and isinstance(dtype, (str,type(None))) and (layers is None or isinstance(layers, list) and all(type(i) is int and 0<i<10_000 for i in layers))
+
 def read_encoders(
     folder,         # of the model
     languages,      # of the clips
@@ -192,26 +198,30 @@ def read_encoders(
     from sere_nb.encoder import EncoderError,load_encoder
     file = Path(folder)/'encoder.json'
     try: known = json.loads(file.read_text(encoding='utf-8'))['languages']
-    except (OSError,ValueError,KeyError,TypeError): raise UseError(f"{folder}: no model with its encoder.json is there. Give the folder 'model' that `sere run` wrote.") from None
+    except (OSError,ValueError,KeyError,TypeError,RecursionError): known = None
+    if not (isinstance(known, dict) and known and all(map(_is_about, known.values()))): raise UseError(f"{folder}: no model with its encoder.json is there. Give the folder 'model' that `sere run` wrote.") from None
     pairs,out,made = _by_language(special, languages),{},{}
     for language in sorted(languages):
         likely = known.get(language) or (next(iter(known.values())) if len({json.dumps(o, sort_keys=True) for o in known.values()})==1 else None)
         if not likely: raise UseError(f"{folder}: the model knows encoders for {', '.join(known)}, but not for '{language}'. Use a model that was made with clips in it.")
-        spec = pairs.get(language) or default or likely['encoder']
-        how = tuple(_how(likely['settings']).values())
-        if (spec,how) not in made:
-            try: made[spec,how] = load_encoder(spec, *how[:1], dtype=how[1])
-            except EncoderError as e: raise UseError(f"{e} The model was made with it; if it is elsewhere now: --encoder FOLDER.") from None
-        out[language] = made[spec,how]
+        told = pairs.get(language) or default       # a model's own word is not enough to go online, nor for a share on the network
+        spec,layers,dtype = told or likely['encoder'],*_how(likely['settings']).values()
+        if (key := json.dumps([spec,layers,dtype])) not in made:
+            if not told and spec[:1] in '\\/' and spec[1:2] in '\\/': raise UseError(f"{folder}: the model was made with an encoder on a network share, {spec[:200]}. If you trust that: --encoder FOLDER.")
+            try: made[key] = load_encoder(spec, layers, dtype=dtype, online=bool(told))
+            except EncoderError as e: raise UseError(f"{str(e)[:400]} The model was made with it; if it is elsewhere now, or to be fetched: --encoder FOLDER or ID.") from None
+        out[language] = made[key]
         if json.loads(json.dumps(out[language].settings))!=likely['settings']: raise UseError(
             f"{spec}: not the encoder that {folder} was made with ('{likely['encoder']}'), or changed since. Give that one with --encoder, or make the model again.")
     return out
 
-# %% ../nbs/09_cli.ipynb #d68f7bab
+# %% ../nbs/09_cli.ipynb #b6ec14d2
 def _blank(emb):
     "Without labels"
-    from dataclasses import replace
-    return replace(emb, table=emb.table.assign(emotion=''))
+    import copy
+    emb = copy.copy(emb)        # in memory or on disk
+    emb.table = emb.table.assign(emotion='')
+    return emb
 
 def _apart(source, target, name):
     "Source clips that are not in the target too"
@@ -648,7 +658,7 @@ def _shared(p, encoder='acoustic', speakers=False, languages=True):
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
 
-# %% ../nbs/09_cli.ipynb #f3f42007
+# %% ../nbs/09_cli.ipynb #e3fbd160
 def _add_at_least(p): p.add_argument('--at-least', metavar='P', type=_share, default=0., help='leave the emotion empty in predictions where the highest probability is below P (default: 0, always answer)')
 
 def _add_run(add):
@@ -671,7 +681,9 @@ A run that was stopped goes on from the cache when the same command is given aga
     p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each emotion's shots come from at least so many speakers (default: 1)")
     p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same shots, same result (default: 0)')
     _add_at_least(p)
-    p.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB; 0 for none (default: 20)')
+    sound = p.add_mutually_exclusive_group()
+    sound.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB (default: 20)')
+    sound.add_argument('--no-audio', dest='audio_mb', action='store_const', const=0., default=argparse.SUPPRESS, help='no sound in the report: nobody can be heard who was not asked')
     p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap', help="ground of the report's map that is shown first; umap takes some ten seconds, and is left out if you choose another (default: umap)")
     _shared(p, speakers=True)
     p.set_defaults(notes=[])

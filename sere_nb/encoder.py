@@ -282,7 +282,7 @@ def default_layers(
     "A third and a half of the way up"
     return tuple(sorted({max(1,round(blocks/3)), max(1,blocks//2)}))
 
-# %% ../nbs/02_encoder.ipynb #78757428
+# %% ../nbs/02_encoder.ipynb #c6357806
 _TYPES = ('whisper','wav2vec2','hubert','wavlm')
 _FILES = ['config.json','preprocessor_config.json','model.safetensors','model.safetensors.index.json','model-*.safetensors']
 
@@ -291,10 +291,13 @@ def _weights(folder):
     one,index = folder/'model.safetensors',folder/'model.safetensors.index.json'
     if one.exists(): return [one]
     if not index.exists(): return []
-    shards = [folder/f for f in sorted(set(json.loads(index.read_text())['weight_map'].values()))]
-    return shards if all(f.exists() for f in shards) else []
+    try: shards = [folder/f for f in sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))]
+    except (OSError,ValueError,KeyError,TypeError,AttributeError,RecursionError): return []
+    away = next((f for f in shards if f.parent!=folder), None)
+    if away: raise EncoderError(f"{folder}: its index names weights in another folder, {str(away)[-100:]!r}. Weights are only read from the model's own; copy or download the model again.")
+    return shards if all(f.is_file() for f in shards) else []
 
-def _fetch(spec):
+def _fetch(spec, online=True):
     "The local folder of a hub model; the copy on disk if there is a complete one"
     from huggingface_hub import snapshot_download
     name,_,revision = spec.partition('@')
@@ -303,15 +306,17 @@ def _fetch(spec):
         folder = get(local_files_only=True)
         if (folder/'config.json').exists() and _weights(folder): return folder
     except Exception: pass   # not there yet
+    if not online: raise EncoderError(f"{spec}: not a folder here, and no copy of that model from the Hugging Face hub is on this machine.")
     try: return get()
     except Exception as e:
         why = re.split(r'\n|\. ', str(e).strip())[0][:160]
         raise EncoderError(f"{spec}: not a folder here, and could not be fetched from the Hugging Face hub ({type(e).__name__}: {why}). "
                            "Check the spelling, go online once, or give a local folder; 'acoustic' needs no download.") from None
 
-# %% ../nbs/02_encoder.ipynb #72e6e4e4
+# %% ../nbs/02_encoder.ipynb #ba11c369
 def find_model(
-    spec:str,   # a folder, a hub id, or a hub id with @revision
+    spec:str,           # a folder, a hub id, or a hub id with @revision
+    online:bool=True,   # fetch from the hub what is not on disk?
 )->tuple: # its folder, its configuration (dict), its weight files
     "Find a model and check that it is complete and of a kind that can be used"
     from safetensors import safe_open
@@ -319,12 +324,13 @@ def find_model(
     if not folder.is_dir():
         if folder.exists() or not re.fullmatch(r'[\w.-]+(/[\w.-]+)?(@[\w./-]+)?', spec) or spec[0]=='.':
             raise EncoderError(f"{spec}: no such folder, and not a hub id either. Give a folder with config.json and model.safetensors, a hub id like openai/whisper-base, or 'acoustic'.")
-        folder = _fetch(spec)
+        folder = _fetch(spec, online)
     try: config = json.loads((folder/'config.json').read_text(encoding='utf-8'))
     except FileNotFoundError: raise EncoderError(f"{spec}: the folder has no config.json, so it is not a model in the hub's layout. Choose the folder that save_pretrained wrote.") from None
-    except (ValueError,OSError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
-    kind = config.get('model_type')
-    if kind not in _TYPES: raise EncoderError(f"{spec}: a model of type {kind!r}; only {', '.join(_TYPES)} can be used as encoders. Choose another model, or 'acoustic'.")
+    except (ValueError,OSError,RecursionError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
+    kind = config.get('model_type') if isinstance(config, dict) else None
+    if kind not in _TYPES: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; only {', '.join(_TYPES)} can be used as encoders. Choose another model, or 'acoustic'.")
+    if (folder/'adapter_config.json').exists(): raise EncoderError(f"{spec}: holds an adapter, whose adapter_config.json may send for another model. Merge it into the weights and save them, or remove that file.")
     files = _weights(folder)
     if not files:
         pickled = sorted(f.name for f in folder.glob('*.bin'))+sorted(f.name for f in folder.glob('*.pt*'))
@@ -427,7 +433,9 @@ def _dtype(dtype, device):
     if dtype in (torch.float32,torch.bfloat16,torch.float16): return dtype
     raise EncoderError(f"dtype {dtype!r} is not known. Choose float32, bfloat16 or float16, or leave it out.")
 
-# %% ../nbs/02_encoder.ipynb #3681306d
+# %% ../nbs/02_encoder.ipynb #fe641159
+_BLOCKS = 1000      # more than any encoder has
+
 class TransformerEncoder(Encoder):
     "Layers of a pre-trained speech encoder as views `<name>.<layer>`, a row each 20 ms"
     def __init__(self,
@@ -435,19 +443,22 @@ class TransformerEncoder(Encoder):
         layers=None,    # one-based; `default_layers` if None
         device=None,    # 'cpu', 'cuda'; the fastest there is if None
         dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
+        online=True,    # fetch from the hub what is not on disk?
     ):
         self.spec = str(spec)
-        self.folder,config,files = find_model(self.spec)
-        self.kind,self.device = config['model_type'],_device(device)
+        self.folder,config,files = find_model(self.spec, online)
+        self._config,self.kind,self.device = config,config['model_type'],_device(device)
         self.dtype = _dtype(dtype, self.device)
         local = Path(self.spec).expanduser()
         self.name = local.resolve().name if local.is_dir() else self.spec.partition('@')[0].split('/')[-1]
         blocks = config.get('encoder_layers' if self.kind=='whisper' else 'num_hidden_layers') or 0
+        if type(blocks) is not int or not 0<=blocks<=_BLOCKS: raise EncoderError(f"{spec}: {repr(blocks)[:30]} layers, as its config.json says, cannot be. Copy or download the model again.")
         self.layers = default_layers(blocks) if layers is None else tuple(sorted(set(map(int, np.atleast_1d(layers)))))
         wrong = [i for i in self.layers if not 1<=i<=blocks]
         if wrong or not self.layers: raise EncoderError(f"{spec}: layer {wrong[0] if wrong else 'list is empty'}; it has layers 1 to {blocks}.")
         prep = self.folder/'preprocessor_config.json'
-        self.normalise = self.kind!='whisper' and (json.loads(prep.read_text()) if prep.exists() else {}).get('do_normalize', True)
+        try: self.normalise = self.kind!='whisper' and bool((json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}).get('do_normalize', True))
+        except (OSError,ValueError,AttributeError,RecursionError): raise EncoderError(f"{spec}: its preprocessor_config.json cannot be read as JSON. Copy or download the model again.") from None
         self._one_by_one = bool(config.get('conv_pos_batch_norm'))     # a batch norm would turn padding into sound
         self.views = {f'{self.name}.{i}':2*HOP/SR for i in self.layers}
         self._own = dict(part=self.kind, weights=fingerprint([self.folder/'config.json',*files]), layers=list(self.layers),
@@ -462,7 +473,8 @@ class TransformerEncoder(Encoder):
         say,bar = logging.get_verbosity(),logging.is_progress_bar_enabled()
         logging.set_verbosity_error(); logging.disable_progress_bar()     # weights of dropped blocks are unused on purpose
         try:
-            config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
+            # only what says how large the model is: other words of a config.json can send transformers for kernels and quantisers, which is code from elsewhere
+            config = AutoConfig.for_model(self.kind, **{k:v for k,v in self._config.items() if k in AutoConfig.for_model(self.kind).to_dict() and k not in ('model_type','dtype')})
             whisper = self.kind=='whisper'
             setattr(config, 'encoder_layers' if whisper else 'num_hidden_layers', max(self.layers))
             if not whisper: config.mask_time_prob = config.mask_feature_prob = 0.
@@ -501,12 +513,13 @@ class JoinedEncoder(Encoder):
 
     def _encode(self, waves): return [{k:v for d in views for k,v in d.items()} for views in zip(*(p._encode(waves) for p in self.parts))]
 
-# %% ../nbs/02_encoder.ipynb #7b6df2af
+# %% ../nbs/02_encoder.ipynb #cd7fe858
 def load_encoder(
     spec:str,       # 'acoustic'; a folder; a hub id (or id@revision); any of these with '+acoustic' behind it
     layers=None,    # of the speech model, one-based; `default_layers` if None
     device=None,    # 'cpu', 'cuda'; the fastest there is if None
     dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
+    online=True,    # fetch from the hub what is not on disk?
 )->Encoder:
     "An encoder by name; `EncoderError` if there is none"
     spec = str(spec).strip()
@@ -517,7 +530,7 @@ def load_encoder(
     if not model: raise EncoderError(f"{spec!r} names no encoder. Give 'acoustic', a folder or a hub id, each of the last two with or without '+acoustic'.")
     if 'emotion2vec' in model.lower(): warnings.warn(
         f"{model}: emotion2vec was trained on EMO-DB, CASIA, eNTERFACE'05 and EMOVO among others; scores on these corpora are no test.", stacklevel=2)
-    encoder = TransformerEncoder(model, layers, device, dtype)
+    encoder = TransformerEncoder(model, layers, device, dtype, online)
     return encoder if model==spec else JoinedEncoder(encoder, AcousticEncoder(device))
 
 # %% ../nbs/02_encoder.ipynb #211016aa

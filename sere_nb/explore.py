@@ -879,13 +879,23 @@ return root.explorer = app;
 };
 """
 
-# %% ../nbs/08_explore.ipynb #9e2b5395
+# %% ../nbs/08_explore.ipynb #0230f723
 _esc = lambda text: html.escape(str(text), quote=True)
 
 def _about(about, notes):
     "Settings as a list of terms, and sentences"
     terms = ''.join(f'<div><dt>{_esc(k)}</dt><dd><bdi>{_esc(v)}</bdi></dd></div>' for k,v in about.items())
     return (f'<dl class="about">{terms}</dl>' if terms else '')+''.join(f'<p class="note">{_esc(o)}</p>' for o in notes)
+
+def _holds(
+    data,       # as `page_data` gives it
+    sounds,     # row: mp3
+)->str:
+    "A sentence about what of people is in a page"
+    *others,last = ['paths', *(f'{o}s' for o in ('language','speaker') if o in data), *(['labels'] if 'label' in data else [])]
+    told = f"{', '.join(others)} and {last}" if others else last
+    heard = f"the sound of {len(sounds)} clip{'' if len(sounds)==1 else 's'}" if sounds else 'no sound'
+    return f"This page holds {heard}, and the {told} of {len(data['path'])}. Whoever is given it has them."
 
 def _scores_html(scores):
     "Three figures, with what they are"
@@ -906,7 +916,7 @@ def _confusion_html(labels, counts):
     return ('<div class="wide"><table class="confusion"><caption>Clips by label (rows) and guess (columns). On the diagonal they agree; a stronger colour is a larger share of the row.</caption>'
             f'<thead><tr><td></td>{head}<th scope="col">found</th></tr></thead><tbody>{rows}</tbody></table></div>')
 
-# %% ../nbs/08_explore.ipynb #315926f2
+# %% ../nbs/08_explore.ipynb #7a097826
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:"
 _FIELDS = 5000  # clips whose field goes into a page: those that can be heard, then the target's
 
@@ -929,6 +939,10 @@ def report_html(
 )->str: # HTML
     "One page that holds everything: the map with its rounds, sound, resonance over time, scores"
     if not getattr(learner, 'history_', None): raise ValueError("this learner has no rounds to show. Call fit; a loaded one holds no clips.")
+    if getattr(learner, '_stored', None) is not None:      # clips that stay on disk are more than a page can show
+        every,learner = len(learner.table_),learner.excerpt()
+        labels = None if labels is None else np.asarray(labels, dtype=object)[learner.rows.numpy()]
+        notes = [*notes, f"The map shows {len(learner.table_):,} of {every:,} clips: the shots, and others drawn at random. predictions.csv has all."]
     last,n = learner.history_[-1]['proba'],len(learner.table_)
     laid = [o if isinstance(o, Layout) else Layout(o, learner.seed).fit(learner.history_, learner.classes_) for o in layouts]
     shot,target = (learner.label_>=0).numpy(),_target(learner)
@@ -945,7 +959,7 @@ def report_html(
                f'<div class="verdict">{_scores_html(scores)}{_confusion_html(**scores["confusion"])}</div></details>') if scores else ''
     return '\n'.join(['<!doctype html>', '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{_esc(title)}</title><style>{_CSS}</style></head><body class="sere alone">',
-        f'<header><h1>{_esc(title)}</h1>{_about(about, notes)}</header>', verdict, '<main id="explorer"></main>',
+        f'<header><h1>{_esc(title)}</h1>{_about(about, [*notes, _holds(data, sounds)])}</header>', verdict, '<main id="explorer"></main>',
         *(f'<script type="application/json" id="{k}">{safe_json(v)}</script>' for k,v in dict(clips=data, fields=field_data(learner, rows), sounds=sounds).items()),
         f'<script>{_JS}{_PAGE_JS}</script></body></html>\n'])
 

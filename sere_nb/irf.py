@@ -15,17 +15,19 @@ from torch import Tensor
 
 from .structure import LearnerError, Prepared, Projection, Structure, _must_be, _must_fit
 
-# %% ../nbs/04_irf.ipynb #c4498a91
+# %% ../nbs/04_irf.ipynb #ceaf75b7
 def softmax_by_clip(
     score:Tensor,   # (n_moments,)
     clip:Tensor,    # (n_moments,) int64: the clip of each moment
 )->Tensor: # (n_moments,), sums to 1 in each clip
     "Softmax over the moments of each clip"
-    _must_fit(score=(score,'moments'), clip=(clip,'moments',2**30))
+    _must_fit(score=(score,'moments',float), clip=(clip,'moments',2**30))
     n = int(clip.max())+1 if len(clip) else 0
-    top = score.new_full((n,), -torch.inf).scatter_reduce(0, clip, score, 'amax')
-    e = (score-top[clip]).exp()
-    return e/score.new_zeros(n).index_add(0, clip, e)[clip]
+    x = score.to(torch.promote_types(score.dtype, torch.float32))       # in 16 bits, the sum over a clip would stand still
+    top = x.new_full((n,), -torch.inf).scatter_reduce(0, clip, x, 'amax')
+    e = (x-top[clip]).exp()
+    weight = e/x.new_zeros(n).index_add(0, clip, e)[clip]
+    return weight.to(score.dtype) if score.is_floating_point() else weight
 
 def highlight_weights(
     loudness:Tensor,        # (n_moments,) dB
@@ -56,13 +58,13 @@ def instantaneous_resonance(
         n += here
     return total/n.clamp_min(1)
 
-# %% ../nbs/04_irf.ipynb #69e5c488
+# %% ../nbs/04_irf.ipynb #8e6274a2
 def highlight_span(
     weight:Tensor,      # (moments,) of one clip
     share:float=.5,     # of the peak's weight
 )->tuple: # first moment, one past the last
     "The stretch around the peak whose moments weigh at least `share` of it"
-    _must_fit(weight=(weight,'moments')); _must_be(moments=(len(weight),1,2**40), share=(share,0.,1.))
+    _must_fit(weight=(weight,'moments',float)); _must_be(moments=(len(weight),1,2**40), share=(share,0.,1.))
     peak = int(weight.argmax())
     high = (weight>=share*weight[peak]).tolist()
     start,stop = peak,peak+1
@@ -70,7 +72,7 @@ def highlight_span(
     while stop<len(high) and high[stop]: stop += 1
     return start,stop
 
-# %% ../nbs/04_irf.ipynb #66708f87
+# %% ../nbs/04_irf.ipynb #b534bc9d
 def balancing_offsets(
     logits:Tensor,          # (n, K)
     prior:Tensor,           # (K,), sums to 1
@@ -78,7 +80,7 @@ def balancing_offsets(
     tolerance:float=1e-4,   # of a share
 )->Tensor: # (K,) to be added to logits
     "Offsets with which the mean probability of each emotion is its prior"
-    _must_fit(logits=(logits,'n K'), prior=(prior,'K')); _must_be(K=(len(prior),1,2**30))
+    _must_fit(logits=(logits,'n K',float), prior=(prior,'K')); _must_be(K=(len(prior),1,2**30))
     offset = torch.zeros_like(prior)
     if not len(logits): return offset
     for _ in range(iterations):

@@ -6,8 +6,8 @@
 __all__ = ['SETTINGS', 'SERE', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'change', 'predict_proba', 'predict', 'transform',
            'resonance', 'highlights', 'excerpt', 'save', 'load']
 
-# %% ../nbs/06_learner.ipynb #a911919e
-import copy, json, mmap, os, tempfile
+# %% ../nbs/06_learner.ipynb #71cfc9a0
+import copy, hashlib, json, mmap, os, tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .encoder import Embeddings, Stored
 from .irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
-from .structure import Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
+from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
 from .tric import homecoming, tric
 
 # %% ../nbs/06_learner.ipynb #dd269f3a
@@ -393,7 +393,7 @@ def change(self:SERE,
 
 SERE.teach,SERE.change = teach,change
 
-# %% ../nbs/06_learner.ipynb #25d12525
+# %% ../nbs/06_learner.ipynb #6c700594
 def _rows(rows, n):
     "Positions (m,) int64, from positions or a mask"
     try: at = torch.as_tensor(rows)
@@ -403,15 +403,23 @@ def _rows(rows, n):
         f"these are no rows of the {n} clips of the fit. Give Embeddings, one or more positions from 0 to {n-1}, or a mask of {n}.")
     return at.long()%n
 
+def _must_be_as_known(views, found, known):
+    "`LearnerError` if a view is not as wide as it was in the fit"
+    for v in views:
+        if v in known and found[v]!=known[v]: raise LearnerError(f"view {v}: {found[v]} columns, but the fit knew {known[v]}. Encode these clips with the encoder of the fit.")
+
 def _read(self, clips, frames=True):
     "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared, table. Without `frames`, clips of the fit that stay on disk come without weights and prepared"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
     if self._read_last[1] is not None and self._read_last[0] is clips: return self._read_last[1]     # the same clips are often asked about thrice
     new = weights = prepared = None
     if isinstance(clips, Embeddings):
+        _must_be_as_known(clips.views, {v:f.values.shape[1] for v,f in clips.views.items()}, {v:len(m) for v,voice in self.space.voices.items() for m,_ in voice.known.values()})
         prepared,table = self.space.prepare(clips),clips.table
         if not any(v in prepared.cover for v in self.projection.views): raise LearnerError(
             f"these clips have the views {', '.join(clips.views)}, but the fit knew {', '.join(self.projection.views)}. Encode them with the encoder of the fit.")
+        _must_be_as_known(prepared.cover, {v:x.shape[1] for v,x in prepared.rows.items()}|{v:2*m.mean.shape[1] for v,m in prepared.moments.items()},
+            {v.removesuffix(HIGHLIGHTS):len(centre) for v,(centre,_) in self.projection.basis.items()})
         weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
         x,cover = self.projection(prepared, weights)
         corpus = prepared.corpus.astype(str)
@@ -522,8 +530,8 @@ def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which cli
 
 SERE.excerpt = excerpt
 
-# %% ../nbs/06_learner.ipynb #455142fc
-_VERSION = 4
+# %% ../nbs/06_learner.ipynb #09256f83
+_VERSION = 5
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
 def _flatten(self):
@@ -545,6 +553,13 @@ def _flatten(self):
     put('circumstances', {c:tuple(getattr(o, k) for k in _CIRCUMSTANCES) for c,o in self.circumstances_.items()})
     return tensors,meta
 
+def _short(text): return ' '.join(str(text).split())[:300]      # names in a file may be of any length
+
+def _seal(meta, weights):
+    "One hash of `model.json`, but for the seal itself, and of the file with the tensors"
+    with open(weights,'rb') as f: digest = hashlib.file_digest(f,'sha256').digest()
+    return hashlib.sha256(json.dumps({k:v for k,v in meta.items() if k!='seal'}, sort_keys=True).encode()+digest).hexdigest()
+
 def save(self:SERE,
     folder, # made if missing; a model in it is replaced
 )->Path: # the folder
@@ -555,8 +570,9 @@ def save(self:SERE,
     folder.mkdir(parents=True, exist_ok=True)
     _measure_moments(self)      # so that a field is the same after loading
     tensors,meta = _flatten(self)
+    sealed = lambda: meta|dict(seal=_seal(meta, folder/'model.safetensors'))
     for name,write in (('model.safetensors', lambda f: save_file(tensors, f)),
-                       ('model.json', lambda f: Path(f).write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding='utf8'))):
+                       ('model.json', lambda f: Path(f).write_text(json.dumps(sealed(), ensure_ascii=False, indent=1), encoding='utf8'))):
         fd,temporary = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
         os.close(fd)
         try:
@@ -568,7 +584,45 @@ def save(self:SERE,
 
 SERE.save = save
 
-# %% ../nbs/06_learner.ipynb #3d32a61c
+# %% ../nbs/06_learner.ipynb #6ada8d5e
+_PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, moment_voices_of_clips=2, structure=3, offset=1, circumstances=5)     # tensors of a key
+_META = ('version','seed','speakers','prior','settings','classes','voices','bin_s','views','names','seal')
+
+def _check_saved(meta, tensors):
+    "`LearnerError` unless these are as `_flatten` gives them: all there, nothing more, and of shapes that fit together"
+    def must(fits, what):
+        if not fits: raise LearnerError(f"{what} is not as save writes it.")
+    texts = lambda o: isinstance(o, list) and all(isinstance(x, str) for x in o) and len(set(o))==len(o)
+    names,classes,settings = (meta.get(k) for k in ('names','classes','settings'))
+    must(set(meta)==set(_META), "the list of what model.json holds")
+    must(texts(classes) and len(classes)>1 and '' not in classes, 'classes'); must(texts(meta['voices']), 'voices')
+    must(isinstance(meta['speakers'], bool), 'speakers'); must(isinstance(meta['prior'], (str,dict)), 'prior'); must(type(meta['bin_s']) is float and 1e-3<=meta['bin_s']<=1e6, 'bin_s')
+    must(isinstance(names, dict) and all(map(texts, names.values())) and all(n.partition('/')[0] in _PARTS for n in names), 'names')
+    must(meta['views']==names['basis'] and names['structure']==['state'] and names['offset'], 'names')
+    must(set(tensors)=={f'{n}/{i}/{j}' for n,keys in names.items() for i in range(len(keys)) for j in range(_PARTS[n.partition('/')[0]])}, "the list of tensors")
+    for n,x in tensors.items():
+        must(x.dtype==(torch.bool if n=='structure/0/2' else torch.float32) and x.numel(), f"{n} ({str(x.dtype).removeprefix('torch.')}, {tuple(x.shape)})")
+        must(x.dtype==torch.bool or (x.abs()<=_LARGEST).all(), f"{n}, which holds values that are NaN, infinite or beyond {_LARGEST:g},")
+    def fit(name, *shapes):     # letters stand for any length, the same within a key
+        for i in range(len(names[name])):
+            length = {}
+            for j,shape in enumerate(shapes):
+                x = tensors[f'{name}/{i}/{j}']
+                must(x.ndim==len(shape) and all(a==(length.setdefault(b,a) if isinstance(b,str) else b) for a,b in zip(x.shape, shape)), f"the shape of {name}/{i}/{j}, {tuple(x.shape)},")
+    below = lambda part: [n.removeprefix(part+'/') for n in names if n.startswith(part+'/')]
+    V,K,D,plain = len(names['basis']),len(classes),settings['dims'],below('voices')
+    fit('structure', (V,D,D), (V,K,D), (V,)); fit('offset', (K,)); fit('basis', 'w', 'wc'); fit('circumstances', (V,K,D), (V*D,), (V*D,'c'), 'kc', (V,'k',D))
+    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
+    must(all(tensors[f'basis/{i}/1'].shape[1]<=D for i in range(V)), 'basis')
+    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', (width[v],), (width[v],))
+    for v in plain: fit(f'voices/{v}', (width[v]//2,), (width[v]//2,))
+    for v in below('moment_voices_of_clips'): fit(f'moment_voices_of_clips/{v}', (width[v],), (width[v],)); must(v in plain, 'names')
+    for v in below('content'): fit(f'content/{v}', ('k',width[v]//2), ('k',width[v]//2))
+    must(set(below('content'))=={f'{v}-content{k}' for v in plain if width[v]>=128 for k in settings['contents']}, 'contents')
+    for v,w in width.items():       # mean and deviation of a plain view, and so of all that is made of it
+        like = v.removesuffix(HIGHLIGHTS) if v.endswith(HIGHLIGHTS) else v.rpartition('-content')[0] if v in below('content') else v.removesuffix('-contour')
+        must(w==width.get(like, w) and (like not in plain or w%2==0), f"the width of {v}")
+
 def load(
     folder, # as `save` wrote it
 )->SERE:
@@ -579,11 +633,12 @@ def load(
         if not (folder/name).is_file(): raise LearnerError(f"{folder}: there is no {name}, so this is no saved SERE. Give the folder that save, or sere run, wrote.")
     try: meta,tensors = json.loads((folder/'model.json').read_text(encoding='utf8')),load_file(folder/'model.safetensors')
     except Exception as e: raise LearnerError(f"{folder}: the saved model cannot be read ({type(e).__name__}). Save it again.") from None
-    if meta.get('version')!=_VERSION: raise LearnerError(f"{folder}: saved in version {meta.get('version')!r} of the format; this sere_nb reads version {_VERSION}. Fit again.")
+    version = meta.get('version') if isinstance(meta, dict) else None
+    if version!=_VERSION: raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the format; this sere_nb reads version {_VERSION}. Fit again.")
     try:
+        if meta.get('seal')!=_seal(meta, folder/'model.safetensors'): raise LearnerError("model.json and model.safetensors are not as they were saved.")
         self = SERE(meta['seed'], meta['speakers'], meta['prior'], **{k:tuple(v) if isinstance(v,list) else v for k,v in meta['settings'].items()})
-        bad = [k for k,v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
-        if bad: raise LearnerError(f"{folder}: {bad[0]} holds values that are not numbers. Save the model again.")
+        _check_saved(meta, tensors)
         def get(name):
             keys = meta['names'][name]
             def tuple_of(i):
@@ -612,9 +667,8 @@ def load(
         for c,values in get('circumstances').items():
             self.circumstances_[c] = o = Circumstances(self.settings['circumstances'])
             for k,v in zip(_CIRCUMSTANCES, values): setattr(o, k, v)
-        if self.structure.prototype.shape[1]!=len(self.classes_): raise LearnerError(f"{folder}: {self.structure.prototype.shape[1]} prototypes for {len(self.classes_)} emotions. Save the model again.")
-    except LearnerError: raise
-    except Exception as e: raise LearnerError(f"{folder}: parts of the saved model are missing or misshapen ({type(e).__name__}: {e}). Save it again.") from None
+    except LearnerError as e: raise LearnerError(f"{folder}: {_short(e)} Save the model again.") from None
+    except Exception as e: raise LearnerError(f"{folder}: parts of the saved model are missing or misshapen ({type(e).__name__}: {_short(e)}). Save it again.") from None
     return self
 
 SERE.load = staticmethod(load)

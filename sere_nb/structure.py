@@ -16,22 +16,22 @@ from torch import Tensor
 
 from .encoder import Embeddings, Frames, _default_dtype
 
-# %% ../nbs/03_structure.ipynb #80fe6ee1
+# %% ../nbs/03_structure.ipynb #1337fbd5
 class LearnerError(ValueError):
     "Clips, labels or settings that cannot be learned from: one line that names them and the way out"
 
 _LARGEST = 1e10     # has a square, and sums of it, in 32 bits
 
 def _must_fit(**what):
-    "`LearnerError` unless each tensor has the shape beside it, same letters same lengths, and finite numbers. Behind the shape may stand a number: int64 from 0 to below it; or `any`: bool or other numbers will do"
+    "`LearnerError` unless each tensor has the shape beside it, same letters same lengths, and finite numbers. Behind the shape may stand a number: int64 from 0 to below it; or `any`: bool or other numbers will do; or `float`: bfloat16 too"
     length = {}
     for name,(x,shape,*more) in what.items():
         shape,below = shape.split(),more[0] if more else None
         found = tuple(x.shape) if isinstance(x, Tensor) else f"of type {type(x).__name__}"
         if not isinstance(x, Tensor) or x.ndim!=len(shape) or any(length.setdefault(k,n)!=n for k,n in zip(shape, x.shape)): raise LearnerError(
             f"{name} is {found}, but should be a tensor of shape ({', '.join(f'{k}={length[k]}' if k in length else k for k in shape)}).")
-        if x.is_complex() if below is any else x.dtype not in ([torch.float32,torch.float64] if below is None else [torch.int64]): raise LearnerError(
-            f"{name} holds {str(x.dtype).removeprefix('torch.')}, but should hold {'real numbers' if below is any else 'float32' if below is None else 'int64'}.")
+        if x.is_complex() if below is any else x.dtype not in ([torch.float32,torch.float64,*[torch.bfloat16]*(below is float)] if below in (None,float) else [torch.int64]): raise LearnerError(
+            f"{name} holds {str(x.dtype).removeprefix('torch.')}, but should hold {'real numbers' if below is any else 'float32' if below in (None,float) else 'int64'}.")
         if not x.numel(): continue
         if x.dtype==torch.int64 and below not in (None,any) and not 0<=x.min()<=x.max()<below: raise LearnerError(f"{name} holds {int(x.min())} to {int(x.max())}, but should hold whole numbers from 0 to below {below}.")
         if x.is_floating_point() and not (x.detach().aminmax()[0]>=-_LARGEST and x.detach().aminmax()[1]<=_LARGEST): raise LearnerError(f"{name} holds values that are NaN, infinite or beyond {_LARGEST:g}. Leave their clips out.")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .structure import _must_be, _must_fit
 
-# %% ../nbs/05_tric.ipynb #e988b4d0
+# %% ../nbs/05_tric.ipynb #210b2d6c
 def _mean(loss, cover):
     "Mean over each clip's views, then over the clips that have any"
     seen = cover.sum(0)
@@ -28,15 +28,15 @@ def prototype_term(
     temperature:float=.05,
 )->Tensor: # scalar
     "Cross-entropy of the resonance with the prototypes"
-    _must_fit(prototypes=(prototypes,'V K D'), z=(z,'V n D'), label=(label,'n',prototypes.shape[1]), cover=(cover,'V n',any)); _must_be(temperature=(temperature,*_TEMPERATURE))
+    _must_fit(prototypes=(prototypes,'V K D',float), z=(z,'V n D',float), label=(label,'n',prototypes.shape[1]), cover=(cover,'V n',any)); _must_be(temperature=(temperature,*_TEMPERATURE))
     log_p = (z@prototypes.transpose(1,2)/temperature).log_softmax(2)
     return _mean(-(log_p*F.one_hot(label, prototypes.shape[1]).to(z)).sum(2), cover)
 
-# %% ../nbs/05_tric.ipynb #a32907c9
+# %% ../nbs/05_tric.ipynb #0bc97ea7
 def _similarity(z_l, cover_l, z_u, cover_u, temperature):
     "(V, n_l, n_u) resonance over temperature; what a view does not cover is out of reach"
     s = z_l@z_u.transpose(1,2)/temperature
-    return s.masked_fill(~(cover_l[:,:,None].bool()&cover_u[:,None].bool()), -1e4)
+    return s.masked_fill(~(cover_l[:,:,None].bool()&cover_u[:,None].bool()), torch.finfo(s.dtype).min)
 
 def contrast_term(
     z_l:Tensor,         # (V, n_l, D) shots
@@ -48,13 +48,13 @@ def contrast_term(
     temperature:float=.05,
 )->Tensor: # scalar
     "How unlikely it is to step from a shot to a clip that is called otherwise"
-    _must_fit(z_l=(z_l,'V n_l D'), label_l=(label_l,'n_l',2**30), cover_l=(cover_l,'V n_l',any), z_u=(z_u,'V n_u D'), label_u=(label_u,'n_u',2**30), cover_u=(cover_u,'V n_u',any)); _must_be(clips=(len(label_u),1,2**40), temperature=(temperature,*_TEMPERATURE))
+    _must_fit(z_l=(z_l,'V n_l D',float), label_l=(label_l,'n_l',2**30), cover_l=(cover_l,'V n_l',any), z_u=(z_u,'V n_u D',float), label_u=(label_u,'n_u',2**30), cover_u=(cover_u,'V n_u',any)); _must_be(clips=(len(label_u),1,2**40), temperature=(temperature,*_TEMPERATURE))
     log_step = _similarity(z_l, cover_l, z_u, cover_u, temperature).log_softmax(2)
     alike = (label_l[:,None]==label_u[None])[None]&cover_u[:,None].bool()
-    to_own = log_step.masked_fill(~alike, -1e4).logsumexp(2)
+    to_own = log_step.masked_fill(~alike, torch.finfo(log_step.dtype).min).logsumexp(2)
     return _mean(-to_own, cover_l*alike.any(2))
 
-# %% ../nbs/05_tric.ipynb #2e6364b9
+# %% ../nbs/05_tric.ipynb #4ab048c9
 def chain_term(
     z_l:Tensor,         # (V, n_l, D) shots
     label_l:Tensor,     # (n_l,)
@@ -64,7 +64,7 @@ def chain_term(
     temperature:float=.05,
 )->Tensor: # scalar
     "Cross-entropy between where a walk shot -> clip -> shot ends and the shots of its own emotion (Haeusser et al. 2017)"
-    _must_fit(z_l=(z_l,'V n_l D'), label_l=(label_l,'n_l',2**30), cover_l=(cover_l,'V n_l',any), z_u=(z_u,'V n_u D'), cover_u=(cover_u,'V n_u',any)); _must_be(temperature=(temperature,*_TEMPERATURE))
+    _must_fit(z_l=(z_l,'V n_l D',float), label_l=(label_l,'n_l',2**30), cover_l=(cover_l,'V n_l',any), z_u=(z_u,'V n_u D',float), cover_u=(cover_u,'V n_u',any)); _must_be(temperature=(temperature,*_TEMPERATURE))
     s = _similarity(z_l, cover_l, z_u, cover_u, temperature)
     home = s.softmax(2)@s.softmax(1).transpose(1,2)
     own = (label_l[:,None]==label_l[None])[None]*cover_l[:,None]
@@ -92,7 +92,7 @@ def tric(
         chain=chain_term(z_l, label_l, cover_l, z_u, cover_u, temperature))
     return terms
 
-# %% ../nbs/05_tric.ipynb #a181767d
+# %% ../nbs/05_tric.ipynb #a6c52e75
 def homecoming(
     profile:Tensor,     # (n, D) unit vectors
     share:Tensor,       # (n, K) of each emotion, rows sum to 1; of shots their labels
@@ -102,7 +102,7 @@ def homecoming(
 )->Tensor: # (n,) 0..1
     "How surely a walk from each clip to its neighbours finds the clip's own emotion"
     to = torch.arange(len(profile)) if anchors is None else anchors
-    _must_fit(profile=(profile,'n D'), share=(share,'n K'), anchors=(to,'m',len(profile))); _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
+    _must_fit(profile=(profile,'n D',float), share=(share,'n K',float), anchors=(to,'m',len(profile))); _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
     out = []
     for part in torch.arange(len(profile)).split(1024):
         s = profile[part]@profile[to].T
