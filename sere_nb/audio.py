@@ -7,8 +7,9 @@ __all__ = ['SR', 'LEAD_S', 'MIN_S', 'SILENT_DB', 'RATES', 'LOUDEST', 'FRAME', 'H
            'AudioInfo', 'audio_info', 'to_mono_16k', 'frame_db', 'trim_edges', 'plot_wave', 'set_level', 'level_db',
            'Clip', 'load_audio', 'audio_html']
 
-# %% ../nbs/00_audio.ipynb #f54b38d2
-import base64,html,io,math,os,stat,warnings
+# %% ../nbs/00_audio.ipynb #50a74272
+import base64,html,io,math,os,stat,threading,warnings
+from contextlib import nullcontext
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -227,8 +228,15 @@ class Clip(NamedTuple):
     start_s:float   # seconds of the file that lie before `wave[0]`
     file_s:float    # length of the whole file in seconds
 
-# %% ../nbs/00_audio.ipynb #7dcc8873
+# %% ../nbs/00_audio.ipynb #358161ce
 _MOST = 2**24   # numbers (samples times channels, of which two are counted at least) of a capped clip: 64 MB, and several threads decode at a time
+
+_turn = threading.Lock()
+
+def _in_turn(path, limit_s):
+    "Threads take turns with clips of very many numbers; nothing for all others"
+    i = audio_info(path)
+    return _turn if min(i.frames or math.inf, (limit_s or math.inf)*i.rate)*i.channels>_MOST//4 else nullcontext()
 
 def _decode(path, limit_s=None):
     "(samples (n, channels), header, whether the tail was damaged)"
@@ -253,7 +261,7 @@ def _decode(path, limit_s=None):
     if not info.frames: info,broken = info._replace(frames=n, seconds=n/info.rate),False    # libsndfile then fails at the end, too
     return np.concatenate(blocks)[:want],info,broken or n<min(want, info.frames)-MIN_S*info.rate
 
-# %% ../nbs/00_audio.ipynb #1166523c
+# %% ../nbs/00_audio.ipynb #116f3e50
 def load_audio(
     path,                       # a sound file
     max_s:float|None=30.,       # longest clip wanted, in seconds; None for no cap
@@ -264,14 +272,17 @@ def load_audio(
     `AudioError` if there is no usable speech in it; `AudioWarning` if only a part of it is used."""
     if max_s is not None and not MIN_S<=max_s<=1e9: raise AudioError(f"max_s={max_s}: give at least {MIN_S:g} seconds, or None for no cap.")
     lead_s = LEAD_S if trim else 0.
-    x,info,damaged = _decode(path, None if max_s is None else max_s+lead_s)
-    read_s = len(x)/info.rate
-    if damaged and read_s<MIN_S: raise AudioError(f"{path}: damaged from its start; nothing can be decoded. Copy or download it again.")
-    if read_s<MIN_S: raise AudioError(f"{path}: only {read_s:.3f} s long; at least {MIN_S:g} s are needed. Leave it out.")
-    peak = max(x.max(), -x.min())
-    if not np.isfinite(peak): raise AudioError(f"{path}: {int((~np.isfinite(x)).any(1).sum())} of {len(x)} samples are NaN or infinite. Export it again, e.g. as 16-bit wav.")
-    if peak>LOUDEST: raise AudioError(f"{path}: samples up to {peak:.0e}, where full scale is 1. Export it again, e.g. as 16-bit wav.")
-    wave = _mono_16k(torch.from_numpy(x), info.rate)
+    limit_s = None if max_s is None else max_s+lead_s
+    with _in_turn(path, limit_s):
+        x,info,damaged = _decode(path, limit_s)
+        read_s = len(x)/info.rate
+        if damaged and read_s<MIN_S: raise AudioError(f"{path}: damaged from its start; nothing can be decoded. Copy or download it again.")
+        if read_s<MIN_S: raise AudioError(f"{path}: only {read_s:.3f} s long; at least {MIN_S:g} s are needed. Leave it out.")
+        peak = max(x.max(), -x.min())
+        if not np.isfinite(peak): raise AudioError(f"{path}: {int((~np.isfinite(x)).any(1).sum())} of {len(x)} samples are NaN or infinite. Export it again, e.g. as 16-bit wav.")
+        if peak>LOUDEST: raise AudioError(f"{path}: samples up to {peak:.0e}, where full scale is 1. Export it again, e.g. as 16-bit wav.")
+        wave = _mono_16k(torch.from_numpy(x), info.rate)
+        del x
     if float(frame_db(wave).max())<SILENT_DB: raise AudioError(
         f"{path}: silence, nothing but zeros or near zeros in the {read_s:.1f} s read. Leave it out.")
     start,stop = trim_edges(wave) if trim else (0,len(wave))

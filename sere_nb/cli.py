@@ -465,7 +465,7 @@ def corpus(
     print(args.out)
     return 0
 
-# %% ../nbs/09_cli.ipynb #c40cf5e9
+# %% ../nbs/09_cli.ipynb #3bada573
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
 )->int: # exit status
@@ -475,6 +475,7 @@ def embed_clips(
     table = read_manifest(args.manifest)
     clips = embed(table, load_encoders(args.encoder, args.encoder_for, set(table.language))[1], args.cache, args.progress)
     print(f"{_count(len(clips), 'clip')}, {clips.table.seconds.sum()/60:.1f} minutes of speech"+(f"; {_count(len(clips.skipped), 'clip')} left out" if len(clips.skipped) else '')+'.')
+    if len(clips.skipped): print(f"Which, and why: sere check {one_line(args.manifest)}")
     print(clips.describe().to_string())
     print(args.cache)
     return 0

@@ -8,8 +8,8 @@ __all__ = ['TRACKS', 'FUNCTIONALS', 'autocorrelation', 'pitch', 'timbre', 'acous
            'TransformerEncoder', 'JoinedEncoder', 'load_encoder', 'Frames', 'Embeddings', 'Stored', 'CacheError',
            'ContentIndex', 'EmbeddingCache', 'embed']
 
-# %% ../nbs/02_encoder.ipynb #64b7bdb1
-import hashlib,inspect,json,os,re,threading,uuid,warnings
+# %% ../nbs/02_encoder.ipynb #76f25f87
+import hashlib,inspect,json,os,re,stat,threading,uuid,warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass,field
@@ -666,12 +666,22 @@ class Stored:
 class CacheError(EncoderError):
     "The cache folder cannot be used: one line that names it and the way out"
 
-# %% ../nbs/02_encoder.ipynb #87551e23
+# %% ../nbs/02_encoder.ipynb #d1698b99
+_HASHED = 2**28     # bytes: what lies further into a file is never decoded by `load_audio`, so only its size counts
+
+def _hash(path, size):
+    "Hash of a file's bytes"
+    with open(path,'rb') as f:
+        if size<=_HASHED: return hashlib.file_digest(f,'sha256').hexdigest()
+        part = hashlib.sha256(b'%d ' % size)
+        for _ in range(_HASHED>>20): part.update(f.read(1<<20))
+        return part.hexdigest()
+
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
         folder=None,    # for one file of JSON lines a folder of sound files; only in memory if None
-    ): self.folder,self._known,self._lock = folder,{},threading.Lock()
+    ): self.folder,self._known,self._seen,self._lock = folder,{},{},threading.Lock()
 
     def _of(self, path):
         "Index file for the sound file's folder, and what it says: {path: (size, time of change, key)}"
@@ -694,11 +704,24 @@ class ContentIndex:
         "Hash of a file's bytes; from memory if the file did not change since, or is gone"
         path = os.path.abspath(path)
         size,changed,key = self._of(path)[1].get(path, (0,0,None))
+        self._seen.pop(path, None)
         try:
-            stat = os.stat(path)
-            if key and (size,changed)==(stat.st_size,stat.st_mtime_ns): return key
-            with open(path,'rb') as f: return hashlib.file_digest(f,'sha256').hexdigest()
-        except OSError: return None if os.path.exists(path) else key
+            found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode) or not found.st_size: return None     # a pipe or a device may never end
+            now = found.st_size,found.st_mtime_ns
+            if not key or (size,changed)!=now: key = _hash(path, now[0])
+            self._seen[path] = now
+            return key
+        except (OSError,ValueError): return None if os.path.exists(path) else key     # ValueError: a name that no file can have
+
+    def same(self,
+        path,   # a sound file
+    )->bool: # is it still the file whose key was asked for last?
+        "Has nobody written to it since?"
+        path = os.path.abspath(path)
+        try: found = os.stat(path)
+        except (OSError,ValueError): return False
+        return self._seen.get(path)==(found.st_size,found.st_mtime_ns)
 
     def remember(self,
         keys:dict,  # path of a sound file: its key
@@ -708,9 +731,8 @@ class ContentIndex:
         for path,key in keys.items():
             path = os.path.abspath(path)
             file,known = self._of(path)
-            try: stat = os.stat(path)
-            except OSError: continue
-            entry = stat.st_size,stat.st_mtime_ns,key
+            if path not in self._seen: continue     # it is gone
+            entry = *self._seen[path],key       # as it was when its key was found, whatever became of it since
             if known.get(path)==entry: continue
             known[path] = entry
             if file: new.setdefault(file,[]).append(json.dumps([path,*entry])+'\n')
@@ -818,13 +840,15 @@ def _ahead(work, items, workers):
         finally:
             for f in queue: f.cancel()
 
-# %% ../nbs/02_encoder.ipynb #6da0a489
+# %% ../nbs/02_encoder.ipynb #d8a88146
 def _look(store, file, parts):
     "Key of a clip, the parts of its encoder that the cache lacks, and audio for them; or the `AudioError`"
     try:
         key = store.index.key(file)
         missing = [p for p in parts if key is None or not store.has(p,key)]
-        return key,missing,load_audio(file) if missing else None
+        clip = load_audio(file) if missing else None
+        if clip and not store.index.same(file): raise AudioError(f"{file}: somebody wrote to it while it was read. Run again when it is done.")
+        return key,missing,clip
     except AudioError as e: return e
 
 def _encode_into(store, waiting):
