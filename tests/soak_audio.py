@@ -295,7 +295,7 @@ def alone(folder):
     from sere_nb.corpora import _file
     from sere_nb.encoder import load_encoder, embed
     encoder = load_encoder("acoustic")
-    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024
+    peak = peak_memory
     say = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)       # libraries in C may print
     print("ready", file=say, flush=True)
@@ -316,20 +316,36 @@ def alone(folder):
         print(json.dumps(dict(kind=kind, s=time.perf_counter()-start, peak=peak(), grew=peak()-before)), file=say, flush=True)
 
 
+def peak_memory():
+    "Bytes that this process has held at most. Linux's ru_maxrss begins with what the parent held, so it is read elsewhere there"
+    try: return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])*1024
+    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=="darwin" else 1024)
+
+
+RUN = f"""import atexit, sys
+sys.path.insert(0, {str(Path(__file__).resolve().parent)!r})
+from soak_audio import peak_memory
+to = sys.argv.pop(1)
+atexit.register(lambda: open(to, 'w').write(str(peak_memory())))
+from sere_nb.cli import main
+sys.exit(main())"""
+
+
 def sere(part, args, folder, timeout):
     "A command, with its peak of memory: (status, stdout, stderr)"
     with open(folder/"stdout", "wb") as o, open(folder/"stderr", "wb") as e:
         start, env = time.perf_counter(), dict(os.environ, SERE_CACHE=str(folder/"default cache"), PYTHONIOENCODING="utf-8")
-        child = subprocess.Popen([sys.executable, "-c", "import sys; from sere_nb.cli import main; sys.exit(main())", *map(str, args)], stdin=subprocess.DEVNULL, stdout=o, stderr=e, env=env)
+        child = subprocess.Popen([sys.executable, "-c", RUN, str(folder/"peak"), *map(str, args)], stdin=subprocess.DEVNULL, stdout=o, stderr=e, env=env)
         alarm = threading.Timer(timeout, child.kill)
         alarm.start()
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        child.wait()
         alarm.cancel()
     seconds = time.perf_counter()-start
     out, err = (Path(folder/f).read_text(encoding="utf-8", errors="replace") for f in ("stdout", "stderr"))
-    part.say.append(f"{seconds:.0f} s, peak {used.ru_maxrss/1e3:.0f} MB")
-    if used.ru_maxrss*1024>MEMORY: part.bad(f"sere {args[0]}", f"peak of {used.ru_maxrss/1e3:.0f} MB")
+    peak = int((folder/"peak").read_text()) if (folder/"peak").exists() else 0     # 0: it was killed, which its status says
+    (folder/"peak").unlink(missing_ok=True)
+    part.say.append(f"{seconds:.0f} s, peak {peak/1e6:.0f} MB")
+    if peak>MEMORY: part.bad(f"sere {args[0]}", f"peak of {peak/1e6:.0f} MB")
     if child.returncode not in (0, 2) or "Traceback" in err: part.bad(f"sere {args[0]}", f"status {child.returncode} after {seconds:.0f} s: {err.strip()[-300:]}")
     return child.returncode, out, err
 
