@@ -6,11 +6,11 @@
 __all__ = ['ClusterError', 'to_arrow', 'from_arrow', 'encode_rows', 'encode_shards', 'read_shards', 'shard_manifest',
            'score_shards']
 
-# %% ../nbs/10_cluster.ipynb #0ce93e12
+# %% ../nbs/10_cluster.ipynb #9b323c42
 import copy,hashlib,json,logging,os,re,shutil,socket,sys,tempfile,traceback,uuid,warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache,partial
+from functools import cache,lru_cache,partial
 from pathlib import Path
 from urllib.parse import unquote,urlsplit
 
@@ -20,7 +20,7 @@ import torch
 
 import sere_nb
 from .audio import AudioError,AudioWarning,load_audio
-from .encoder import AcousticEncoder,Embeddings,Encoder,EncoderError,Frames,JoinedEncoder,TransformerEncoder,embed,fingerprint,load_encoder,_encoders,_offsets
+from .encoder import AcousticEncoder,Embeddings,Encoder,EncoderError,Frames,JoinedEncoder,Stored,TransformerEncoder,embed,fingerprint,load_encoder,_encoders,_offsets
 from .learner import SERE
 from .structure import groups
 
@@ -466,18 +466,19 @@ def encode_shards(
     folder.sweep('embeddings')
     return pd.DataFrame([(_name('embeddings', i), *o, i in hosts) for i,o in enumerate(found)], columns=['file','clips','errors','new'])
 
-# %% ../nbs/10_cluster.ipynb #e0e916d3
+# %% ../nbs/10_cluster.ipynb #af9faa46
 def read_shards(
     out,            # folder or URI that `encode_shards` wrote
     encoder=None,   # an `Encoder` or its name, or one a language: shards of another one are refused
     corpus:str=None,# only clips of this corpus; all if None
+    memory_gb:float=4., # shards that would fill more than a quarter of this are read when asked for: `Stored`
 )->Embeddings: # clips in the order of the manifest; those with an `error` are in `skipped`
-    "All shards in memory, as `embed` gives them"
+    "All shards, as `embed` gives them"
     folder,about = _open(out)
     if encoder is not None:
         have = _key_of(_by_language(shard_manifest(out), encoder))
         if have!=about['encoder']: raise ClusterError(f"{out}: made with the encoder {about['encoder']}, not with {have}. Name the one it was made with.")
-    return _gather(folder, _complete(folder, about), corpus)
+    return _gather(folder, _complete(folder, about), corpus, memory_gb)
 
 def shard_manifest(
     out,    # folder or URI that `encode_shards` wrote
@@ -495,18 +496,25 @@ def _corpus(table):
     "The corpus of each row, as `SERE` sees it"
     return groups(table.select([o for o in ('language','corpus') if o in table.column_names]).to_pandas(), speakers=False)[1].astype(str)
 
-def _gather(folder, shards, corpus=None):
-    "Some shards in memory"
-    parts = []
-    for i in shards:
+def _gather(folder, shards, corpus=None, memory_gb=4.):
+    "Some shards, in memory if they leave three quarters of it for the fit"
+    def read(i):
         table = _read_table(folder, _name('embeddings', i))
-        if corpus is not None: table = table.filter(pa.array(_corpus(table)==corpus))
-        parts.append(from_arrow(table))
-    skipped = pd.concat([o.skipped for o in parts], ignore_index=True)
-    some = [o for o in parts if len(o)]
-    if not some: return Embeddings(parts[0].table, {}, skipped)
-    emb = Embeddings.concat(some)
-    return Embeddings(emb.table, emb.views, skipped)
+        return from_arrow(table if corpus is None else table.filter(pa.array(_corpus(table)==corpus)))
+    again = lru_cache(maxsize=2)(read)
+    def leave(i, emb): return Stored(emb.table, {v:f.lengths for v,f in emb.views.items()}, {v:(f.values.shape[1],f.hop_s) for v,f in emb.views.items()}, lambda rows: again(i)[rows], emb.skipped)
+    parts,size = {},0
+    for i in shards:
+        emb = read(i)
+        size += sum(2*f.values.numel() for f in emb.views.values())
+        if size>memory_gb*1e9/4: parts = {k:o if isinstance(o, Stored) else leave(k, o) for k,o in (parts|{i:emb}).items()}
+        else: parts[i] = emb
+    skipped = pd.concat([o.skipped for o in parts.values()], ignore_index=True)
+    some = [o for o in parts.values() if len(o)]
+    if not some: return Embeddings(next(iter(parts.values())).table, {}, skipped)
+    emb = (Stored if any(isinstance(o, Stored) for o in some) else Embeddings).concat(some)
+    emb.skipped = skipped
+    return emb
 
 # %% ../nbs/10_cluster.ipynb #a5555c4c
 def _predictions(learner, emb):

@@ -19,11 +19,12 @@ from sere_nb.audio import SR,AudioWarning
 from sere_nb.cluster import *
 from sere_nb.cli import main,prediction_table
 from sere_nb.corpora import data_samples,draw_shots,read_manifest,write_manifest
-from sere_nb.encoder import AcousticEncoder,Encoder,Embeddings,EncoderError,TransformerEncoder,embed
+from sere_nb.encoder import AcousticEncoder,Encoder,Embeddings,EncoderError,Stored,TransformerEncoder,embed
 from sere_nb.learner import SERE
 
 SAMPLES = read_manifest(data_samples()/'manifest.csv')
 ITALIAN = SAMPLES[SAMPLES.language=='it'].reset_index(drop=True)
+GERMAN = SAMPLES[SAMPLES.language=='de'].reset_index(drop=True)
 
 def bits(x): return x.contiguous().view(torch.int16)
 
@@ -170,6 +171,24 @@ def test_resume(tmp_path):
     assert {o for o,t in before.items() if o.stat().st_mtime_ns==t}==set(files)-{files[i] for i in (2,5,6)}
     assert_same(read_shards(out), whole)
     assert not list(out.rglob('.*'))
+
+def test_shards_that_stay(tmp_path, monkeypatch):
+    "Past a quarter of the budget shards are read when asked for: the same clips, the same answers, and no shard over and over"
+    encode_shards(pd.concat([GERMAN, ITALIAN]), 'acoustic', tmp_path, each=32, workers=0, progress=False)
+    whole,left = read_shards(tmp_path),read_shards(tmp_path, memory_gb=.001)
+    assert isinstance(whole, Embeddings) and isinstance(left, Stored)
+    assert_same(left.load(), whole)
+    some = np.random.default_rng(0).permutation(len(whole))[:50]
+    assert_same(left[some].load(), whole[some])
+    assert_same(read_shards(tmp_path, corpus='samples-it', memory_gb=.001).load(), read_shards(tmp_path, corpus='samples-it'))
+    times = []
+    plain = cluster._read_table
+    monkeypatch.setattr(cluster, '_read_table', lambda folder,name: times.append(name) or plain(folder, name))
+    def fit(emb):
+        shots = np.isin(emb.table.path, GERMAN[GERMAN.emotion.isin(['anger','sadness'])].groupby('emotion').path.head(5))
+        return SERE(rounds=2, seed=0).fit(emb[np.flatnonzero(shots)], emb[np.flatnonzero(~shots)]).predict_proba(emb[np.flatnonzero(emb.table.language=='it')])
+    np.testing.assert_allclose(fit(left), fit(whole), atol=.02)
+    assert 8<=len(times)<=8*30
 
 def test_damage_within(tmp_path):
     "A flipped byte in the middle does not pass as a number"
