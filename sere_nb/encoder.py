@@ -8,8 +8,8 @@ __all__ = ['TRACKS', 'FUNCTIONALS', 'autocorrelation', 'pitch', 'timbre', 'acous
            'TransformerEncoder', 'JoinedEncoder', 'load_encoder', 'Frames', 'Embeddings', 'Stored', 'CacheError',
            'ContentIndex', 'EmbeddingCache', 'embed']
 
-# %% ../nbs/02_encoder.ipynb #76f25f87
-import hashlib,inspect,json,os,re,stat,threading,uuid,warnings
+# %% ../nbs/02_encoder.ipynb #55429d9c
+import errno,hashlib,inspect,json,os,re,stat,threading,uuid,warnings,zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass,field
@@ -107,7 +107,7 @@ def timbre(
     columns = [centroid/1000, spread/1000, _slope(db,hz,0,500), _slope(db,hz,500,1500), alpha, hammarberg, at(1)-at(2)]
     return _db(total), mel, torch.cat([(mel@dct)[:,1:], torch.stack(columns,1)], 1)
 
-# %% ../nbs/02_encoder.ipynb #94e656d7
+# %% ../nbs/02_encoder.ipynb #62891183
 _BLOCK = 1024
 
 def _median5(x):
@@ -118,15 +118,14 @@ def acoustic_tracks(
     waves:list,     # of tensors (samples,), 16 kHz
 )->list: # of tensors (frames, 24), columns as in `TRACKS`, one row each 10 ms
     "Pitch (semitones above 50 Hz, NaN where unvoiced), voicing, loudness and timbre of each clip"
-    frames = [_frames(w) for w in waves]
-    columns = []
-    for block in torch.cat(frames).split(_BLOCK):
-        semitones,voicing = pitch(block)
-        loudness,mel,rest = timbre(block, semitones)
-        columns.append(torch.cat([semitones[:,None],voicing[:,None],loudness[:,None],mel,rest],1))
     tracks = []
-    for x in torch.cat(columns).split([len(f) for f in frames]):
-        semitones,voicing,loudness,mel,rest = x.split([1,1,1,26,20], 1)
+    for wave in waves:      # each alone: among others its sums are rounded in another order, and its last bits would depend on who they are
+        columns = []
+        for block in _frames(wave).split(_BLOCK):
+            semitones,voicing = pitch(block)
+            loudness,mel,rest = timbre(block, semitones)
+            columns.append(torch.cat([semitones[:,None],voicing[:,None],loudness[:,None],mel,rest],1))
+        semitones,voicing,loudness,mel,rest = torch.cat(columns).split([1,1,1,26,20], 1)
         voiced = (voicing>.45)&(loudness>loudness.max()-40)
         nan = torch.full_like(semitones, torch.nan)
         melody = _median5(semitones.where(voiced, nan)[:,0])[:,None].where(voiced, nan)
@@ -212,8 +211,8 @@ def batches_by_length(
         batches[-1].append(int(i))
     return [np.array(b) for b in batches if b]
 
-# %% ../nbs/02_encoder.ipynb #59eb1587
-_CODE = 2   # raise it whenever the same settings give other numbers than before
+# %% ../nbs/02_encoder.ipynb #1e4089cc
+_CODE = 3   # raise it whenever the same settings give other numbers than before
 
 class Encoder:
     "What all encoders share. A subclass has `name`, `views` (name: seconds a row), `_own` settings, and `_encode`"
@@ -371,27 +370,37 @@ def log_mel(
     top = mel.masked_fill(~real,-torch.inf).amax((1,2), keepdim=True)
     return (mel.maximum(top-8)+4)/4*real, n
 
-# %% ../nbs/02_encoder.ipynb #1a0434b8
+# %% ../nbs/02_encoder.ipynb #aea2de05
+_EDGE,_SILENT = 4,16    # silent frames kept as they are behind the clip; frames that stand for the rest of the window
+
 def _whisper_layers(
     model,          # WhisperEncoder
     waves:list,     # of tensors (samples,), on the model's device
     layers:tuple,   # wanted, one-based
-)->tuple: # tensors (clips, longest, d), one a layer; number of frames of each clip
-    "Outputs of some blocks of Whisper's encoder, for clips of any length up to 30 s"
-    x,n = log_mel(waves, model.num_mel_bins)
-    if x.shape[1]>2*model.max_source_positions: raise EncoderError(
-        f"a clip of {max(map(len,waves))/SR:.1f} s was given; this model takes {model.max_source_positions/50:g} s at most. Split it, or load it with max_s.")
+    silent:int=_SILENT, # frames that stand for the silence
+)->tuple: # tensors (clips, longest or more, d), one a layer; number of frames of each clip
+    "Outputs of some blocks of Whisper's encoder, as if each clip were padded with silence to the whole window (30 s)"
+    window,places = model.max_source_positions,model.embed_positions.weight
+    n = torch.tensor([(len(w)//HOP+1)//2 for w in waves], device=waves[0].device)
+    if n.max()>window: raise EncoderError(
+        f"a clip of {max(map(len,waves))/SR:.1f} s was given; this model takes {window/50:g} s at most. Split it, or load it with max_s.")
+    # two more than are kept: the last ones do not have silence on both sides
+    x,heard = log_mel([F.pad(w,(0,2*HOP*min(_EDGE+2,window-k))) for w,k in zip(waves,n.tolist())], model.num_mel_bins)
     x = F.pad(x, (0,0,0,x.shape[1]%2)).to(model.conv1.weight.dtype).transpose(1,2)
     within = lambda n,length: torch.arange(length, device=x.device)<n[:,None]
-    h = F.gelu(model.conv1(x))*within(n,x.shape[2])[:,None]
+    h = F.gelu(model.conv1(x))*within(heard,x.shape[2])[:,None]
     h = F.gelu(model.conv2(h)).transpose(1,2)
-    n = (n+1)//2
-    h = h+model.embed_positions.weight[:h.shape[1]]
-    real = within(n,h.shape[1])
-    mask = None if real.all() else torch.zeros_like(real, dtype=h.dtype).masked_fill(~real, torch.finfo(h.dtype).min)[:,None,None]
+    end = (n+_EDGE).clamp_max(window)
+    silence = h[torch.arange(len(h), device=x.device),end-1][:,None]     # what a frame with nothing but silence around it looks like, before it is told its place
+    h,rest = h[:,:int(end.max())],window-end
+    place = end[:,None]+((torch.arange(silent, device=x.device)+.5)/silent*rest[:,None]).long()
+    h = torch.cat([h+places[:h.shape[1]], silence+places[place.clamp_max(window-1)]], 1)
+    never = torch.finfo(h.dtype).min
+    counts = torch.zeros(len(h),h.shape[1]-silent, device=x.device).masked_fill(~within(end,h.shape[1]-silent), never)
+    counts = torch.cat([counts, (rest/silent).log().clamp_min(never)[:,None].expand(-1,silent)], 1).to(h.dtype)[:,None,None]
     out = {}
     for i,block in enumerate(model.layers, 1):
-        h = block(h, mask)
+        h = block(h, counts)
         if isinstance(h, tuple): h = h[0]
         if i in layers: out[i] = h
     return tuple(out[i] for i in layers), n
@@ -433,7 +442,7 @@ def _dtype(dtype, device):
     if dtype in (torch.float32,torch.bfloat16,torch.float16): return dtype
     raise EncoderError(f"dtype {dtype!r} is not known. Choose float32, bfloat16 or float16, or leave it out.")
 
-# %% ../nbs/02_encoder.ipynb #fe641159
+# %% ../nbs/02_encoder.ipynb #0c8f0b0d
 _BLOCKS = 1000      # more than any encoder has
 
 class TransformerEncoder(Encoder):
@@ -493,7 +502,7 @@ class TransformerEncoder(Encoder):
         if self._one_by_one and len(waves)>1: return [v for w in waves for v in self._encode([w])]
         waves = [w.to(self.device) for w in waves]
         states,n = _whisper_layers(self.model, waves, self.layers) if self.kind=='whisper' else _wav2vec_layers(self.model, waves, self.layers, self.normalise)
-        states = [_half(s) for s in states]
+        states = [_half(F.layer_norm(s, s.shape[-1:])) for s in states]
         return [{view:s[i,:k].clone() for view,s in zip(self.views,states)} for i,k in enumerate(n.tolist())]
 
 # %% ../nbs/02_encoder.ipynb #182eb9ce
@@ -513,7 +522,7 @@ class JoinedEncoder(Encoder):
 
     def _encode(self, waves): return [{k:v for d in views for k,v in d.items()} for views in zip(*(p._encode(waves) for p in self.parts))]
 
-# %% ../nbs/02_encoder.ipynb #cd7fe858
+# %% ../nbs/02_encoder.ipynb #466f25f7
 def load_encoder(
     spec:str,       # 'acoustic'; a folder; a hub id (or id@revision); any of these with '+acoustic' behind it
     layers=None,    # of the speech model, one-based; `default_layers` if None
@@ -529,7 +538,7 @@ def load_encoder(
     model = spec.removesuffix('+acoustic')
     if not model: raise EncoderError(f"{spec!r} names no encoder. Give 'acoustic', a folder or a hub id, each of the last two with or without '+acoustic'.")
     if 'emotion2vec' in model.lower(): warnings.warn(
-        f"{model}: emotion2vec was trained on EMO-DB, CASIA, eNTERFACE'05 and EMOVO among others; scores on these corpora are no test.", stacklevel=2)
+        f"{model}: emotion2vec+ learnt from emotion labels (of EmoBox, which holds EMO-DB, CASIA, RAVDESS and EMOVO); scores on these corpora are no test.", stacklevel=2)
     encoder = TransformerEncoder(model, layers, device, dtype, online)
     return encoder if model==spec else JoinedEncoder(encoder, AcousticEncoder(device))
 
@@ -666,7 +675,7 @@ class Stored:
 class CacheError(EncoderError):
     "The cache folder cannot be used: one line that names it and the way out"
 
-# %% ../nbs/02_encoder.ipynb #d1698b99
+# %% ../nbs/02_encoder.ipynb #8220ea12
 _HASHED = 2**28     # bytes: what lies further into a file is never decoded by `load_audio`, so only its size counts
 
 def _hash(path, size):
@@ -677,6 +686,15 @@ def _hash(path, size):
         for _ in range(_HASHED>>20): part.update(f.read(1<<20))
         return part.hexdigest()
 
+def _stamp(found):
+    "What changes when a file does. The last cannot be set at will, unlike the time of change, which copies and a clock set back may repeat"
+    return found.st_size,found.st_mtime_ns,found.st_ctime_ns
+
+def _line(entry):
+    "A line of the index, with a checksum at its end"
+    text = json.dumps(entry)
+    return f'{text[:-1]}, {zlib.crc32(text.encode())}]\n'
+
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
@@ -684,17 +702,18 @@ class ContentIndex:
     ): self.folder,self._known,self._seen,self._lock = folder,{},{},threading.Lock()
 
     def _of(self, path):
-        "Index file for the sound file's folder, and what it says: {path: (size, time of change, key)}"
+        "Index file for the sound file's folder, and what it says: {path: (*stamp, key)}"
         parent = os.path.dirname(path)
         with self._lock:
             if parent not in self._known:
-                known,file = {},self.folder and self.folder/f'{hashlib.sha256(os.fsencode(parent)).hexdigest()[:16]}.jsonl'
+                known,file = {},self.folder and self.folder/f'{hashlib.sha256(b"2 "+os.fsencode(parent)).hexdigest()[:16]}.jsonl'
                 try: lines = file.read_text(encoding='utf-8', errors='replace').splitlines() if file else []
                 except OSError: lines = []
                 for line in lines:
-                    try: where,*entry = json.loads(line)
-                    except ValueError: continue     # a torn line costs one hash, no more
-                    known[where] = tuple(entry)
+                    try:
+                        *entry,_ = json.loads(line)
+                        if line+'\n'==_line(entry): known[entry[0]] = tuple(entry[1:])
+                    except (ValueError,TypeError,IndexError,RecursionError): pass   # a torn or damaged line costs one hash, no more
                 self._known[parent] = file,known
             return self._known[parent]
 
@@ -703,13 +722,13 @@ class ContentIndex:
     )->str: # None if it is not there and never was
         "Hash of a file's bytes; from memory if the file did not change since, or is gone"
         path = os.path.abspath(path)
-        size,changed,key = self._of(path)[1].get(path, (0,0,None))
+        *known,key = self._of(path)[1].get(path, (None,))
         self._seen.pop(path, None)
         try:
             found = os.stat(path)
             if not stat.S_ISREG(found.st_mode) or not found.st_size: return None     # a pipe or a device may never end
-            now = found.st_size,found.st_mtime_ns
-            if not key or (size,changed)!=now: key = _hash(path, now[0])
+            now = _stamp(found)
+            if tuple(known)!=now: key = _hash(path, now[0])
             self._seen[path] = now
             return key
         except (OSError,ValueError): return None if os.path.exists(path) else key     # ValueError: a name that no file can have
@@ -721,7 +740,7 @@ class ContentIndex:
         path = os.path.abspath(path)
         try: found = os.stat(path)
         except (OSError,ValueError): return False
-        return self._seen.get(path)==(found.st_size,found.st_mtime_ns)
+        return self._seen.get(path)==_stamp(found)
 
     def remember(self,
         keys:dict,  # path of a sound file: its key
@@ -735,20 +754,37 @@ class ContentIndex:
             entry = *self._seen[path],key       # as it was when its key was found, whatever became of it since
             if known.get(path)==entry: continue
             known[path] = entry
-            if file: new.setdefault(file,[]).append(json.dumps([path,*entry])+'\n')
+            if file: new.setdefault(file,[]).append(_line([path,*entry]))
         for file,lines in new.items():
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())
             except OSError: pass    # a shared cache may be read-only
 
-# %% ../nbs/02_encoder.ipynb #10a449b4
+# %% ../nbs/02_encoder.ipynb #fd841cb7
+_BLANK = b'"crc32":"00000000"'
+
+def _packed(tensors):
+    "The bytes of a file of the cache: safetensors, with a checksum of all of them in its head"
+    from safetensors.torch import save
+    data = save(tensors, dict(crc32='0'*8))
+    return data.replace(_BLANK, b'"crc32":"%08x"' % zlib.crc32(data), 1)
+
+def _whole(data):
+    "Are these the bytes that were written?"
+    told = re.search(rb'"crc32":"([0-9a-f]{8})"', data[:100])
+    return told is not None and zlib.crc32(data[told.end():], zlib.crc32(data[:told.start()]+_BLANK))==int(told[1], 16)
+
+# %% ../nbs/02_encoder.ipynb #0f7ef36b
+_READ_ONLY = (errno.EACCES,errno.EPERM,errno.EROFS)
+
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
         folder=None,    # made when first written to; only in memory if None
     ):
         self.folder,self._memory = folder and Path(folder).expanduser(),{}
+        self._read_only,self._damaged = False,set()
         self.index = ContentIndex(self.folder and self.folder/'index')
 
     def _file(self, part, key): return self.folder/part.key/key[:2]/f'{key}.safetensors'
@@ -765,15 +801,34 @@ class EmbeddingCache:
             except OSError: pass
             raise CacheError(f"{self.folder}: the cache folder cannot be written ({e.strerror or e}). Make room, or give another folder; what is in it already stays.") from None
 
+    def _of_other_versions(self, part):
+        "Folders with clips of the same encoder from another version of this library"
+        for file in self.folder.glob(f"{part.key.rpartition('-')[0]}-*/settings.json"):
+            try: told = json.loads(file.read_text(encoding='utf-8'))['settings']
+            except (OSError,ValueError,KeyError,TypeError,RecursionError): continue
+            if isinstance(told, dict) and told.get('name')==part.name and told.get('code')!=part.settings['code']: yield file.parent
+
+    def _do_without(self, e):
+        "Go on with a cache that may be read but not written; any other trouble stops"
+        if e.__context__.errno not in _READ_ONLY or not self.folder.is_dir(): raise e
+        self._read_only = True
+        warnings.warn(f"{self.folder}: this cache can only be read. Clips that it lacks are encoded and kept in memory, for this time alone.", stacklevel=2)
+
     def open_part(self,
         part:Encoder,   # not a joined one
     ):
         "Make ready to `put`: settings in plain text. It also finds out early whether the folder can be written"
-        about = dict(name=part.name, settings=part.settings, seconds_a_row=part.views)
-        if self.folder: self._write(self.folder/part.key/'settings.json', json.dumps(about, indent=1).encode())
+        if not self.folder or self._read_only: return
+        file = self.folder/part.key/'settings.json'
+        new,about = not file.exists(),dict(name=part.name, settings=part.settings, seconds_a_row=part.views)
+        try: self._write(file, json.dumps(about, indent=1).encode())
+        except CacheError as e: self._do_without(e)
+        for other in self._of_other_versions(part) if new else ():
+            warnings.warn(f"{other}: clips that another version of sere_nb encoded. They are not used but encoded again; the folder can be removed.", stacklevel=2)
 
     def has(self, part:Encoder, key:str)->bool: # is the clip there?
-        return self._file(part,key).exists() if self.folder else (part.key,key) in self._memory
+        at = part.key,key
+        return at in self._memory or bool(self.folder) and at not in self._damaged and self._file(part,key).exists()
 
     def put(self,
         part:Encoder,   # that made it
@@ -783,20 +838,26 @@ class EmbeddingCache:
         seconds:float,  # length of the clip
     ):
         "Keep one clip"
-        from safetensors.torch import save
         tensors = dict(views, span=torch.tensor([start_s,seconds], dtype=torch.float64))
-        if self.folder: self._write(self._file(part,key), save(tensors))
-        else: self._memory[part.key,key] = tensors
+        if self.folder and not self._read_only:
+            try:
+                self._write(self._file(part,key), _packed(tensors))
+                return self._damaged.discard((part.key,key))
+            except CacheError as e: self._do_without(e)
+        self._memory[part.key,key] = tensors
 
     def get(self,
         part:Encoder,   # that made it
         key:str,        # of the clip's content
     )->dict: # view name: tensor, and `span`: (start_s, seconds)
-        "One clip"
+        "One clip; `CacheError` if it is not as it was written"
         from safetensors.torch import load
-        if not self.folder: return self._memory[part.key,key]
-        try: return load(self._file(part,key).read_bytes())
-        except Exception as e: raise CacheError(f"{self._file(part,key)}: this file of the cache cannot be read ({type(e).__name__}). Remove it and run again.") from None
+        if (part.key,key) in self._memory or not self.folder: return self._memory[part.key,key]
+        file = self._file(part,key)
+        try: data = file.read_bytes()
+        except OSError as e: raise CacheError(f"{file}: this file of the cache cannot be read ({e.strerror or e}). Run again, and its clip is encoded again.") from None
+        if not _whole(data): raise CacheError(f"{file}: this file of the cache is damaged. Run again, and its clip is encoded again.")
+        return load(data)
 
     def span(self,
         part:Encoder,   # that made it
@@ -804,25 +865,23 @@ class EmbeddingCache:
     )->Tensor: # (2,) seconds of the file before the clip, seconds of the clip
         "Where in its file a clip lies"
         from safetensors import safe_open
-        if not self.folder: return self._memory[part.key,key]['span'].numpy()
+        if (part.key,key) in self._memory or not self.folder: return self._memory[part.key,key]['span'].numpy()
         with safe_open(self._file(part,key),'pt') as f: return f.get_tensor('span').numpy()
 
     def shapes(self,
         part:Encoder,   # that made it
         key:str,        # of the clip's content
     )->dict: # view name: (rows, columns); None if the file is not there or damaged
-        "How large the views of a clip are, without reading them"
-        from safetensors import safe_open
-        if not self.folder: return {v:tuple(self._memory[part.key,key][v].shape) for v in part.views}
+        "How large the views of a clip are. Its file is read and checked"
+        shapes = lambda tensors: {v:tuple(tensors[v].shape) for v in part.views} if tensors.keys()>={*part.views,'span'} else None
+        if (part.key,key) in self._memory or not self.folder: return shapes(self._memory[part.key,key])
         file = self._file(part,key)
-        try:
-            with safe_open(file,'pt') as f:
-                if {*f.keys()}>={*part.views,'span'}: return {v:tuple(f.get_slice(v).get_shape()) for v in part.views}
-        except FileNotFoundError: return None
-        except Exception: pass
+        if not file.exists(): return None
+        try: found = shapes(self.get(part,key))
+        except Exception: found = None
+        if found: return found
         warnings.warn(f"{file}: this file of the cache is damaged; its clip is encoded again.", stacklevel=2)
-        try: file.unlink(missing_ok=True)
-        except OSError: pass
+        self._damaged.add((part.key,key))       # it stays until it is replaced: another process may just have done that
 
 # %% ../nbs/02_encoder.ipynb #2efbaac8
 _AHEAD = 64         # clips decoded before they are needed

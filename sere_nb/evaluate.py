@@ -12,8 +12,8 @@ __all__ = ['METHODS', 'VARIANTS', 'COLUMNS', 'EXTRA', 'PARTS', 'LADDER', 'ABLATI
            'read_tables', 'read_clips', 'bench', 'one_number', 'task_table', 'seed_spread', 'paired_difference',
            'ablation_table', 'shots_curve', 'plot_shots', 'summary', 'heatmap', 'plot_heatmap']
 
-# %% ../nbs/07_evaluate.ipynb #2f27e126
-import copy,hashlib,inspect,json,math,os,re,tempfile,time,warnings
+# %% ../nbs/07_evaluate.ipynb #323a64f3
+import copy,errno,hashlib,inspect,json,math,os,re,tempfile,time,warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -689,19 +689,23 @@ def check_protocol(
         lacking = next((s for s in seeds or () if s not in map(int, t['shots'])), None)
         if lacking is not None: raise ProtocolError(f"{where}: no shots for seed {lacking}; there are those of {', '.join(t['shots'])}. Choose among these.")
 
-# %% ../nbs/07_evaluate.ipynb #7ce0b689
+# %% ../nbs/07_evaluate.ipynb #004ab1d0
 COLUMNS = ['method','source','target','seed','n_classes','uar','wa','macro_f1','fit_s']
 EXTRA = ['shots','ece']
 _KEY = [*COLUMNS[:4],'shots']   # one fit
 
 def _write(file, text):
     "Whole or not at all"
+    temporary = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=file.parent, suffix='.tmp', delete=False) as f: f.write(text)
-        os.chmod(f.name, 0o644)
-        os.replace(f.name, file)
-    except OSError as e: raise BenchError(f"{file}: cannot be written ({e.strerror}). Give another folder for the results.") from None
+        fd,temporary = tempfile.mkstemp(dir=file.parent, prefix='.', suffix='.tmp')
+        with open(fd, 'w', encoding='utf-8', newline='') as f: f.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, file)
+    except OSError as e:
+        if temporary: Path(temporary).unlink(missing_ok=True)
+        raise BenchError(f"{file}: cannot be written ({e.strerror}). Make room, or give another folder for the results.") from None
 
 def read_results(
     file,   # results.csv of a bench
@@ -735,7 +739,10 @@ def _open_results(out, settings):
 def _append(file, row):
     "One line, in one write"
     line = ','.join('' if row[k]!=row[k] else f'{row[k]:.6f}' if k in (*_SCORES,'ece') else f'{row[k]:.3f}' if k=='fit_s' else str(row[k]) for k in [*COLUMNS,*EXTRA])+'\n'
-    with open(file, 'ab', buffering=0) as f: f.write(line.encode())
+    try:
+        with open(file, 'ab', buffering=0) as f:
+            if f.write(line.encode())<len(line.encode()): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))     # a torn line, which the next run takes away
+    except OSError as e: raise BenchError(f"{file}: cannot be written ({e.strerror}). Make room; what is in it already stays, and the same command goes on from there.") from None
 
 # %% ../nbs/07_evaluate.ipynb #9fd1f7e1
 def _new_half(speaker, seed):

@@ -530,7 +530,7 @@ def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which cli
 
 SERE.excerpt = excerpt
 
-# %% ../nbs/06_learner.ipynb #09256f83
+# %% ../nbs/06_learner.ipynb #38abad28
 _VERSION = 5
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
@@ -563,23 +563,23 @@ def _seal(meta, weights):
 def save(self:SERE,
     folder, # made if missing; a model in it is replaced
 )->Path: # the folder
-    "Write `model.safetensors` and `model.json`, one after the other and each at once"
-    from safetensors.torch import save_file
+    "Write `model.safetensors` and `model.json`; neither is touched before both are there whole"
+    from safetensors.torch import save as packed
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted, so there is nothing to save. Call fit first.")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder,made = Path(folder),{}
     _measure_moments(self)      # so that a field is the same after loading
     tensors,meta = _flatten(self)
-    sealed = lambda: meta|dict(seal=_seal(meta, folder/'model.safetensors'))
-    for name,write in (('model.safetensors', lambda f: save_file(tensors, f)),
-                       ('model.json', lambda f: Path(f).write_text(json.dumps(sealed(), ensure_ascii=False, indent=1), encoding='utf8'))):
-        fd,temporary = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
-        os.close(fd)
-        try:
-            write(temporary)
-            os.chmod(temporary, 0o644)      # mkstemp's files are for the owner alone
-            os.replace(temporary, folder/name)
-        finally: Path(temporary).unlink(missing_ok=True)
+    sealed = lambda: json.dumps(meta|dict(seal=_seal(meta, made['model.safetensors'])), ensure_ascii=False, indent=1).encode('utf8')
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name,data in (('model.safetensors', lambda: packed(tensors)), ('model.json', sealed)):
+            fd,made[name] = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
+            with open(fd,'wb') as f: f.write(data())
+            os.chmod(made[name], 0o644)     # mkstemp's files are for the owner alone
+        for name,temporary in made.items(): os.replace(temporary, folder/name)
+    except OSError as e: raise LearnerError(f"{folder}: the model cannot be written ({e.strerror or e}). Make room, or give another folder; a model that is in it already stays.") from None
+    finally:
+        for temporary in made.values(): Path(temporary).unlink(missing_ok=True)
     return folder
 
 SERE.save = save

@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
+from torch.nn.functional import layer_norm
 
 from benchmark import machine
 from sere_nb.audio import SR, load_audio
-from sere_nb.encoder import AcousticEncoder, TransformerEncoder, _half
+from sere_nb.encoder import AcousticEncoder, TransformerEncoder, _SILENT, _half, _whisper_layers
 
 N, SECONDS = 52, 3      # clips of the comparisons: two full batches
 
@@ -45,15 +46,14 @@ def peak(dtype):
 
 
 class UsualWhisper(TransformerEncoder):
-    "As is usual: each clip padded to 30 s by transformers' feature extractor, float32, one clip at a time"
-    def __init__(self, spec, layers=None, all_blocks=False):
+    "As is usual: each clip padded to 30 s by transformers' feature extractor, float32, all blocks, one clip at a time"
+    def __init__(self, spec, layers=None):
         super().__init__(spec, layers, 'cpu', 'float32')
         self.views = {f'usual-{k}': v for k, v in self.views.items()}
         self._own |= dict(part='usual-whisper')
-        if all_blocks:
-            wanted, self.layers = self.layers, tuple(range(1, json.loads((self.folder/'config.json').read_text())['encoder_layers']+1))
-            self.model      # loads as many blocks as are wanted now
-            self.layers = wanted
+        wanted, self.layers = self.layers, tuple(range(1, json.loads((self.folder/'config.json').read_text())['encoder_layers']+1))
+        self.model      # loads as many blocks as are wanted now
+        self.layers = wanted
 
     def _encode(self, waves):
         from transformers import WhisperFeatureExtractor
@@ -62,15 +62,27 @@ class UsualWhisper(TransformerEncoder):
             x = extract(w.numpy(), sampling_rate=SR, return_tensors='pt').input_features
             states = self.model(x, output_hidden_states=True).hidden_states
             n = (len(w)//160+1)//2
-            out.append({v: _half(states[i][0, :n]).clone() for v, i in zip(self.views, self.layers)})
+            out.append({v: _half(layer_norm(states[i][0, :n], states[i].shape[-1:])).clone() for v, i in zip(self.views, self.layers)})
         return out
+
+
+class CutWhisper(TransformerEncoder):
+    "Without the silence behind a clip: what is left out where positions are simply cut"
+    def __init__(self, spec):
+        super().__init__(spec, device='cpu')
+        self.views = {f'cut-{k}': v for k, v in self.views.items()}
+        self._own |= dict(part='cut-whisper')
+
+    def _encode(self, waves):
+        states, n = _whisper_layers(self.model, waves, self.layers, 0)
+        return [{v: _half(layer_norm(s[i, :k], s.shape[-1:])).clone() for v, s in zip(self.views, states)} for i, k in enumerate(n.tolist())]
 
 
 def encoding(args):
     "Whisper, and a model of wav2vec 2.0's shape"
     rows, waves = [], noise()
     if args.encoder:
-        whisper, usual = TransformerEncoder(args.encoder, device='cpu'), UsualWhisper(args.encoder, all_blocks=True)
+        whisper, usual = TransformerEncoder(args.encoder, device='cpu'), UsualWhisper(args.encoder)
         few = waves[:3]
         ours, theirs = turns(lambda: whisper.encode(waves), lambda: usual.encode(few), 3)
         ours, theirs = ours/len(waves), theirs/len(few)
@@ -162,14 +174,30 @@ def starting(args):
 
 
 def recall(args):
-    "UAR of the bench with embeddings made fast and the usual way"
+    "The bench with embeddings made fast, the usual way, and with no silence behind clips: how far vectors lie apart, and UAR"
+    from sere_nb.corpora import read_manifest
+    from sere_nb.encoder import embed
     from sere_nb.evaluate import bench
-    rows = {}
+    encoders = dict(usual=UsualWhisper(args.encoder), fast=TransformerEncoder(args.encoder, device='cpu'), cut=CutWhisper(args.encoder))
+    names, rows, scores = sorted({t[k] for t in json.loads(args.protocol.read_text())['tasks'] for k in ('source', 'target')}), [], {}
     with tempfile.TemporaryDirectory() as d:
-        for name, encoder in (('fast', TransformerEncoder(args.encoder, device='cpu')), ('usual', UsualWhisper(args.encoder))):
-            rows[name] = bench(args.protocol, args.corpora, encoder, 'sere,logistic_regression', args.seeds, cache=args.cache or f'{d}/cache', out=args.keep and args.keep/name, progress=True)
-    rows = {k: 100*v.groupby(['method', 'source', 'target']).uar.mean().groupby('method').mean() for k, v in rows.items()}
-    return [dict(what=f'mean UAR of the bench, {m}, {Path(args.encoder).name} alone, seeds {args.seeds}', against='the usual way of encoding', ours=rows['fast'][m], usual=rows['usual'][m], unit='%', ratio=abs(rows['fast'][m]-rows['usual'][m]), bar=.5, at='most') for m in rows['fast'].index]
+        cache, pooled = args.cache or f'{d}/cache', {}
+        for name, encoder in encoders.items():
+            each = [embed(read_manifest(args.corpora/f'{c}.csv'), encoder, cache=cache) for c in names]
+            # of every clip, each layer's mean and deviation over frames
+            pooled[name] = [torch.cat([torch.stack([torch.cat([x.float().mean(0), x.float().std(0)]) for x in e.views[v]]) for e in each]) for v in encoder.views]
+            scores[name] = bench(args.protocol, args.corpora, encoder, 'sere,logistic_regression', args.seeds, cache=cache, out=args.keep and args.keep/name, progress=True)
+            scores[name] = 100*scores[name].groupby(['method', 'source', 'target']).uar.mean().groupby('method').mean()
+        for name, of in (('fast', f'{_SILENT} silent frames for all'), ('cut', 'none of the silent frames')):
+            for layer, x, y in zip(encoders['fast'].layers, pooled['usual'], pooled[name]):
+                x0, away = (x-x.mean(0))/x.std(0), (y-y.mean(0)-x+x.mean(0))/x.std(0)
+                rows.append(dict(what=f"distance of clips' vectors, layer {layer}, {of}", against="30-s windows, in parts of the vectors' spread", ours=(away.norm()/x0.norm()).item(), usual=np.nan, unit='', ratio=(away.norm()/x0.norm()).item(), bar=np.nan, at='most'))
+    model = Path(args.encoder).name
+    for name, of in (('fast', ''), ('cut', ', no silent frames')):
+        for m in scores[name].index:
+            ours, theirs = scores[name][m], scores['usual'][m]
+            rows.append(dict(what=f'mean UAR of the bench, {m}, {model} alone{of}, seeds {args.seeds}', against='30-s windows', ours=ours, usual=theirs, unit='%', ratio=abs(ours-theirs), bar=.5 if name=='fast' else np.nan, at='most'))
+    return rows
 
 
 PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, recall=recall)
@@ -190,7 +218,7 @@ def main():
     print(f'on {machine()}, torch threads: {torch.get_num_threads()}')
     for part in args.parts.split(','):
         rows = [dict(part=part, **r, machine=machine()) for r in PARTS[part](args)]
-        for r in rows: print('{what}: {ours:.4g} {unit}, against {usual:.4g} ({against}): {ratio:.3g}, {} {bar} wanted: {}'.format('at '+r['at'], 'yes' if (r['ratio'] >= r['bar']) == (r['at'] == 'least') else 'NO', **r), flush=True)
+        for r in rows: print('{what}: {ours:.4g} {unit}, against {usual:.4g} ({against}): {ratio:.3g}, {} {bar} wanted: {}'.format('at '+r['at'], 'yes' if (r['ratio'] >= r['bar']) == (r['at'] == 'least') else '–' if np.isnan(r['bar']) else 'NO', **r), flush=True)
         if args.out:
             old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['part'])
             pd.concat([old[old.part != part], pd.DataFrame(rows)]).to_csv(args.out, index=False, float_format='%.5g')
