@@ -30,7 +30,7 @@ help: ## this list
 setup: $(STAMP) ## make .venv with everything in it (the others do this by themselves)
 
 $(STAMP): constraints.txt settings.ini setup.py pyproject.toml
-	$(call section,Setting up .venv (some minutes the first time; about 5 GB on Linux))
+	$(call section,Setting up .venv (some minutes the first time; about 7 GB on Linux))
 	@$(BIN)/python -c '' 2>/dev/null || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "sere_nb needs Python 3.11 or newer, but '$(PYTHON)' is: $$($(PYTHON) --version 2>&1 || true). Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }; \

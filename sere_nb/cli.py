@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
+           'manifest', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop', 'parser',
+           'main']
 
-# %% ../nbs/09_cli.ipynb #a7364069
-import argparse,contextlib,csv,json,os,re,sys,tempfile,traceback,warnings
+# %% ../nbs/09_cli.ipynb #378e87ce
+import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
 from collections import Counter
 from datetime import datetime
 from html import escape
@@ -68,7 +69,7 @@ def default_cache()->Path:
     else: base = Path(os.environ.get('XDG_CACHE_HOME') or home/'.cache')
     return base/'sere_nb'
 
-# %% ../nbs/09_cli.ipynb #e26694b9
+# %% ../nbs/09_cli.ipynb #5b61783a
 def _writable(folder, option):
     "The folder, made if needed; `UseError` if nothing can be written there"
     folder = Path(folder)
@@ -80,15 +81,15 @@ def _writable(folder, option):
 
 def _write(path, text):
     "Whole or not at all"
-    path = Path(path)
-    f = tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=path.parent, suffix='.tmp', delete=False)
+    path,temporary = Path(path),None
     try:
-        with f: f.write(text)
-        os.chmod(f.name, 0o644)
-        os.replace(f.name, path)
-    except OSError:
-        with contextlib.suppress(OSError): os.unlink(f.name)
-        raise
+        fd,temporary = tempfile.mkstemp(dir=path.parent, prefix='.', suffix='.tmp')
+        with open(fd, 'w', encoding='utf-8', newline='') as f: f.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as e:
+        if temporary: Path(temporary).unlink(missing_ok=True)
+        raise UseError(f"{path}: cannot be written ({e.strerror or e}). Make room, or choose another folder; a file that is there already stays.") from None
 
 # %% ../nbs/09_cli.ipynb #92f2c807
 def _in_order(emotions):
@@ -308,7 +309,7 @@ def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     return report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
         title=f"The emotions of {_count(len(rows), 'clip')}, from {_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
 
-# %% ../nbs/09_cli.ipynb #003b0dfe
+# %% ../nbs/09_cli.ipynb #0aa8b6e1
 def _rows(cells):
     "Columns side by side, the first to the left, the others to the right"
     cells = [[str(o) for o in row] for row in cells]
@@ -329,8 +330,10 @@ def _verdict(metrics):
 
 def _not_scored(truth, emotions):
     "A sentence about labels that could not be predicted"
+    from sere_nb.corpora import emotion_word
     other = Counter(o for o in truth if o and o not in emotions)
-    if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."
+    meant = ', '.join(f'{word} for {one_line(o)}' for o in other if (word := emotion_word(o)) in emotions)
+    if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."+(f" Write {meant}, and they are." if meant else '')
 
 # %% ../nbs/09_cli.ipynb #de621de0
 def _is_shards(where): return '://' in where or (Path(where)/'about.json').is_file()
@@ -434,7 +437,7 @@ def predict(
     print(args.out)
     return 0
 
-# %% ../nbs/09_cli.ipynb #a74f0295
+# %% ../nbs/09_cli.ipynb #2b89fe2b
 def check(
     args, # as `parser` gives it for `sere check`
 )->int: # exit status: 2 if there are errors
@@ -445,6 +448,7 @@ def check(
         where = '' if o.path in ('',str(args.manifest)) else f'{o.path}: '
         print(one_line(f"{args.manifest}:{o.line}: {o.level}: {where}{o.problem}. {o.advice[:1].upper()}{o.advice[1:]}{'' if o.advice.endswith('.') else '.'}"))
     errors = int((found.level=='error').sum())
+    if (found.path==str(args.manifest)).any(): raise UseError(f"{args.manifest}: no manifest that can be used. See above.")
     if errors: raise UseError(f"{args.manifest}: {_count(errors, 'error')}, {_count(len(found)-errors, 'warning')}. Clips with errors would be left out; mend them or remove their rows.")
     print(f"{one_line(args.manifest)}: {_count(len(found), 'warning')}, no error." if len(found) else f"{one_line(args.manifest)}: all is well.")
     return 0
@@ -465,13 +469,29 @@ def corpus(
     print(args.out)
     return 0
 
-# %% ../nbs/09_cli.ipynb #3bada573
+# %% ../nbs/09_cli.ipynb #48982da6
+def manifest(
+    args, # as `parser` gives it for `sere manifest`
+)->int: # exit status
+    "A manifest of a folder of recordings"
+    from sere_nb.corpora import folder_manifest,write_manifest
+    if args.out.exists(): raise UseError(f"{args.out}: is there already, and somebody may have filled in labels. Give another name: -o FILE.")
+    table = folder_manifest(args.folder, args.language, args.corpus)
+    _writable(args.out.parent, '-o FILE')
+    write_manifest(table, args.out)
+    print(_rows([('speaker','clips'), *((one_line(k) or '(not known)', n) for k,n in sorted(Counter(table.speaker).items()))]))
+    print(args.out)
+    print(f"Mend the column speaker if a folder is no voice. Then: sere check {one_line(shlex.quote(str(args.out)))}")
+    return 0
+
+# %% ../nbs/09_cli.ipynb #8c629e4a
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
 )->int: # exit status
     "Encode clips ahead of time, into the cache"
     from sere_nb.corpora import read_manifest
     from sere_nb.encoder import embed
+    _writable(args.cache, '--cache DIR')    # else the work would be for nothing
     table = read_manifest(args.manifest)
     clips = embed(table, load_encoders(args.encoder, args.encoder_for, set(table.language))[1], args.cache, args.progress)
     print(f"{_count(len(clips), 'clip')}, {clips.table.seconds.sum()/60:.1f} minutes of speech"+(f"; {_count(len(clips.skipped), 'clip')} left out" if len(clips.skipped) else '')+'.')
@@ -530,7 +550,7 @@ def bench(
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
 
-# %% ../nbs/09_cli.ipynb #e5a50353
+# %% ../nbs/09_cli.ipynb #7323a50b
 def course()->Path: # holds the notebooks and teacher.md
     "Folder of the course's sources that come with the library"
     places = [Path(sere_nb.__path__[0]).resolve().parent/'nbs'/'_workshop', Path(sys.prefix)/'share'/'sere_nb'/'nbs'/'_workshop']
@@ -547,6 +567,8 @@ def course_notebook(
     from nbconvert.preprocessors import ClearOutputPreprocessor,TagRemovePreprocessor
     nb = nbformat.read(source, as_version=4)
     nb,_ = TagRemovePreprocessor(remove_cell_tags={'exercise' if solutions else 'solution', 'slide'}, enabled=True).preprocess(nb, {})
+    for c in nb.cells:
+        if 'check' in c.metadata.get('tags', ()): c.metadata['jupyter'] = dict(source_hidden=True)    # it holds the answer
     return ClearOutputPreprocessor(enabled=True).preprocess(nb, {})[0]
 
 # %% ../nbs/09_cli.ipynb #0b72afa8
@@ -601,7 +623,7 @@ def slides(
             for o in c.outputs: found[-1] += f"<div class=show>{_shown(o, not any('plotly-graph-div' in f for f in found))}</div>"
     return _SLIDES.format(title=escape(Path(source).stem.replace('_', ' ')), slides='\n'.join(f'<section>{o}</section>' for o in found))
 
-# %% ../nbs/09_cli.ipynb #d2eb1754
+# %% ../nbs/09_cli.ipynb #353f84d3
 def workshop(
     args, # as `parser` gives it for `sere workshop`
 )->int: # exit status
@@ -624,7 +646,7 @@ def workshop(
         if to not in kept: _write(to, (source/'teacher.md').read_text(encoding='utf-8'))
     if kept: print(f"Left as they are: {', '.join(o.name for o in kept)}. Name another folder for fresh ones.")
     for o in made: print(o)
-    if made: print(f"Open them with: jupyter lab {one_line(out)}")
+    if made: print(f"{f'Begin with {one_line(out)}/teacher.md; the slides open in a browser. ' if args.solutions else ''}Open the notebooks with: jupyter lab {one_line(shlex.quote(str(out)))}")
     return 0
 
 # %% ../nbs/09_cli.ipynb #6b13b36d
@@ -697,7 +719,7 @@ def _add_predict(add):
     _add_at_least(p)
     _shared(p, encoder=None)
 
-# %% ../nbs/09_cli.ipynb #4516dcbd
+# %% ../nbs/09_cli.ipynb #cf5f5ce9
 def _add_bench(add):
     p = add('bench', bench, 'compare methods on many tasks', 'A protocol is a JSON file with tasks and their exact shots. A bench that was stopped goes on where it was.',
         """examples:
@@ -752,16 +774,31 @@ On a cluster, the manifest's sound and DIR must lie where all machines see them:
     p.add_argument('root', metavar='ROOT', nargs='?', help="the corpus's folder")
     p.add_argument('-o', '--out', metavar='M.csv', type=Path, help='file to write')
     p.add_argument('--list', action='store_true', help='what there is, under which licence, and where to get it')
-    p = add('check', check, 'what is wrong with a manifest and its audio, file by file', 'Ends with status 2 if there are errors; warnings alone are fine.', "example:\n  sere check mine.csv")
+    p = add('manifest', manifest, 'a manifest of a folder of your own recordings', 'The first sub-folder becomes the speaker; the column emotion stays empty, for you to fill in what you know.', "example:\n  sere manifest recordings --language hu -o mine.csv")
+    p.add_argument('folder', metavar='FOLDER', type=Path, help='the recordings, in sub-folders or not')
+    p.add_argument('--language', metavar='CODE', required=True, help='of all clips, such as hu')
+    p.add_argument('--corpus', metavar='NAME', default='', help="a name for clips recorded under like conditions (default: the folder's)")
+    p.add_argument('-o', '--out', metavar='M.csv', type=Path, required=True, help='file to write')
+    p = add('check', check, 'what is wrong with a manifest and its audio, file by file', 'Ends with status 2 if there are errors; warnings alone are fine.',
+        """A manifest is a CSV file, a row a clip. path and language must be there; paths are seen from the manifest's folder:
+
+  path,language,speaker,emotion
+  phone-a/Recording (1).mp3,hu,eva,
+  phone-a/Recording (2).mp3,hu,eva,anger
+
+From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/02_your_language.html
+
+example:
+  sere check mine.csv""")
     p.add_argument('manifest', metavar='M.csv', help='manifest')
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
-# %% ../nbs/09_cli.ipynb #3b85c3f9
+# %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
     p = _Parser(prog='sere', allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Five labelled clips per emotion in one language, emotions of unlabelled clips in another.",
-        epilog="first steps:\n  sere demo                 see what it does, on clips that come with it\n  sere check mine.csv       is my list of clips in order?\n  sere run --help           the main job\n\n"
+        epilog="first steps:\n  sere demo                 see what it does, on clips that come with it\n  sere manifest --help      how to list clips of your own\n  sere check mine.csv       is my list of clips in order?\n  sere run --help           the main job\n\n"
                "exit status: 0 done, 2 wrong use or bad input (one line says what), 1 a mistake in the program")
     p.add_argument('--version', action='version', version=f'sere_nb {sere_nb.__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', title='commands', parser_class=_Parser)

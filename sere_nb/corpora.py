@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['EMOTIONS', 'RECIPES', 'emotion_word', 'ManifestError', 'ManifestWarning', 'read_manifest', 'read_manifests',
-           'write_manifest', 'check_manifest', 'Recipe', 'make_manifest', 'draw_shots', 'shared_emotions',
-           'data_samples']
+           'write_manifest', 'check_manifest', 'Recipe', 'make_manifest', 'folder_manifest', 'draw_shots',
+           'shared_emotions', 'data_samples']
 
-# %% ../nbs/01_corpora.ipynb #ba60f929
+# %% ../nbs/01_corpora.ipynb #5152e67b
 import csv,hashlib,os,re,sys,tempfile,warnings
 from collections import Counter
 from dataclasses import dataclass,field
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import sere_nb
-from .audio import AudioError,AudioWarning,load_audio
+from .audio import SR,AudioError,AudioWarning,load_audio
 
 # %% ../nbs/01_corpora.ipynb #d072b173
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness","surprise")
@@ -41,11 +41,12 @@ class ManifestError(ValueError):
 class ManifestWarning(UserWarning):
     "A part of a manifest or corpus was left out: what, how many, why"
 
-# %% ../nbs/01_corpora.ipynb #7e4125b5
+# %% ../nbs/01_corpora.ipynb #0327e1bd
 def _rows(path):
     """(columns, rows, problems) of a manifest. A row is a dict with its `line`; a problem is (line, path, level, what, advice).
     `ManifestError` for what makes the whole file useless."""
     path = Path(path)
+    if path.is_dir(): raise ManifestError(f"{path}: a folder, not a manifest. Make one of it: sere manifest {path} --language CODE -o mine.csv")
     if not path.is_file(): raise ManifestError(f"{path}: no such manifest. Give the path of a CSV file with the columns path and language.")
     rows,problems = [],[]
     try:
@@ -147,14 +148,10 @@ def write_manifest(
     except OSError as e: raise ManifestError(f"{path}: cannot be written ({e.strerror}). Choose another folder.") from None
     return path
 
-# %% ../nbs/01_corpora.ipynb #6582de15
+# %% ../nbs/01_corpora.ipynb #90b99fc7
 def _check_row(row):
-    "Problems of one row's label and sound, and a fingerprint of the sound"
+    "Problems of one row's sound, and a fingerprint of it"
     found = []
-    label = row.get('emotion','')
-    if label and label not in EMOTIONS:
-        word = emotion_word(label)
-        found.append(('warning', f"label '{label}' is not in the vocabulary", f"write '{word}'" if word in EMOTIONS else 'fine, if you mean it'))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter('always', AudioWarning)
         try: clip = load_audio(row['file'])
@@ -167,13 +164,17 @@ def _check_row(row):
             found.append(('warning', what, advice))
     return found,hashlib.sha1(clip.wave.numpy().tobytes()).digest()
 
-# %% ../nbs/01_corpora.ipynb #9a7156a0
+# %% ../nbs/01_corpora.ipynb #e166b5ae
 def _check_table(rows):
     "Problems of the manifest as a whole"
     n = Counter(o.get('emotion','') for o in rows)
     few = [f'{k} ({v})' for k,v in n.items() if k and v<5]
     labelled = [k for k in n if k]
     if few: yield 'warning', f"fewer than 5 clips of {', '.join(sorted(few))}", 'as a source, add clips or use fewer shots'
+    for label in labelled:      # once for all its clips: a hundred lines would hide the errors
+        if label in EMOTIONS: continue
+        word = emotion_word(label)
+        yield 'warning', f"label '{label}' ({n[label]}) is not in the vocabulary", f"write '{word}'" if word in EMOTIONS else 'fine, if you mean it'
     if len(labelled)==1: yield 'warning', f"only one emotion, '{labelled[0]}'", 'as a source, at least two are needed'
     if not any(o.get('speaker') for o in rows): yield 'warning', 'no speakers', 'name them if you can: clips are then compared within a voice'
 
@@ -327,9 +328,10 @@ _CAFE = Recipe('cafe', 'CaFE', 'fr', 936, 'CC BY-NC-SA 4.0', 'https://zenodo.org
 
 RECIPES = {o.name:o for o in (_EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,_NEMO,_URDU,_SHEMO,_AESDD,_CAFE)}
 
-# %% ../nbs/01_corpora.ipynb #4139a5f9
+# %% ../nbs/01_corpora.ipynb #15e6a157
 _SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff'}
 _VIDEO = {'.avi','.mp4','.mov','.mkv','.flv'}
+_FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.caf','.webm'}     # may hold sound, but must be converted first
 
 def _walk(root):
     "Files below `root` that are not hidden (macOS leaves ._name.wav behind), sorted"
@@ -364,6 +366,26 @@ def make_manifest(
     if len(rows)<r.clips: warnings.warn(
         f"{root}: {len(rows)} clips, but all of {r.title} has {r.clips}. Check the download if you expected all.", ManifestWarning, stacklevel=2)
     return pd.DataFrame(rows)
+
+# %% ../nbs/01_corpora.ipynb #702a1ca1
+def folder_manifest(
+    folder,         # of recordings, in sub-folders or not
+    language:str,   # a code such as de
+    corpus:str='',  # a name for clips recorded under like conditions; the folder's own if empty
+)->pd.DataFrame: # path and file (absolute), language, speaker (the first sub-folder, or empty), emotion (empty), corpus
+    """A manifest of recordings as they lie in a folder.
+    `ManifestError` if there are none; files that must be converted first are counted in a `ManifestWarning`"""
+    said,folder = folder,Path(os.path.abspath(folder))
+    if not folder.is_dir(): raise ManifestError(f"{said}: no such folder. Give the one that holds the recordings.")
+    files = list(_walk(folder))
+    sound = [p for p in files if p.suffix.lower() in _SOUND]
+    done = {o for p in sound for o in (p.with_suffix(''),p.with_suffix('').with_suffix(''))}     # a.m4a with a.wav or a.m4a.wav beside it
+    left = [p for p in files if p.suffix.lower() in _FOREIGN and p.with_suffix('') not in done]
+    convert = f"Convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
+    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings."))
+    if left: warnings.warn(f"{said}: left out {len(left)} that must be converted first, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
+    speaker = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
+    return pd.DataFrame([dict(path=str(p), file=str(p), language=language, speaker=speaker(p), emotion='', corpus=corpus or folder.name) for p in sound])
 
 # %% ../nbs/01_corpora.ipynb #000505c0
 def _draw(paths, speakers, n, min_speakers, rng):

@@ -21,7 +21,7 @@ def main():
         rows, begin = [], time.perf_counter()
         for row in importlib.import_module(name).soak(quick=args.quick):
             now = time.perf_counter()
-            rows.append(dict(of=name, **row, seconds=now-begin, machine=machine()))
+            rows.append(dict(of=name, **row, size='quick' if args.quick else 'full', seconds=now-begin, machine=machine()))
             begin, lost = now, lost+row['lost']
             print('{part}: {cases} cases, {0} survived, {lost} lost, {seconds:.0f} s. {note}'.format(row['cases']-row['lost'], **rows[-1]), flush=True)
         if args.out:

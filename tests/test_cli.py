@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BAD, FINE, make_corpus
+import soundfile as sf
+from conftest import BAD, FINE, SR, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
 from sere_nb import cli, encoder
@@ -194,6 +196,32 @@ def test_check(pair, odd, tmp_path, capsys):
     assert out.err.count("\n") == 1 and f"{len(BAD)} errors" in out.err
     for name, says in BAD.items(): assert any(f": error: {odd/name}: " in o and says in o for o in out.out.splitlines()), name
     assert not any(f": error: {odd/name}" in out.out for name in FINE)
+
+
+def test_check_of_what_is_no_manifest(tmp_path, capsys):
+    (tmp_path/"excel.csv").write_text("path;language\na.wav;hu\n")
+    assert main(["check", str(tmp_path/"excel.csv"), "-q"]) == 2
+    said = capsys.readouterr()
+    assert "separated by ';'" in said.out and "no manifest that can be used" in said.err and "Clips" not in said.err
+
+
+def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my clips/eva/a.wav", "my clips/jan/B.WAV", "my clips/jan/.c.wav", "my clips/jan/d.m4a", "notes/e.txt"):
+        to = tmp_path/name
+        to.parent.mkdir(parents=True, exist_ok=True)
+        sf.write(to, voice(), SR, format="WAV") if name.lower().endswith("wav") else to.write_text("no sound")
+    assert main(["manifest", "my clips", "--language", "hu", "-o", "lists/mine.csv"]) == 0
+    said = capsys.readouterr()
+    assert "eva" in said.out and "sere check lists/mine.csv" in said.out and "left out 1 that must be converted first, such as 'd.m4a'" in said.err
+    table = read_manifest("lists/mine.csv")
+    assert [Path(o).name for o in table.file] == ["a.wav", "B.WAV"] and list(table.speaker) == ["eva", "jan"] and set(table.corpus) == {"my clips"} and not any(table.emotion)
+    assert main(["check", "lists/mine.csv", "-q"]) == 0
+    before = (tmp_path/"lists/mine.csv").read_bytes()
+    assert main(["manifest", "my clips", "--language", "hu", "-o", "lists/mine.csv"]) == 2
+    assert "is there already" in capsys.readouterr().err and (tmp_path/"lists/mine.csv").read_bytes() == before
+    assert main(["manifest", "notes", "--language", "hu", "-o", "none.csv"]) == 2 and not (tmp_path/"none.csv").exists()
+    assert main(["check", "my clips", "-q"]) == 2 and "sere manifest my clips" in capsys.readouterr().out
 
 
 # ---- a run ----

@@ -33,9 +33,9 @@ def test_useless_manifest_is_one_line(tmp_path, text, says):
     assert list(report.level)==["error"] and report.advice[0]
 
 
-@pytest.mark.parametrize("name", ["no.csv", "."])
-def test_no_manifest(tmp_path, name):
-    with pytest.raises(ManifestError, match="no such manifest"): read_manifest(tmp_path/name)
+@pytest.mark.parametrize("name, said", [("no.csv", "no such manifest"), (".", "a folder, not a manifest. Make one of it: sere manifest")])
+def test_no_manifest(tmp_path, name, said):
+    with pytest.raises(ManifestError, match=said): read_manifest(tmp_path/name)
 
 
 def test_spreadsheets(tmp_path):

@@ -32,6 +32,67 @@ def test_a_source_is_whole(source):
     assert prose.count('<details>') >= 3 and 'To talk about' in prose
 
 
+# What learners write, exercise by exercise, and a part of what the check should say of it
+WRONG = {
+    '1_hear_emotion': [
+        [("with_label = '56 %'", 'no number'), ('with_label = (answers==label).mean', 'no number'), ('with_label = (answers==label).mean(1)', 'holds 4 numbers'), ('with_label = 18', 'Is it a count'),
+         ('with_label = 18/32; with_each_other = None', 'no number'), ('with_label = 18/32; with_each_other = with_label', 'the label has no part in it'), ('with_label = 18/32; with_each_other = (answers[:,None]==answers).mean()', 'compared with themselves')],
+        [('def contour(pitch, loudness): return np.nanmean(pitch), np.percentile(loudness, [20,80])', 'holds 2 numbers'), ('def contour(pitch, loudness): return np.nan_to_num(pitch).mean(), 17', 'unvoiced frames were counted'),
+         ('def contour(pitch, loudness): return np.nanmean(pitch), np.ptp(loudness)', 'the largest minus the smallest'), ('contour = (22.7, 17.2)', 'no function any more'), ('def contour(pitch, loudness): return 22.7, 17.2', 'its own arguments only')],
+        [('def uar_by_hand(said, truth): return (said==truth).mean()', 'plain accuracy'), ('def uar_by_hand(said, truth): return {e: 1. for e in truth}', 'a number for each emotion'), ("def uar_by_hand(said, truth): return '44 %'", 'a number is wanted'),
+         ('def uar_by_hand(said, truth): return (76/80+3/12+1/8)/3', 'the same number comes back'), ('def uar_by_hand(said, truth): return np.mean([(truth[said==e]==e).mean() for e in np.unique(truth)])', 'precision')]],
+    '2_prototypes': [
+        [('prototypes = torch.stack([x_german[y_german==e].mean(0) for e in emotions])', 'all German clips'), ('prototypes = torch.stack([x_german[shot][y_german[shot]==e].sum(0) for e in emotions])', 'sums'), ('prototypes = torch.stack([x_german[shot].mean(0)]*6)', 'rows are the same'),
+         ('prototypes = torch.stack([x_german[shot][y_german[shot]==e].mean(0) for e in reversed(emotions)])', 'another order'), ('prototypes = torch.stack([x_german[shot][y_german[shot]==e][0] for e in emotions])', 'a single clip'), ('prototypes = x_german[shot].mean(0)', 'has the shape (128,)')],
+        [('def name(x, prototypes): return np.array(emotions)[(x@prototypes.T).argmax(1)]', 'a longer prototype wins'), ('def name(x, prototypes): return np.array(emotions)[(x@torch.nn.functional.normalize(prototypes, dim=0).T).argmax(1)]', 'columns were brought to length 1'),
+         ('def name(x, prototypes): return np.array(emotions)[torch.cdist(x, prototypes).argmin(1)]', 'nearest by distance'), ('def name(x, prototypes): return np.array(emotions)[(x@torch.nn.functional.normalize(prototypes, dim=1).T).argmin(1)]', 'the farthest'),
+         ('def name(x, prototypes): return (x@prototypes.T).argmax(1)', 'not their names'), ('def name(x, prototypes): return x@prototypes.T', 'a table of the shape (60, 6)'), ('def name(x, prototypes): return emotions[(x@prototypes.T).argmax(1)]', 'emotions is a list'),
+         ('def name(x, prototypes): return np.array(emotions)[(x@prototypes.T).argmax(0)]', 'name stopped with'), ('def name(x, prototypes): (x@prototypes.T).argmax(1)', 'does it end with return')],
+        [("found = {e: (y_italian[called['Italian']==e]==e).mean() for e in emotions}", 'precision'), ("found = {e: (called['Italian']==e).mean() for e in emotions}", 'how often each name was given'), ("found = {e: ((called['Italian']==e)&(y_italian==e)).mean() for e in emotions}", 'out of all 120 clips'),
+         ("found = {e: called['Italian'][y_italian==e]==e for e in emotions}", 'one number'), ("found = {e: (called['Italian'][y_italian==e]==e).sum() for e in emotions}", 'is it a count'), ("found = {e: (called['German'][y_german[~shot]==e]==e).mean() for e in emotions}", 'the German clips')]],
+    '3_resonance': [
+        [('r = moments@prototypes.T', 'products, not cosines'), ('r = (moments@prototypes.T).softmax(1)', 'as after a softmax'), ('r = prototypes@moments.T', 'transposed'), ('r = None', 'a tensor is wanted')],
+        [('weight = loudness.softmax(1)', 'the factor is missing'), ('weight = .1*loudness.softmax(1)', 'the factor comes too late'), ('weight = .1*loudness', 'still dB'), ('weight = (.1*loudness).softmax(0)', 'columns sum to 1'), ('weight = loudness/loudness.sum(1, keepdim=True)', 'not a number')],
+        [('def says(r, weight): return (weight@r).argmax()', 'a number, not a name'), ('def says(r, weight): return emotions[(weight@r).argmin()]', 'smallest'), ('def says(r, weight): return emotions[r.mean(0).argmax()]', 'does not heed the weights'),
+         ('def says(r, weight): return emotions[(weight[:,None]*r).sum(1).argmax()]', 'over the emotions of a moment'), ('def says(r, weight): return emotions[(weight@r).argmax()]\ndiffers = 0', 'both ways')]],
+    '4_the_chain': [
+        [('def step(a, b, temperature): return (a@b.T).softmax(1)', 'temperature is forgotten'), ('def step(a, b, temperature): return (a@b.T/temperature).softmax(0)', 'wrong axis'), ('def step(a, b, temperature): return (a@b/temperature).softmax(1)', 'the .T is missing'),
+         ('def step(a, b, temperature): return a@b.T/temperature.softmax(1)', 'brackets are missing'), ('def step(a, b, temperature): return a@b.T/temperature', 'negative')],
+        [('def comes_home(s, emotion): return s.softmax(1)*s.softmax(0)', 'elementwise'), ('def comes_home(s, emotion): return (s.softmax(1)@s.softmax(0).T).sum(1)', 'mask forgotten'), ('def comes_home(s, emotion): return (s.softmax(1)@s.softmax(0).T*(emotion[:,None]==emotion)).sum(0)', 'down the columns'),
+         ('def comes_home(s, emotion): return (s.softmax(1)@s.softmax(0).T*(emotion[:,None]==emotion)).mean(1)', 'that is the mean')],
+        [('def offsets(log_share, due): return (due/log_share.softmax(1).mean(0)).log()', 'a single step'), ('def offsets(log_share, due): return due', 'these are shares'), ('def offsets(log_share, due): return -(due/log_share.softmax(1).mean(0)).log()', 'wrong sign'),
+         ('def offsets(log_share, due): return balancing_offsets(log_share, torch.full((6,), 1/6))', 'whatever is due')]],
+    '5_self_organise': [
+        [('shots, rest = shot, ~shot', 'clips are wanted'), ('shots, rest = german[shot], without_labels(swahili)', 'both languages'), ('shots, rest = german[shot], Embeddings.concat([german[~shot], swahili])', 'still have their labels'),
+         ('shots, rest = german[shot], Embeddings.concat([without_labels(german), without_labels(swahili)])', 'among the rest, too'), ('shots, rest = swahili[shot], Embeddings.concat([without_labels(swahili[~shot]), without_labels(german)])', 'should be German'),
+         ('shots, rest = without_labels(german[shot]), without_labels(swahili)', 'lost their labels'), ('shots, rest = german[shot], [without_labels(german[~shot]), without_labels(swahili)]', 'rest is a list')],
+        [("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((c[r]!=c[r-1])[learner.label_<0].float().mean()) for r in range(8)]", 'one round off'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b==a)[learner.label_<0].float().mean()) for a,b in zip(c, c[1:])]", 'stayed the same'),
+         ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [(b!=a)[learner.label_<0] for a,b in zip(c, c[1:])]", 'a table for each round'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b!=a)[learner.label_<0].sum()) for a,b in zip(c, c[1:])]", 'counts')],
+        [('row = int(sure.argmin())', 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]]}
+
+
+@pytest.mark.parametrize('source', SOURCES, ids=lambda o: o.stem)
+def test_checks_say_what_is_wrong(source, monkeypatch):
+    monkeypatch.setenv('MPLBACKEND', 'agg')
+    names, exercise = dict(display=lambda *args: None), -1
+    for c in nbformat.read(source, as_version=4).cells:
+        tags = c.metadata.get('tags', ())
+        if c.cell_type != 'code': continue
+        if 'exercise' in tags: exercise, start = exercise+1, c.source
+        elif 'solution' in tags: solution = c.source
+        elif 'check' in tags:
+            for wrong, part in WRONG[source.stem][exercise]:
+                mine = dict(names)
+                exec(start, mine)
+                exec(wrong, mine)
+                with pytest.raises(AssertionError) as said: exec(c.source, mine)
+                assert part in str(said.value), f'{wrong}\nis told: {said.value}'
+            exec(solution, names)
+            exec(c.source, names)
+        else: exec(c.source, names)
+    assert exercise == 2
+
+
 def test_copies(tmp_path, capsys):
     assert main(['workshop', str(tmp_path/'course')]) == 0
     assert sorted(o.name for o in (tmp_path/'course').iterdir()) == [o.name for o in SOURCES]
@@ -42,6 +103,8 @@ def test_copies(tmp_path, capsys):
     assert mine.read_text() == 'my work' and (tmp_path/'course'/SOURCES[1].name).exists() and 'Left as they are' in capsys.readouterr().out
     assert main(['workshop', str(tmp_path/'teacher'), '--solutions']) == 0
     assert sorted(o.stem for o in (tmp_path/'teacher'/'slides').iterdir()) == [o.stem for o in SOURCES]
+    assert f"Begin with {tmp_path/'teacher'/'teacher.md'}" in capsys.readouterr().out
+    assert main(['workshop', str(tmp_path/'a course')]) == 0 and f"jupyter lab '{tmp_path/'a course'}'" in capsys.readouterr().out
     assert (tmp_path/'teacher'/'teacher.md').exists() and not any(tagged(nbformat.read(tmp_path/'teacher'/o.name, 4), 'exercise') for o in SOURCES)
 
 
