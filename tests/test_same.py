@@ -11,4 +11,4 @@ def test_same_seed_same_bytes_and_threads_within_tolerance():
 def test_memory_is_flat():
     rows = list(soak_long.soak(quick=True))
     assert not [o["note"] for o in rows if o["lost"]]
-    assert [o["cases"] for o in rows] in ([600, 11], [0])
+    assert [o["cases"] for o in rows] in ([600, 19], [0])
