@@ -568,7 +568,8 @@ def course_notebook(
     nb = nbformat.read(source, as_version=4)
     nb,_ = TagRemovePreprocessor(remove_cell_tags={'exercise' if solutions else 'solution', 'slide'}, enabled=True).preprocess(nb, {})
     for c in nb.cells:
-        if 'check' in c.metadata.get('tags', ()): c.metadata['jupyter'] = dict(source_hidden=True)    # it holds the answer
+        if 'check' in c.metadata.get('tags', ()):   # folded, for it holds the answer; the first line is what a reader sees of it
+            c.metadata['jupyter'],c.source = dict(source_hidden=True),'# Check: run this cell\n'+c.source
     return ClearOutputPreprocessor(enabled=True).preprocess(nb, {})[0]
 
 # %% ../nbs/09_cli.ipynb #0b72afa8
