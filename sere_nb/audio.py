@@ -64,18 +64,19 @@ def _open(path)->sf.SoundFile:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode): raise AudioError(f"{path}: not a file. Give the path of one sound file.")
         if not found.st_size: raise AudioError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
-        with open(path,'rb') as f: head = f.read(10)
+        with open(path,'rb') as f: head = f.read(12)
     except AudioError: raise
     # ValueError: a name that no file can have
     except (FileNotFoundError,NotADirectoryError,ValueError): raise AudioError(f"{path}: no such file. Check the path; a manifest's paths count from the manifest's folder.") from None
     except OSError as e: raise AudioError(f"{path}: cannot be opened ({e.strerror}). Check its path and its permissions.") from None
-    tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:]))) if head[:3]==b'ID3' else 0
+    tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
     if tag>_TAG: raise AudioError(f"{path}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
     # libsndfile: RuntimeError for what it cannot read, TypeError for headerless .raw
     try: return sf.SoundFile(path)
-    except (RuntimeError,TypeError,OSError): raise AudioError(
-        f"{path}: not a sound file that can be read (wav, flac, ogg, mp3). "
-        f"Convert it first: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
+    except (RuntimeError,TypeError,OSError):
+        kind = {b'fLaC':'flac', b'OggS':'ogg', b'RIFF':'wav' if head[8:]==b'WAVE' else ''}.get(head[:4])
+        raise AudioError(f"{path}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
+            +f": ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
 # %% ../nbs/00_audio.ipynb #69bb2f98
 class AudioInfo(NamedTuple):

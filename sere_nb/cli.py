@@ -328,12 +328,16 @@ def _verdict(metrics):
     yield f"Compared with the labels of {_count(metrics['n_clips'], 'clip')}: UAR {100*metrics['uar']:.1f} % (95 % interval {100*low:.1f} to {100*high:.1f}), WA {100*metrics['wa']:.1f} %, macro-F1 {100*metrics['macro_f1']:.1f} %."
     if sure := metrics.get('answered'): yield f"Of these, {100*metrics['coverage']:.0f} % get an answer (probability at least {metrics['at_least']:g}); among them: UAR {100*sure['uar']:.1f} %, WA {100*sure['wa']:.1f} %."
 
-def _not_scored(truth, emotions):
-    "A sentence about labels that could not be predicted"
+def _mismatch(truth, emotions):
+    "Sentences about labels that could not be predicted, and emotions that no label has"
     from sere_nb.corpora import emotion_word
     other = Counter(o for o in truth if o and o not in emotions)
     meant = ', '.join(f'{word} for {one_line(o)}' for o in other if (word := emotion_word(o)) in emotions)
     if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."+(f" Write {meant}, and they are." if meant else '')
+    mine = Counter(o for o in truth if o in emotions)
+    absent = [one_line(o) for o in emotions if not mine[o]]
+    if absent and len(mine)>1 and sum(mine.values())>=20*len(emotions):     # of a few labels, some are absent by chance
+        yield f"No label of the target says {' or '.join(absent)}, and the shots do, so some of its clips are called that. If you know that it cannot be, leave it out: --emotions {','.join(one_line(o) for o in emotions if mine[o])}."
 
 # %% ../nbs/09_cli.ipynb #de621de0
 def _is_shards(where): return '://' in where or (Path(where)/'about.json').is_file()
@@ -392,7 +396,7 @@ def run(
         else: (out/name).unlink(missing_ok=True)    # of an earlier run
     about = _describe(args, source, target, encoders, picked, emotions)
     silent = int((given.emotion=='').sum())
-    lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_not_scored(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
+    lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
     _write(out/'report.html', _report(args, learner, rows, truth, int(picked.sum()), metrics, about, [*args.notes, *lines]))
     print(f"{_count(len(target), 'clip')} named from {_count(int(picked.sum()), 'shot')}.\n\n{_tally(given, emotions)}\n")
     for o in [*(_verdict(metrics) if metrics else ()), *lines]: print(o)

@@ -585,6 +585,10 @@ class Embeddings:
     views:dict              # view name: `Frames`
     skipped:pd.DataFrame = field(default_factory=lambda: pd.DataFrame(dict(path=[],why=[]), dtype=str)) # path, why
 
+    def __post_init__(self):
+        for name,f in self.views.items():
+            if len(f)!=len(self.table): raise EncoderError(f"view {name}: frames of {len(f)} clips, where the table has {len(self.table)}. Give every clip its frames; one that has none counts too.")
+
     def __len__(self): return len(self.table)
 
     def __getitem__(self, which):

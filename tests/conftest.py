@@ -19,6 +19,7 @@ BAD = {
     "noise.raw": "not a sound file",
     "header only.wav": "at least 0.1 s",
     "stub.flac": "damaged",
+    "stub.ogg": "may be cut short",
     "nan.wav": "NaN",
     "inf.wav": "infinite",
     "zeros.wav": "silence",
@@ -56,6 +57,8 @@ def odd(tmp_path_factory):
     sf.write(d/"whole.flac", v, SR)
     whole = (d/"whole.flac").read_bytes()
     (d/"stub.flac").write_bytes(whole[:120])
+    sf.write(d/"stub.ogg", v, SR, format="OGG", subtype="VORBIS")
+    (d/"stub.ogg").write_bytes((d/"stub.ogg").read_bytes()[:1000])
     for name, bad in (("nan", np.nan), ("inf", np.inf)):
         w = v.copy()
         w[500] = bad

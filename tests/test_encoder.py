@@ -446,3 +446,9 @@ def test_a_cache_is_read_without_loading_the_model(eight, models, tmp_path):
 def test_importing_is_light():
     code = "import sys, sere_nb.encoder; sys.exit(bool({'transformers','sklearn','matplotlib','plotly'}&set(sys.modules)))"
     assert run(code).wait(60)==0
+
+
+def test_views_and_table_have_the_same_clips():
+    frames = Frames(torch.zeros(4, 3), torch.tensor([0, 2, 4]), .02)
+    assert len(Embeddings(pd.DataFrame(dict(path=["a", "b"])), dict(v=frames)))==2
+    with pytest.raises(EncoderError, match="view v: frames of 2 clips, where the table has 3"): Embeddings(pd.DataFrame(dict(path=["a", "b", "c"])), dict(v=frames))
