@@ -458,6 +458,7 @@ class TransformerEncoder(Encoder):
         self.folder,config,files = find_model(self.spec, online)
         self._config,self.kind,self.device = config,config['model_type'],_device(device)
         self.dtype = _dtype(dtype, self.device)
+        if self.device.type=='cpu': self.budget_s = 40.     # larger batches take memory that the system hands out anew each time, which costs a tenth of the time
         local = Path(self.spec).expanduser()
         self.name = local.resolve().name if local.is_dir() else self.spec.partition('@')[0].split('/')[-1]
         blocks = config.get('encoder_layers' if self.kind=='whisper' else 'num_hidden_layers') or 0

@@ -64,6 +64,14 @@ _PART = 4096    # rows worked on at a time: they stay in the processor's cache
 
 def _sums(x, at, n): return x.new_zeros(n, x.shape[1]).index_add_(0, at, x)
 
+# clips mostly lie voice by voice and corpus by corpus, which spares copies as large as what is copied
+def _only(at): return at[:1] if len(at) and bool((at==at[0]).all()) else at
+
+def _rows(x, at):
+    "Rows of `x`, part by part; `at` (m,) ascends"
+    if len(at) and int(at[-1]-at[0])+1==len(at): return x[at[0]:at[-1]+1].split(_PART)
+    return (x[part] for part in at.split(_PART))
+
 class Standardiser:
     "z-scores by group. Missing values (NaN, or beyond all numbers) become 0, the group's mean; values are kept within ±8 deviations"
     def __init__(self): self.known = {}     # group: (mean, deviation), each (d,)
@@ -87,14 +95,16 @@ class Standardiser:
                 n.index_add_(0, g, rows.isfinite().to(x)) if not whole else n.add_(torch.bincount(g, minlength=len(group))[:,None])
                 total.index_add_(0, g, there(rows if whole else rows.clone()))
             mean = total/n.clamp_min(1)
-            for rows,g in parts: square.index_add_(0, g, there(rows-mean[g]).square_())
+            for rows,g in parts: square.index_add_(0, g, there(rows-mean[_only(g)]).square_())
             deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
             for i in new:
                 if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
         none = x.new_zeros(x.shape[1]),x.new_ones(x.shape[1])
         mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
         out = torch.empty_like(x)
-        for to,(rows,g) in zip(out.split(_PART), parts): torch.sub(rows, mean[g], out=to).div_(deviation[g]); there(to).clamp_(-8,8)
+        for to,(rows,g) in zip(out.split(_PART), parts):
+            g = _only(g)
+            there(torch.sub(rows, mean[g], out=to).div_(deviation[g])).clamp_(-8,8)
         return out
 
 # %% ../nbs/03_structure.ipynb #be247391
@@ -146,10 +156,10 @@ class ContentRemover:
                 some = mine[torch.randperm(len(mine), generator=torch.Generator().manual_seed(0))[:12_000]]
                 centres = kmeans(x[some], min(self.k, len(some)))
             else: centres = self.known[name][0]
-            cluster = torch.cat([nearest(x[part], centres) for part in mine.split(_PART)])
+            cluster = torch.cat([nearest(rows, centres) for rows in _rows(x, mine)])
             if new:
                 total = torch.zeros_like(centres)
-                for part,c in zip(mine.split(_PART), cluster.split(_PART)): total.index_add_(0, c, x[part])
+                for rows,c in zip(_rows(x, mine), cluster.split(_PART)): total.index_add_(0, c, rows)
                 self.known[name] = (centres, total/torch.bincount(cluster, minlength=len(centres)).clamp_min(1)[:,None])
             means.append(self.known[name][1])
             content[mine] = cluster+first
@@ -202,19 +212,23 @@ def to_moments(
     lengths = frames.lengths
     bins = ((lengths+each-1)//each).clamp_min(1)
     offsets = F.pad(bins.cumsum(0), (1,0))
-    clip = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    at = offsets[clip]+(torch.arange(len(x))-frames.offsets[clip]+frames.offsets[0])//each
+    clip,start = torch.repeat_interleave(torch.arange(len(lengths)), lengths),frames.offsets-frames.offsets[0]
+    at = offsets[clip]+(torch.arange(len(x))-start[clip])//each
     n = int(offsets[-1])
     count = torch.bincount(at, minlength=n).float()
-    per = count.clamp_min(1)[:,None]
-    total,square = x.new_zeros(n, x.shape[1]), x.new_zeros(n, x.shape[1])
-    for i,(rows,to) in enumerate(zip(x.split(_PART), at.split(_PART))):
-        if less: rows = rows-less[0][less[1][i*_PART:][:len(rows)]]
-        total.index_add_(0, to, rows)
-        square.index_add_(0, to, rows.square())
-    if not total.isfinite().all(): raise LearnerError("frames hold values that are NaN or infinite. Leave their clips out, or standardise them first.")
-    half = lambda o: (o/per).clamp_(-65504,65504).half()
-    return Moments(count, half(total), half(square), offsets, each*frames.hop_s)
+    mean,square = torch.zeros(n, x.shape[1], dtype=torch.float16), torch.zeros(n, x.shape[1], dtype=torch.float16)
+    # some clips at a time, so that sums stay in the processor's cache
+    some = torch.searchsorted(start, torch.arange(0, len(x), _PART)).tolist()
+    for a,b in zip(some, [*some[1:], len(lengths)]):
+        of,to = slice(start[a],start[b]), slice(offsets[a],offsets[b])
+        rows,m = x[of],int(offsets[b]-offsets[a])
+        if less: rows = rows-less[0][less[1][of]]
+        per = count[to].clamp_min(1)[:,None]
+        for out,values in ((mean,rows),(square,rows.square())):
+            found = _sums(values, at[of]-offsets[a], m).div_(per)
+            if m and not torch.stack(found.aminmax()).isfinite().all(): raise LearnerError("frames hold values that are NaN or infinite. Leave their clips out, or standardise them first.")
+            out[to] = found.clamp_(-65504,65504)
+    return Moments(count, mean, square, offsets, each*frames.hop_s)
 
 # %% ../nbs/03_structure.ipynb #7f47c4f0
 def pool(
@@ -227,7 +241,9 @@ def pool(
     w = moments.count if weights is None else weights*(moments.count>0)
     total = w.new_zeros(n).index_add_(0, moments.clip, w).clamp_min(1e-9)
     w = (w/total[moments.clip])[:,None]
-    mean,square = _sums(moments.mean.float()*w, moments.clip, n), _sums(moments.square.float()*w, moments.clip, n)
+    mean,square = w.new_zeros(n,moments.mean.shape[1]), w.new_zeros(n,moments.mean.shape[1])
+    for out,x in ((mean,moments.mean),(square,moments.square)):
+        for rows,by,to in zip(x.split(_PART), w.split(_PART), moments.clip.split(_PART)): out.index_add_(0, to, rows*by)
     return torch.cat([mean,(square-mean.square()).clamp_min(1e-6).sqrt()], 1)
 
 def windows(

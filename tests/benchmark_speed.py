@@ -78,6 +78,35 @@ class CutWhisper(TransformerEncoder):
         return [{v: _half(layer_norm(s[i, :k], s.shape[-1:])).clone() for v, s in zip(self.views, states)} for i, k in enumerate(n.tolist())]
 
 
+def flops(run):
+    "Floating-point operations of its products, convolutions and attention"
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+    # attention as products, for the counter passes over the processor's own kernel of it
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH): run()
+    return counter.get_total_flops()
+
+
+# What an operation of torch counts as in `spent`; the first whose part of a name fits.
+KINDS = {'convolutions': ('conv',), 'products of matrices': ('mm', 'linear', 'matmul'), 'attention': ('attention', 'softmax'), 'GELU': ('gelu',), 'normalising': ('norm', 'var', 'std', 'mean'), 'spectrograms': ('fft', 'stft')}
+
+
+def spent(run, clips, name):
+    "Rows: where a profile of torch says the seconds go"
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as p: run()
+    kinds = dict.fromkeys([*KINDS, 'the rest (adding, copying, padding)'], 0.)
+    for o in p.key_averages(): kinds[next((k for k, parts in KINDS.items() if any(q in o.key for q in parts)), [*kinds][-1])] += o.self_cpu_time_total/1e6/clips
+    whole = sum(kinds.values())
+    return [dict(what=f'{name}: {k}', against='profile', ours=v, usual=np.nan, unit='s a clip', ratio=v/whole, bar=np.nan, at='most') for k, v in kinds.items()]
+
+
+def within(what, ours, usual, seconds, theirs, peak, bar):
+    "Rows: arithmetic of both sides, and what share of the peak would make the bar"
+    return [dict(what=f'arithmetic, {what}', against='the same', ours=ours/1e9, usual=usual/1e9, unit='GFLOP a clip', ratio=usual/ours, bar=np.nan, at='least'),
+            dict(what=f'share of the matrix peak, {what}', against='the usual way', ours=ours/seconds/peak, usual=usual/theirs/peak, unit='', ratio=ours/seconds/peak, bar=np.nan, at='least'),
+            dict(what=f'share of the peak that {bar} times as fast would take, {what}', against='', ours=ours*bar/theirs/peak, usual=np.nan, unit='', ratio=ours*bar/theirs/peak, bar=np.nan, at='most')]
+
+
 def encoding(args):
     "Whisper, and a model of wav2vec 2.0's shape"
     rows, waves = [], noise()
@@ -87,12 +116,12 @@ def encoding(args):
         ours, theirs = turns(lambda: whisper.encode(waves), lambda: usual.encode(few), 3)
         ours, theirs = ours/len(waves), theirs/len(few)
         rows.append(dict(what=f'encoding {SECONDS}-s clips, {whisper.name}, layers {whisper.layers}', against='30-s windows, float32, all blocks, one clip at a time', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=30, at='least'))
-        from torch.utils.flop_counter import FlopCounterMode
-        with FlopCounterMode(display=False) as counter: whisper.encode(waves)
         peaks = {d: peak(d) for d in (torch.float32, torch.bfloat16)}
-        rate = counter.get_total_flops()/len(waves)/ours
+        work, more = flops(lambda: whisper.encode(waves))/len(waves), flops(lambda: usual.encode(few))/len(few)
+        rate = work/ours
         rows.append(dict(what=f'share of the matrix peak while encoding ({str(whisper.dtype)[6:]})', against=f'2048³ products in one run: float32 {peaks[torch.float32]/1e9:.0f}, bfloat16 {peaks[torch.bfloat16]/1e9:.0f} GFLOP/s',
                          ours=rate/1e9, usual=peaks[whisper.dtype]/1e9, unit='GFLOP/s', ratio=rate/peaks[whisper.dtype], bar=.35, at='least'))
+        rows += within('Whisper', work, more, ours, theirs, peaks[whisper.dtype], 30)+spent(lambda: whisper.encode(waves), len(waves), 'Whisper')
     from transformers import AutoModelForAudioClassification, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification, pipeline
     with tempfile.TemporaryDirectory() as d:
         torch.manual_seed(0)
@@ -106,6 +135,10 @@ def encoding(args):
         ours, theirs = turns(lambda: encoder.encode(waves[:24]), lambda: [pipe(w.numpy()) for w in few], 3)
         ours, theirs = ours/24, theirs/len(few)
         rows.append(dict(what=f'encoding {SECONDS}-s clips, wav2vec2-base shape (random weights, {config["num_hidden_layers"]} blocks), layers {encoder.layers}', against='a pipeline of transformers, one clip at a time', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=3, at='least'))
+        top = peak(encoder.dtype)
+        for m in (*encoder.model.modules(), *model.modules()):     # the counter of operations cannot see through weights made from others
+            if torch.nn.utils.parametrize.is_parametrized(m, 'weight'): torch.nn.utils.parametrize.remove_parametrizations(m, 'weight')
+        rows += within('wav2vec 2.0', flops(lambda: encoder.encode(waves[:24]))/24, flops(lambda: [pipe(w.numpy()) for w in few])/len(few), ours, theirs, top, 3)+spent(lambda: encoder.encode(waves[:24]), 24, 'wav2vec 2.0')
     return rows
 
 
