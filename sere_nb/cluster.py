@@ -7,7 +7,7 @@ __all__ = ['ClusterError', 'to_arrow', 'from_arrow', 'encode_rows', 'encode_shar
            'score_shards']
 
 # %% ../nbs/10_cluster.ipynb #9b323c42
-import copy,hashlib,json,logging,os,re,shutil,socket,sys,tempfile,traceback,uuid,warnings
+import copy,hashlib,json,logging,os,re,shutil,socket,sys,tempfile,traceback,uuid,warnings,zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache,lru_cache,partial
@@ -330,16 +330,39 @@ def _here(parts, known):
     return parts[0] if len(parts)==1 else JoinedEncoder(*parts)
 
 # %% ../nbs/10_cluster.ipynb #65dbb42d
-_FORMAT = 1
+_FORMAT = 2
 _name = '{}/{:05d}.parquet'.format
+
+_SEAL = b'footer_crc32'
+
+def _seal(footer):
+    "Where in a Parquet footer its checksum stands, and what it should be: the CRC-32 of all of it, with zeros in that place"
+    at = footer.rindex(_SEAL)+len(_SEAL)+2      # two bytes in between: a string, of eight characters
+    return at,b'%08x' % zlib.crc32(footer[:at]+b'0'*8+footer[at+8:])
+
+def _write_parquet(folder, name, table, **how):
+    "A Parquet file whose pages and footer carry checksums"
+    out = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), _SEAL:b'0'*8}), out, compression='zstd', write_page_checksum=True, **how)
+    data = memoryview(out.getvalue())
+    start = len(data)-8-int.from_bytes(data[-8:-4], 'little')
+    at,seal = _seal(bytes(data[start:]))
+    folder.write(name, lambda f: [f.write(o) for o in (data[:start+at], seal, data[start+at+8:])])
+
+def _sealed(f):
+    "An open Parquet file, once its footer is found as it was written; `ValueError` if not"
+    n = f.size()
+    footer = f.read_at(m := min(n, 8+int.from_bytes(f.read_at(8, max(0, n-8))[:4], 'little')), n-m)
+    at,seal = _seal(footer)
+    if footer[at:at+8]!=seal: raise ValueError("its table of contents is not as it was written")
+    return f
 
 def _write_table(folder, name, table, identity):
     "A Parquet file that says what it belongs to, and who made it"
     made = dict(by=f'sere_nb {sere_nb.__version__}', host=socket.gethostname(), pid=os.getpid(), node=_node())
     table = table.replace_schema_metadata({'sere_nb':json.dumps(identity, sort_keys=True), 'made':json.dumps(made)})
     numbers = [f.name for f in table.schema if f.type==pa.list_(pa.float32())]
-    folder.write(name, lambda f: pq.write_table(table, f, compression='zstd', use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)],
-        column_encoding={f'{o}.list.element':'BYTE_STREAM_SPLIT' for o in numbers}, write_page_checksum=True))
+    _write_parquet(folder, name, table, use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)], column_encoding={f'{o}.list.element':'BYTE_STREAM_SPLIT' for o in numbers})
 
 def _node():
     "Which node of a cluster this is; '' without"
@@ -349,18 +372,23 @@ def _node():
 def _footer(folder, name):
     "(identity, rows, errors) of a Parquet file; None if it is not there or damaged"
     try:
-        with folder.fs.open_input_file(folder.at(name)) as f: meta = pq.read_metadata(f)
+        with folder.fs.open_input_file(folder.at(name)) as f: meta = pq.read_metadata(_sealed(f))
         known = json.loads(meta.metadata[b'sere_nb'])
         at = meta.schema.names.index('error') if 'error' in meta.schema.names else None
         errors = 0 if at is None else sum(g.num_rows-g.column(at).statistics.null_count for g in map(meta.row_group, range(meta.num_row_groups)))
         return known,meta.num_rows,errors
     except (pa.ArrowException,OSError,ValueError,KeyError,TypeError,AttributeError): return None
 
-def _read_table(folder, name):
+@contextmanager
+def _reading(folder, name):
+    "A Parquet file that is open, and as it was written; `ClusterError` if not"
     try:
-        with folder.fs.open_input_file(folder.at(name)) as f: return pq.read_table(f, page_checksum_verification=True)
+        with folder.fs.open_input_file(folder.at(name)) as f: yield _sealed(f)
     except FileNotFoundError: raise ClusterError(f"{folder}: {name} is missing. Run the same job again; it makes what is missing.") from None
-    except (pa.ArrowException,OSError) as e: raise ClusterError(f"{folder}: {name} is damaged ({str(e).splitlines()[0][:120]}). Remove it and run the same job again; it makes what is missing.") from None
+    except (pa.ArrowException,OSError,ValueError) as e: raise ClusterError(f"{folder}: {name} is damaged ({str(e).splitlines()[0][:120]}). Remove it and run the same job again; it makes what is missing.") from None
+
+def _read_table(folder, name):
+    with _reading(folder, name) as f: return pq.read_table(f, page_checksum_verification=True)
 
 # %% ../nbs/10_cluster.ipynb #4bd189f1
 def _manifest_hash(table):
@@ -410,7 +438,7 @@ def _begin(folder, table, encoders, each):
         for what,why in (('manifest', f"{known['clips']} clips there, {len(table)} here"), ('encoder', f"{known['encoder']} there, {about['encoder']} here"), ('each', f"{known['each']} clips a shard there, {each} here")):
             if known[what]!=about[what]: raise ClusterError(f"{folder}: holds shards of another {'size' if what=='each' else what} ({why}). Give another folder, or go on with what these were made with.")
     rows = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata().add_column(0, 'row', pa.array(np.arange(len(table))))
-    folder.write('manifest.parquet', lambda f: pq.write_table(rows, f, row_group_size=each, compression='zstd'))
+    _write_parquet(folder, 'manifest.parquet', rows, row_group_size=each)
     folder.write('about.json', lambda f: f.write(json.dumps(about, indent=1, ensure_ascii=False).encode()))
     return about
 
@@ -426,7 +454,7 @@ class _EncodeShard:
         self.encoder = self.encoder.get('', self.encoder)
 
     def __call__(self, i):
-        with self.folder.fs.open_input_file(self.folder.at('manifest.parquet')) as f: rows = pq.ParquetFile(f).read_row_group(i).to_pandas()
+        with _reading(self.folder, 'manifest.parquet') as f: rows = pq.ParquetFile(f, page_checksum_verification=True).read_row_group(i).to_pandas()
         table = encode_rows(rows, self.encoder)
         _write_table(self.folder, _name('embeddings', i), table, _identity(self.about, i))
         return dict(host=socket.gethostname(), clips=len(table), errors=len(table)-table['error'].null_count)

@@ -582,6 +582,39 @@ def flipped_index(folder, quick):
     return part
 
 
+def flipped_shards(folder, quick):
+    "Damage anywhere in a shard or in the manifest beside it: one line, or the same numbers and names"
+    part, rng = Part("faults: flipped bits in shards"), random.Random(7)
+    try: from sere_nb.cluster import ClusterError, encode_shards, read_shards, shard_manifest
+    except ImportError as e:
+        part.say.append(f"left out: {e}")
+        return part
+    home = folder/"flipped shards"
+    go = lambda: encode_shards(read_manifest(data_samples()/"it.csv").iloc[:8].reset_index(drop=True), "acoustic", home, each=4, workers=0, progress=False)
+    go()
+    fresh, rows, refused = read_shards(home), shard_manifest(home), 0
+    for file, n in ((home/"embeddings"/"00001.parquet", 100 if quick else 4000), (home/"manifest.parquet", 4 if quick else 100)):
+        whole = file.read_bytes()
+        footer = 8+int.from_bytes(whole[-8:-4], "little")
+        for i in range(n):
+            part.cases += 1
+            bit = rng.randrange(8*(len(whole)-footer if i%2 else 0), 8*len(whole))
+            data = bytearray(whole)
+            data[bit//8] ^= 1<<bit%8
+            file.write_bytes(data)
+            try:
+                if not rows.equals(shard_manifest(home)) if file.parent==home else not (same(found := read_shards(home), fresh) and found.table.equals(fresh.table)): part.bad(f"{file.name} {bit}", "other numbers or names")
+            except ClusterError as e:
+                refused += 1
+                if "\n" in str(e) or file.name not in str(e): part.bad(f"{file.name} {bit}", e)
+            except Exception as e: part.bad(f"{file.name} {bit}", f"{type(e).__name__}: {e}")
+        file.write_bytes(whole)
+        go()
+    part.say.append(f"{refused} refused in a line, the others did not matter")
+    if refused<.9*part.cases: part.bad("all", "some damage was not noticed")
+    return part
+
+
 # -- all
 
 def moved(folder):
@@ -622,6 +655,7 @@ def soak(quick=False):
             yield other_version(run, quick).row()
         yield flipped(d, encoder, quick).row()
         yield flipped_index(d, quick).row()
+        yield flipped_shards(d, quick).row()
 
 
 if __name__=="__main__":

@@ -12,7 +12,7 @@ from sere_nb.evaluate import COLUMNS, EXTRA, BenchError, _append
 
 def test_faults():
     due = {"SIGKILL, sere run": 5, "SIGKILL, sere embed": 5, "full disk, sere run": 2, "read-only cache": 4, "a cache shared by 4 processes": 4, "wrong clock": 7, "a cache of another version": 3,
-           "flipped bits in clips": 120, "flipped bits in the index": 150}
+           "flipped bits in clips": 120, "flipped bits in the index": 150, "flipped bits in shards": 104}
     rows = list(soak_faults.soak(quick=True))
     assert not [(o["part"], o["note"]) for o in rows if o["lost"]]
     assert [o["part"].removeprefix("faults: ") for o in rows]==list(due) and all(o["cases"]>=n for o, n in zip(rows, due.values())), rows
