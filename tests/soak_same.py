@@ -14,7 +14,7 @@ from sere_nb.corpora import data_samples
 # What is promised where the arithmetic is not the same to the last bit. Values are float16: one step of them is 0.0005 to 0.001 of a value
 FRAMES = .002       # share of the values of a view that may be off by more than two steps of float16
 MEAN = 1e-3         # difference of the views' means over a clip, in standard deviations over clips; the 99.9 % quantile
-PROBABILITY = .05   # difference of a probability; its mean over all may be a fiftieth of that
+PROBABILITY = .1    # difference of a probability, of 99 % of them; the mean over all may be a twentieth of that. A clip on the border of two clusters may go to the other one, and some runs then settle otherwise, so single ones move more
 CHANGED = .01       # share of predictions that may be others
 UAR = .01           # difference of the score over all runs
 
@@ -91,11 +91,12 @@ def apart(part, case, a, b):
         diff.append(np.abs(p-q).ravel()); changed += int((x.emotion!=y.emotion).sum()); n += len(x)
         uar.append([json.loads((h/o).with_name("metrics.json").read_text())["uar"] for h in (a, b)])
     diff, (u, v) = np.concatenate(diff), np.mean(uar, 0)
-    if diff.max()>PROBABILITY or diff.mean()>PROBABILITY/50: part.bad(case, f"probabilities up to {diff.max():.3g} apart, {diff.mean():.2g} on average")
+    most = float(np.quantile(diff, .99))
+    if most>PROBABILITY or diff.mean()>PROBABILITY/20: part.bad(case, f"one probability in 100 is {most:.3g} apart or more, {diff.mean():.2g} on average")
     if changed>max(1, CHANGED*n): part.bad(case, f"{changed} of {n} predictions are others")
     if abs(u-v)>UAR: part.bad(case, f"UAR {u:.4f} and {v:.4f}")
     worst = max(words, key=lambda k: words[k][1])
-    part.say.append(f"{case}: values off {max(o for o, _ in words.values()):.2g}, clips' means {words[worst][1]:.2g} s.d. ({worst}), probabilities at most {diff.max():.2g} and {diff.mean():.1g} on average, {changed} of {n} predictions others, UAR {100*(v-u):+.2f} points")
+    part.say.append(f"{case}: values off {max(o for o, _ in words.values()):.2g}, clips' means {words[worst][1]:.2g} s.d. ({worst}), 99 % of probabilities within {most:.2g}, all within {diff.max():.2g}, {diff.mean():.1g} on average, {sum(d.max()>PROBABILITY for d in diff)} of {len(diff)} runs settled otherwise, {changed} of {n} predictions others, UAR {100*(v-u):+.2f} points")
     return words
 
 
@@ -165,9 +166,13 @@ def soak(quick=False):
             apart(part, "old", b, d/"old")
         yield part.row()
 
-        part = Part("same: manifests in another order")
+        # other clips are then drawn where some stand for all, as with another seed: the frames must be the same; how far results move is only told
+        part, told = Part("same: manifests in another order"), Part("order")
         part.cases = 1
-        if end(part, "order", start(d/"order", shuffled(d, job)), d/"order"): apart(part, "order", b, d/"order")
+        if end(part, "order", start(d/"order", shuffled(d, job)), d/"order"):
+            for view, (share, far) in apart(told, "order", b, d/"order").items():
+                if share or far: part.bad("order", f"{view}: other values")
+            part.say += [o for o in told.say if o.startswith("order: values off")]
         yield part.row()
 
         part = Part("same: CPU and GPU")
