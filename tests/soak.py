@@ -26,7 +26,7 @@ def main():
             print('{part}: {cases} cases, {0} survived, {lost} lost, {seconds:.0f} s. {note}'.format(row['cases']-row['lost'], **rows[-1]), flush=True)
         if args.out:
             old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['of'])
-            pd.concat([old[old.of != name], pd.DataFrame(rows)]).to_csv(args.out, index=False, float_format='%.4g')
+            pd.concat([old[old.of != name], pd.DataFrame(rows)]).astype(dict(cases=int, lost=int)).to_csv(args.out, index=False, float_format='%.4g')
     sys.exit(1 if lost else 0)
 
 

@@ -96,7 +96,7 @@ def apart(part, case, a, b):
     if changed>max(1, CHANGED*n): part.bad(case, f"{changed} of {n} predictions are others")
     if abs(u-v)>UAR: part.bad(case, f"UAR {u:.4f} and {v:.4f}")
     worst = max(words, key=lambda k: words[k][1])
-    part.say.append(f"{case}: values off {max(o for o, _ in words.values()):.2g}, clips' means {words[worst][1]:.2g} s.d. ({worst}), 99 % of probabilities within {most:.2g}, all within {diff.max():.2g}, {diff.mean():.1g} on average, {sum(d.max()>PROBABILITY for d in diff)} of {len(diff)} runs settled otherwise, {changed} of {n} predictions others, UAR {100*(v-u):+.2f} points")
+    part.say.append(f"{case}: values off {max(o for o, _ in words.values()):.2g}, clips' means {words[worst][1]:.2g} s.d. ({worst}), 99 % of probabilities within {most:.2g}, all within {diff.max():.2g}, {diff.mean():.1g} on average, {int((diff>PROBABILITY).sum())} of {len(diff)} more than {PROBABILITY} apart, {changed} of {n} predictions others, UAR {100*(v-u):+.2f} points")
     return words
 
 
