@@ -3,7 +3,7 @@
     python .ci/supply.py              the check, part of .ci/run
     python .ci/supply.py --lock       requirements.lock anew, from constraints.txt (asks pip's index, downloads no package)
 """
-import configparser, importlib.util, json, re, subprocess, sys, tempfile
+import configparser, json, re, shutil, subprocess, sys, tempfile
 from importlib import metadata
 from pathlib import Path
 from packaging.requirements import Requirement
@@ -83,13 +83,16 @@ def differing(constraints, lock):
 
 def audit():
     "(problems, a line about what was done)"
-    if not importlib.util.find_spec('pip_audit'): return [], "Known holes were not looked up: pip-audit is not installed."
-    try: said = subprocess.run([sys.executable, '-m', 'pip_audit', '--requirement', LOCK, '--require-hashes', '--disable-pip', '--no-deps', '--progress-spinner=off', '--format=json', '--timeout=15'], capture_output=True, text=True, timeout=180)
+    program = shutil.which('pip-audit')
+    if not program: return [], "Known holes were not looked up: pip-audit is not installed."
+    try: said = subprocess.run([program, '--requirement', LOCK, '--require-hashes', '--disable-pip', '--no-deps', '--progress-spinner=off', '--format=json', '--timeout=15'], capture_output=True, text=True, timeout=180)
     except subprocess.TimeoutExpired: return [], "Known holes were not looked up: the database did not answer in time."
     try: found = json.loads(said.stdout)['dependencies']
     except (ValueError, KeyError, TypeError): return [], f"Known holes were not looked up: {(said.stderr.strip().splitlines() or ['no answer'])[-1][:160]}"
-    holes = [f"{o['name']} {o['version']}: {v['id']}, mended in {', '.join(v['fix_versions']) or 'no version yet'}" for o in found for v in o.get('vulns', ())]
-    return holes, f"{len(found)} packages looked up by pip-audit, {len(holes)} known holes."
+    known = [o for o in found if 'skip_reason' not in o]
+    if not known: return [], f"Known holes were not looked up: {(found or [dict(skip_reason='no packages')])[0].get('skip_reason')[:160]}"
+    holes = [f"{o['name']} {o['version']}: {v['id']}, mended in {', '.join(v['fix_versions']) or 'no version yet'}" for o in known for v in o.get('vulns', ())]
+    return holes, f"{len(known)} of {len(found)} packages looked up by pip-audit, {len(holes)} known holes."
 
 
 def lock():
