@@ -80,7 +80,7 @@ def _shots_and_rest(shots, unlabelled):
     return emb, classes, torch.as_tensor(np.searchsorted(classes, label))
 
 # %% ../nbs/06_learner.ipynb #4afac025
-_PART = 65_536      # clips worked on at a time
+_PART = 16_384      # clips worked on at a time
 _FOR_MOMENTS = 200  # clips of a voice that say what its moments are like
 
 def _parts(n): return [slice(i, min(n, i+_PART)) for i in range(0, n, _PART)]
@@ -118,7 +118,7 @@ class _Vectors:
 
     def __getitem__(self, at):
         rows = at[1].numpy() if isinstance(at[1], Tensor) else at[1]
-        x = torch.from_numpy(self._values[rows].astype(np.float32)).transpose(0,1).contiguous()
+        x = torch.from_numpy(self._values[rows]).transpose(0,1).float().contiguous()
         self._let_go()
         return x
 

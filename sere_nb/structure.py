@@ -60,12 +60,14 @@ def groups(
     return np.where((n[at]<min_clips)&~np.isin(group.astype(str), list(known)), corpus, group),corpus
 
 # %% ../nbs/03_structure.ipynb #5fd5d256
-_PART = 4096    # rows worked on at a time: they stay in the processor's cache
+_PART = 4096    # rows worked on at a time: they stay in the processor's cache. Parts share a desk where it would take longer to get new memory than to work on them
 
 def _sums(x, at, n): return x.new_zeros(n, x.shape[1]).index_add_(0, at, x)
 
 # clips mostly lie voice by voice and corpus by corpus, which spares copies as large as what is copied
 def _only(at): return at[:1] if len(at) and bool((at==at[0]).all()) else at
+
+def _add(total, at, x): total.index_add_(0, at, x.sum(0, keepdim=True) if len(at)==1 else x)
 
 def _rows(x, at):
     "Rows of `x`, part by part; `at` (m,) ascends"
@@ -77,34 +79,35 @@ class Standardiser:
     def __init__(self): self.known = {}     # group: (mean, deviation), each (d,)
 
     def __call__(self,
-        x:Tensor,       # (n, d) float32
+        x:Tensor,       # (n, d) float32 or float16
         group,          # (n_groups,) names
         at:Tensor,      # (n,) int64: the group of each row
-    )->Tensor: # (n, d)
+    )->Tensor: # (n, d) float32
         "Standardise `x`; groups that are new are remembered"
         if x.ndim!=2: raise LearnerError(f"frames of shape {tuple(x.shape)} cannot be standardised; they should be (n, d).")
         _must_fit(at=(at,'n',len(group)))
         if len(at)!=len(x): raise LearnerError(f"there are {len(x)} rows, but groups of {len(at)}.")
         new = [i for i,g in enumerate(group) if g not in self.known]
-        n,total,square = x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1]), x.new_zeros(len(group),x.shape[1])
-        parts = list(zip(x.split(_PART), at.split(_PART)))
-        whole = bool(x.sum().isfinite())        # no value is missing, which spares most of the work
-        there = (lambda rows: rows) if whole else lambda rows: rows.nan_to_num_(0.,0.,0.)
+        zeros,desk = lambda: torch.zeros(len(group), x.shape[1]),torch.empty(min(_PART, len(x)), x.shape[1])
+        parts,lay = [(rows,_only(g)) for rows,g in zip(x.split(_PART), at.split(_PART))],lambda rows: desk[:len(rows)].copy_(rows)
         if new:
-            for rows,g in parts:
-                n.index_add_(0, g, rows.isfinite().to(x)) if not whole else n.add_(torch.bincount(g, minlength=len(group))[:,None])
-                total.index_add_(0, g, there(rows if whole else rows.clone()))
+            n,total,square,there = torch.bincount(at, minlength=len(group))[:,None],zeros(),zeros(),lambda rows: rows
+            for rows,g in parts: _add(total, g, lay(rows))
+            if not total.isfinite().all():      # values are missing, which is rare
+                n,total,there = zeros(),zeros(),lambda rows: rows.nan_to_num_(0.,0.,0.)
+                for rows,g in parts: _add(n, g, rows.isfinite().float()); _add(total, g, there(lay(rows)))
             mean = total/n.clamp_min(1)
-            for rows,g in parts: square.index_add_(0, g, there(rows-mean[_only(g)]).square_())
+            for rows,g in parts: _add(square, g, there(lay(rows).sub_(mean[g])).square_())
             deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
             for i in new:
                 if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
-        none = x.new_zeros(x.shape[1]),x.new_ones(x.shape[1])
+        none = torch.zeros(x.shape[1]),torch.ones(x.shape[1])
         mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
-        out = torch.empty_like(x)
+        out = torch.empty(x.shape)
         for to,(rows,g) in zip(out.split(_PART), parts):
-            g = _only(g)
-            there(torch.sub(rows, mean[g], out=to).div_(deviation[g])).clamp_(-8,8)
+            to.copy_(rows).sub_(mean[g]).div_(deviation[g])
+            if not to.sum().isfinite(): to.nan_to_num_(0.,0.,0.)
+            to.clamp_(-8,8)
         return out
 
 # %% ../nbs/03_structure.ipynb #be247391
@@ -116,7 +119,8 @@ def nearest(
     if x.ndim!=2 or centres.ndim!=2 or x.shape[1]!=centres.shape[1] or not len(centres): raise LearnerError(f"rows of shape {tuple(x.shape)} and centres of shape {tuple(centres.shape)} do not fit; there must be a centre, and as many columns.")
     offset = centres.square().sum(1)/2
     c = centres.T.to(_default_dtype(x.device))      # products of 8 bits suffice to tell phones apart
-    return torch.cat([((rows.to(c)@c).float()-offset).argmax(1) for rows in x.split(_PART)])
+    desk = c.new_empty(min(_PART, len(x)), len(centres))
+    return torch.cat([torch.mm(rows.to(c), c, out=desk[:len(rows)]).float().sub_(offset).max(1).indices for rows in x.split(_PART)])
 
 def kmeans(
     x:Tensor,           # (n, d)
@@ -218,14 +222,15 @@ def to_moments(
     count = torch.bincount(at, minlength=n).float()
     mean,square = torch.zeros(n, x.shape[1], dtype=torch.float16), torch.zeros(n, x.shape[1], dtype=torch.float16)
     # some clips at a time, so that sums stay in the processor's cache
-    some = torch.searchsorted(start, torch.arange(0, len(x), _PART)).tolist()
+    some,desk = torch.searchsorted(start, torch.arange(0, len(x), _PART)).tolist(),x[:0]
     for a,b in zip(some, [*some[1:], len(lengths)]):
         of,to = slice(start[a],start[b]), slice(offsets[a],offsets[b])
-        rows,m = x[of],int(offsets[b]-offsets[a])
-        if less: rows = rows-less[0][less[1][of]]
-        per = count[to].clamp_min(1)[:,None]
-        for out,values in ((mean,rows),(square,rows.square())):
-            found = _sums(values, at[of]-offsets[a], m).div_(per)
+        rows,m,here = x[of],int(offsets[b]-offsets[a]),at[of]-offsets[a]
+        if len(rows)>len(desk): desk = torch.empty_like(rows)
+        own,per = desk[:len(rows)],count[to].clamp_min(1)[:,None]
+        if less: rows = torch.sub(rows, torch.index_select(less[0], 0, less[1][of], out=own), out=own)
+        for out,values in ((mean,lambda: rows),(square,lambda: torch.square(rows, out=own))):
+            found = _sums(values(), here, m).div_(per)
             if m and not torch.stack(found.aminmax()).isfinite().all(): raise LearnerError("frames hold values that are NaN or infinite. Leave their clips out, or standardise them first.")
             out[to] = found.clamp_(-65504,65504)
     return Moments(count, mean, square, offsets, each*frames.hop_s)
@@ -353,15 +358,15 @@ class Space:
             if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
             covered = frames.lengths>0
             if not covered.any(): continue
-            x = frames.values.float()
+            x = frames.values
             if not frames.hop_s:
                 if len(x)!=covered.sum(): raise LearnerError(f"view {view}: {len(x)} rows, but it should have one row a clip.")
-                rows[view] = torch.zeros(len(emb), x.shape[1]).index_copy_(0, covered.nonzero()[:,0], x)
+                rows[view] = torch.zeros(len(emb), x.shape[1]).index_copy_(0, covered.nonzero()[:,0], x.float())
                 cover[view] = covered
                 continue
             clip = torch.repeat_interleave(torch.arange(len(emb)), frames.lengths)
             if loudness is None or view=='acoustic':
-                db = x[:,2:3] if view=='acoustic' else x.new_zeros(len(x),1)      # a speech model alone does not say how loud it is
+                db = x[:,2:3].float() if view=='acoustic' else torch.zeros(len(x),1)      # a speech model alone does not say how loud it is
                 heard = to_moments(db, frames, self.bin_s)
                 loudness,offsets = heard.mean[:,0].float(),heard.offsets
             x = self.voices.setdefault(view, Standardiser())(x, names, at[clip])
