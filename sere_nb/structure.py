@@ -82,6 +82,7 @@ class Standardiser:
         x:Tensor,       # (n, d) float32 or float16
         group,          # (n_groups,) names
         at:Tensor,      # (n,) int64: the group of each row
+        out=None,       # (n, d) float32 to write to; new memory if None
     )->Tensor: # (n, d) float32
         "Standardise `x`; groups that are new are remembered"
         if x.ndim!=2: raise LearnerError(f"frames of shape {tuple(x.shape)} cannot be standardised; they should be (n, d).")
@@ -103,7 +104,7 @@ class Standardiser:
                 if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
         none = torch.zeros(x.shape[1]),torch.ones(x.shape[1])
         mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
-        out = torch.empty(x.shape)
+        if out is None: out = torch.empty(x.shape)
         for to,(rows,g) in zip(out.split(_PART), parts):
             to.copy_(rows).sub_(mean[g]).div_(deviation[g])
             if not to.sum().isfinite(): to.nan_to_num_(0.,0.,0.)
@@ -354,6 +355,7 @@ class Space:
         corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
         names,at,corpora,corpus_at = list(names),torch.as_tensor(at),list(corpora),torch.as_tensor(corpus_at)
         moments,rows,cover,plain,loudness,offsets = {},{},{},[],None,None
+        room = torch.empty(max((v.values.numel() for v in emb.views.values() if v.hop_s), default=0))   # of all views, one after the other
         for view,frames in emb.views.items():
             if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
             covered = frames.lengths>0
@@ -369,7 +371,7 @@ class Space:
                 db = x[:,2:3].float() if view=='acoustic' else torch.zeros(len(x),1)      # a speech model alone does not say how loud it is
                 heard = to_moments(db, frames, self.bin_s)
                 loudness,offsets = heard.mean[:,0].float(),heard.offsets
-            x = self.voices.setdefault(view, Standardiser())(x, names, at[clip])
+            x = self.voices.setdefault(view, Standardiser())(x, names, at[clip], room[:x.numel()].view(x.shape))
             moments[view],cover[view] = to_moments(x, frames, self.bin_s),covered
             plain.append(view)
             if x.shape[1]<64 and self.contour: rows[f'{view}-contour'],cover[f'{view}-contour'] = contour(moments[view]),covered

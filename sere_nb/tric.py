@@ -98,16 +98,18 @@ def homecoming(
     share:Tensor,       # (n, K) of each emotion, rows sum to 1; of shots their labels
     neighbours:int=10,
     temperature:float=.05,
-    anchors=None,       # (m,) rows that can be walked to; all if None
+    anchors=None,       # (m,) rows that can be walked to, each once; all if None
 )->Tensor: # (n,) 0..1
     "How surely a walk from each clip to its neighbours finds the clip's own emotion"
     to = torch.arange(len(profile)) if anchors is None else anchors
     _must_fit(profile=(profile,'n D',float), share=(share,'n K',float), anchors=(to,'m',len(profile))); _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
-    out = []
-    for part in torch.arange(len(profile)).split(1024):
-        s = profile[part]@profile[to].T
-        s.masked_fill_(part[:,None]==to[None], -2.)     # nobody is their own witness
+    out,known,theirs = [],profile[to].T.contiguous(),share[to]
+    column = torch.full((len(profile),), -1).index_put_((to,), torch.arange(len(to)))
+    for part in torch.arange(len(profile)).split(256):
+        s,own = profile[part]@known,column[part]
+        here = (own>=0).nonzero()[:,0]
+        s[here,own[here]] = -2.     # nobody is their own witness
         near,at = s.topk(min(neighbours, len(to)), 1)
-        said = ((near/temperature).softmax(1)[...,None]*share[to[at]]).sum(1)
+        said = ((near/temperature).softmax(1)[...,None]*theirs[at]).sum(1)
         out.append((said*share[part]).sum(1))
     return torch.cat(out)
