@@ -537,7 +537,7 @@ class Structure:
         near = self.nearness(x) if near is None else near
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
-        return ((self.sharpness*near).log_softmax(2)*c).sum(0)/c.sum(0).clamp_min(1)
+        return torch.cat([((self.sharpness*y).log_softmax(2)*k).sum(0)/k.sum(0).clamp_min(1) for y,k in zip(near.split(_PART,1), c.split(_PART,1))])
 
     def _average(self, near, c): return (near*c).sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1)
 
@@ -550,7 +550,8 @@ class Structure:
         near = self.nearness(x) if near is None else near
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
-        return F.normalize(((near-self._average(near, c))*c).transpose(0,1).flatten(1), dim=1)
+        average = self._average(near, c)
+        return torch.cat([F.normalize(((y-average)*k).transpose(0,1).flatten(1), dim=1) for y,k in zip(near.split(_PART,1), c.split(_PART,1))])
 
     def landmarks(self,
         x:Tensor,       # (V, n, D)

@@ -14,7 +14,7 @@ EMOTIONS = ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness']
 LAYERS, DIMS, FRAMES = ('whisper.2', 'whisper.3'), 512, 150
 
 
-def made_up(n, seed=0, clips_a_voice=1000):
+def made_up(n, seed=0, clips_a_voice=1000, frames=FRAMES):
     "`Stored` of two languages; emotion, voice and words shift each frame"
     rng = np.random.default_rng(seed)
     r = lambda *s: torch.as_tensor(rng.standard_normal(s, dtype=np.float32))
@@ -24,22 +24,22 @@ def made_up(n, seed=0, clips_a_voice=1000):
     means, tones, tongues = .4*r(6, DIMS), 2*r(voices, DIMS), 2*r(2, DIMS)
     said = (r(20_000, DIMS)+r(64, DIMS)[torch.arange(20_000)//7 % 64]).half()      # what is said, one frame after the other: clips begin somewhere in it
     tracks, prosody = r(20_000, len(TRACKS)), r(voices+6, len(FUNCTIONALS))
-    start = rng.integers(0, len(said)-2*FRAMES, size=n)
+    start = rng.integers(0, len(said)-2*frames, size=n)
     table = pd.DataFrame(dict(path=[f'{i:07d}.wav' for i in range(n)], language=np.array(['aa', 'bb'])[language], corpus=np.array(['aa', 'bb'])[language], speaker=[f's{v}' for v in voice], emotion=np.array(EMOTIONS)[emotion]))
 
     def read(rows):
         m, at = len(rows), torch.as_tensor(start[rows])[:, None]
         shift = (means[emotion[rows]]+tones[voice[rows]]+tongues[language[rows]]).half()[:, None]
-        views = {view: Frames((said[at//(k+1)+torch.arange(FRAMES)]+shift).flatten(0, 1), _offsets([FRAMES]*m), .02) for k, view in enumerate(LAYERS)}
-        heard = tracks[at+torch.arange(2*FRAMES)]+means[emotion[rows], None, :len(TRACKS)]
-        views['acoustic'] = Frames(heard.half().flatten(0, 1), _offsets([2*FRAMES]*m), .01)
+        views = {view: Frames((said[at//(k+1)+torch.arange(frames)]+shift).flatten(0, 1), _offsets([frames]*m), .02) for k, view in enumerate(LAYERS)}
+        heard = tracks[at+torch.arange(2*frames)]+means[emotion[rows], None, :len(TRACKS)]
+        views['acoustic'] = Frames(heard.half().flatten(0, 1), _offsets([2*frames]*m), .01)
         views['prosody'] = Frames((prosody[voice[rows]]+.5*prosody[voices+emotion[rows]]).half(), _offsets([1]*m), 0.)
         return Embeddings(table.iloc[rows].reset_index(drop=True), views)
-    lengths = dict.fromkeys(LAYERS, np.full(n, FRAMES)) | dict(acoustic=np.full(n, 2*FRAMES), prosody=np.ones(n, int))
+    lengths = dict.fromkeys(LAYERS, np.full(n, frames)) | dict(acoustic=np.full(n, 2*frames), prosody=np.ones(n, int))
     return Stored(table, lengths, dict.fromkeys(LAYERS, (DIMS, .02)) | dict(acoustic=(len(TRACKS), .01), prosody=(len(FUNCTIONALS), 0.)), read)
 
 
-def one(n, memory_gb):
+def one(n, memory_gb, frames):
     "All steps at one size: seconds of each, and the process's peak memory after it (GB)"
     from sere_nb.corpora import draw_shots
     from sere_nb.explore import Layout, report_html
@@ -52,7 +52,7 @@ def one(n, memory_gb):
         rows.append(dict(step=name, clips=clips, seconds=time.perf_counter()-begin, peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6/1.024)))
         print(n, rows[-1], file=sys.stderr, flush=True)
         return out
-    clips = step('make up (not part of sere_nb)', lambda: made_up(n))
+    clips = step('make up (not part of sere_nb)', lambda: made_up(n, frames=frames))
     truth = clips.table.emotion.to_numpy()
     shot = draw_shots(clips.table.assign(emotion=clips.table.emotion.where(clips.table.language == 'aa', '')), 5, 0)
     rest = clips[~shot]
@@ -75,13 +75,14 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--sizes', default='1000,10000,100000,1000000')
     p.add_argument('--memory-gb', type=float, default=4.)
+    p.add_argument('--frames', type=int, default=FRAMES, help='of a clip; fewer show sooner what memory rounds take, which does not depend on them')
     p.add_argument('--out', type=Path, help='CSV file; rows of sizes that were not run are kept')
     p.add_argument('--one', type=int, help=argparse.SUPPRESS)
     args = p.parse_args()
-    if args.one: return one(args.one, args.memory_gb)
+    if args.one: return one(args.one, args.memory_gb, args.frames)
     print(f'on {machine()}')
     for n in map(int, args.sizes.split(',')):
-        done = subprocess.run([sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb)], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb), '--frames', str(args.frames)], stdout=subprocess.PIPE, text=True, check=True)
         rows = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(machine=machine(), memory_gb=args.memory_gb)
         print(rows[['n', 'step', 'clips', 'seconds', 'peak_gb']].round(2).to_string(index=False), f'\n{rows.right[0]:.1f} % right, page {rows.page_mb[0]:.1f} MB', flush=True)
         if args.out:
