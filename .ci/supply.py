@@ -90,7 +90,7 @@ def audit():
     try: found = json.loads(said.stdout)['dependencies']
     except (ValueError, KeyError, TypeError): return [], f"Known holes were not looked up: {(said.stderr.strip().splitlines() or ['no answer'])[-1][:160]}"
     known = [o for o in found if 'skip_reason' not in o]
-    if not known: return [], f"Known holes were not looked up: {(found or [dict(skip_reason='no packages')])[0].get('skip_reason')[:160]}"
+    if not known: return [], f"Known holes were not looked up, for none of {len(found)} packages: {found[0]['skip_reason'][:160] if found else 'the list is empty'}"
     holes = [f"{o['name']} {o['version']}: {v['id']}, mended in {', '.join(v['fix_versions']) or 'no version yet'}" for o in known for v in o.get('vulns', ())]
     return holes, f"{len(known)} of {len(found)} packages looked up by pip-audit, {len(holes)} known holes."
 

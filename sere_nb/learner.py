@@ -217,8 +217,12 @@ def _some(at, seed, most=20_000):
 
 def _measured(self, clean):
     "Nearness (V, n, K) and resonance (n, K) of all clips"
-    each = [(self.structure.nearness(x), self.structure.resonance(x, self._clips.cover[:,p])) for p in _parts(clean.shape[1]) for x in [clean[:,p]]]
-    return torch.cat([near for near,_ in each], 1),torch.cat([r for _,r in each])
+    (V,n,_),K = clean.shape,len(self.classes_)
+    near,r = torch.empty(V,n,K),torch.empty(n,K)
+    for p in _parts(n):
+        x = clean[:,p]
+        near[:,p],r[p] = self.structure.nearness(x),self.structure.resonance(x, self._clips.cover[:,p])
+    return near,r
 
 def _turn(self, prior):
     "A round, from the shares and weights of the one before: vectors without circumstances, nearness, resonance, log-shares and homecoming of all clips"
@@ -321,8 +325,9 @@ def step(self:SERE)->dict: # the history's new entry
     z_shot,z_some = (self.structure.embed(clean[:,at])*seen[:,at,None] for at in (shot,some))
     losses = tric(z_shot, self.label_[shot], seen[:,shot], z_some, self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
     if len(self.history_)>=s['rounds']:     # what `predict` says of these clips
-        each = [(log_share, self.structure.nearness(x), self.structure.resonance(x, o.cover[:,p])) for p in _parts(len(o.corpus)) for log_share,x,_ in [_settle(self, o.x[:,p], o.cover[:,p], o.corpus[p])]]
-        log_share,near,r = torch.cat([o[0] for o in each]),torch.cat([o[1] for o in each], 1),torch.cat([o[2] for o in each])
+        for p in _parts(len(o.corpus)):
+            log_share[p],x,_ = _settle(self, o.x[:,p], o.cover[:,p], o.corpus[p])
+            near[:,p],r[p] = self.structure.nearness(x),self.structure.resonance(x, o.cover[:,p])
     self._read_last = (None,None)
     if o.stored and self.history_:      # of earlier rounds an excerpt is kept
         self.history_[-1] = {k:v[o.anchors] if k in ('profile','resonance') else v for k,v in self.history_[-1].items()}

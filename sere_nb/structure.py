@@ -537,9 +537,12 @@ class Structure:
         near = self.nearness(x) if near is None else near
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
-        return torch.cat([((self.sharpness*y).log_softmax(2)*k).sum(0)/k.sum(0).clamp_min(1) for y,k in zip(near.split(_PART,1), c.split(_PART,1))])
+        return torch.cat([((self.sharpness*y).log_softmax(2)*k).sum(0)/k.sum(0).clamp_min(1) for y,k in self._parts(near, c)])
 
-    def _average(self, near, c): return (near*c).sum(1, keepdim=True)/c.sum(1, keepdim=True).clamp_min(1)
+    # of very many clips each copy of `near` is hundreds of megabytes
+    def _parts(self, near, c): return zip(near.split(_PART,1), c.split(_PART,1))
+
+    def _average(self, near, c): return sum((y*k).sum(1, keepdim=True) for y,k in self._parts(near, c))/c.sum(1, keepdim=True).clamp_min(1)
 
     def profile(self,
         x:Tensor,       # (V, n, D)
@@ -551,7 +554,7 @@ class Structure:
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
         average = self._average(near, c)
-        return torch.cat([F.normalize(((y-average)*k).transpose(0,1).flatten(1), dim=1) for y,k in zip(near.split(_PART,1), c.split(_PART,1))])
+        return torch.cat([F.normalize(((y-average)*k).transpose(0,1).flatten(1), dim=1) for y,k in self._parts(near, c)])
 
     def landmarks(self,
         x:Tensor,       # (V, n, D)

@@ -41,9 +41,7 @@ def made_up(n, seed=0, clips_a_voice=1000, frames=FRAMES):
 
 def one(n, memory_gb, frames):
     "All steps at one size: seconds of each, and the process's peak memory after it (GB)"
-    from sere_nb.corpora import draw_shots
     from sere_nb.explore import Layout, report_html
-    from sere_nb.learner import SERE
     rows = []
 
     def step(name, work, clips=n):
@@ -54,12 +52,9 @@ def one(n, memory_gb, frames):
         return out
     clips = step('make up (not part of sere_nb)', lambda: made_up(n, frames=frames))
     truth = clips.table.emotion.to_numpy()
-    shot = draw_shots(clips.table.assign(emotion=clips.table.emotion.where(clips.table.language == 'aa', '')), 5, 0)
-    rest = clips[~shot]
-    rest.table = rest.table.assign(emotion='')
-    learner = SERE(seed=0, memory_gb=memory_gb)
+    learner, shots, rest, shot = begun(clips, memory_gb)
     step('read (not part of sere_nb)', lambda: [clips.read(np.arange(i, min(n, i+500))) for i in range(0, min(n, 5000), 500)], min(n, 5000))
-    step('prepare', lambda: learner.begin(clips[shot], rest))
+    step('prepare', lambda: learner.begin(shots, rest))
     step('nine rounds', lambda: [learner.step() for _ in range(9)] and None)
     said = step('predict', learner.predict)
     step('highlights', learner.highlights)
@@ -71,23 +66,52 @@ def one(n, memory_gb, frames):
     print(json.dumps([dict(n=n, **r, page_mb=len(page)/1e6, right=right) for r in rows]))
 
 
+def begun(clips, memory_gb):
+    "A learner with five shots an emotion of the first language, and everything else without labels"
+    from sere_nb.corpora import draw_shots
+    from sere_nb.learner import SERE
+    shot = draw_shots(clips.table.assign(emotion=clips.table.emotion.where(clips.table.language == 'aa', '')), 5, 0)
+    rest = clips[~shot]
+    rest.table = rest.table.assign(emotion='')
+    return SERE(seed=0, memory_gb=memory_gb), clips[shot], rest, shot
+
+
+def parts_of(n, args):
+    "Shares of the time of preparing clips, by a profile"
+    import cProfile, pstats
+    from sere_nb import structure
+    parts = {'reading': Stored.load, 'standardising': structure.Standardiser.__call__, 'looking up contents': structure.ContentRemover.contents, 'summing into moments': structure.to_moments, 'pooling': structure.pool}
+    learner, shots, rest, _ = begun(made_up(n, frames=args.frames), args.memory_gb)
+    profile = cProfile.Profile()
+    profile.runcall(learner.begin, shots, rest)
+    stats = pstats.Stats(profile).stats
+    seconds = lambda f: stats[f.__code__.co_filename, f.__code__.co_firstlineno, f.__name__][3]      # with all that it calls
+    whole, taken = seconds(type(learner).begin), {what: seconds(f) for what, f in parts.items()}
+    taken['all else'] = whole-sum(taken.values())
+    rows = pd.DataFrame([dict(what=what, seconds=s, share=s/whole) for what, s in taken.items()]).assign(n=n, frames=args.frames, machine=machine())
+    print(rows.round(3).to_string(index=False))
+    if args.out: rows.to_csv(args.out, index=False, float_format='%.5g')
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--sizes', default='1000,10000,100000,1000000')
     p.add_argument('--memory-gb', type=float, default=4.)
     p.add_argument('--frames', type=int, default=FRAMES, help='of a clip; fewer show sooner what memory rounds take, which does not depend on them')
     p.add_argument('--out', type=Path, help='CSV file; rows of sizes that were not run are kept')
+    p.add_argument('--parts-of', type=int, metavar='N', help='print where preparing N clips takes its time, and nothing else')
     p.add_argument('--one', type=int, help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.one: return one(args.one, args.memory_gb, args.frames)
     print(f'on {machine()}')
+    if args.parts_of: return parts_of(args.parts_of, args)
     for n in map(int, args.sizes.split(',')):
         done = subprocess.run([sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb), '--frames', str(args.frames)], stdout=subprocess.PIPE, text=True, check=True)
-        rows = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(machine=machine(), memory_gb=args.memory_gb)
+        rows = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(machine=machine(), memory_gb=args.memory_gb, frames=args.frames)
         print(rows[['n', 'step', 'clips', 'seconds', 'peak_gb']].round(2).to_string(index=False), f'\n{rows.right[0]:.1f} % right, page {rows.page_mb[0]:.1f} MB', flush=True)
         if args.out:
-            old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['n'])
-            pd.concat([old[old.n != n], rows]).sort_values('n', kind='stable').to_csv(args.out, index=False, float_format='%.5g')
+            old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['n', 'frames'])
+            pd.concat([old[(old.n != n) | (old.frames != args.frames)], rows]).sort_values(['frames', 'n'], kind='stable').to_csv(args.out, index=False, float_format='%.5g')
 
 
 if __name__ == '__main__': main()

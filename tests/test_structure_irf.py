@@ -226,3 +226,30 @@ def test_landmarks_are_the_profiles_of_clips_at_the_prototypes(seed, views, k):
             parts.append((near(s.prototype[v, j])-average)*s.ready[v])
         flat = torch.cat(parts)
         assert torch.allclose(landmarks[j], flat/flat.norm().clamp_min(1e-12), atol=1e-4)
+
+
+def test_parts_make_no_difference(monkeypatch):
+    from sere_nb import structure
+    g = torch.Generator().manual_seed(0)
+    x, cover, at = torch.randn(2, 50, 4, generator=g), torch.rand(2, 50, generator=g) > .2, torch.arange(50)//20
+    share, frames = torch.rand(50, 3, generator=g).softmax(1), (torch.randn(50, 4, generator=g)*3).half()
+    s = Structure(2, 4, 3).fit(x, share, cover, at)
+    def all_of_it(): return s.log_share(x, cover), s.profile(x, cover), s.landmarks(x, cover), Standardiser()(frames, list('abc'), at), structure.nearest(x[0], x[1, :5])
+    whole = all_of_it()
+    monkeypatch.setattr(structure, '_PART', 7)
+    for a, b in zip(whole, all_of_it()): assert torch.allclose(a.float(), b.float(), atol=1e-5)
+
+
+def test_standardiser_takes_half_precision_and_missing_values():
+    g = torch.Generator().manual_seed(0)
+    frames, at = (torch.randn(60, 4, generator=g)*3+5).half(), torch.arange(60)//30
+    room = torch.full((60, 4), 7.)
+    z = Standardiser()(frames, ['a', 'b'], at, room)
+    assert z is room and torch.equal(z, Standardiser()(frames.float(), ['a', 'b'], at))
+    holes = frames.clone()
+    holes[3, 1], holes[40, 2] = torch.nan, torch.inf
+    y = Standardiser()(holes, ['a', 'b'], at)
+    there = torch.ones(60, dtype=torch.bool)
+    there[3] = False
+    assert y[3, 1] == 0 and y[40, 2] == 0 and torch.isfinite(y).all()
+    assert torch.allclose(y[:30][there[:30], 1], Standardiser()(frames[:30][there[:30]], ['a'], at[:29]*0)[:, 1], atol=1e-5)      # as if the missing one were not there

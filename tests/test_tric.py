@@ -79,3 +79,15 @@ def test_homecoming_as_plain_loops(seed, neighbours):
         w = torch.softmax(torch.stack([f[i]@f[j]/.1 for j in near]), 0)
         assert float(home[i]) == pytest.approx(float(sum(a*(p[j]@p[i]) for a, j in zip(w, near))), abs=1e-5)
     assert ((home >= 0) & (home <= 1+1e-6)).all()
+
+
+def test_homecoming_to_anchors_is_as_its_definition():
+    g = torch.Generator().manual_seed(0)
+    profile, share = torch.nn.functional.normalize(torch.randn(600, 6, generator=g), dim=1), torch.randn(600, 3, generator=g).softmax(1)
+    anchors = torch.randperm(600, generator=g)[:40]
+    home = homecoming(profile, share, 5, .1, anchors)
+    for i in [*anchors[:3].tolist(), 0, 300, 599]:      # anchors, too: nobody is their own witness
+        others = anchors[anchors != i]
+        near, at = (profile[others]@profile[i]).topk(5)
+        said = ((near/.1).softmax(0)[:, None]*share[others[at]]).sum(0)
+        assert torch.allclose(home[i], (said*share[i]).sum(), atol=1e-5)
