@@ -557,6 +557,8 @@ class Frames:
     @property
     def lengths(self)->Tensor: return self.offsets.diff()   # (n_clips,) frames of each clip
 
+    def to(self, device)->'Frames': return Frames(self.values.to(device), self.offsets.to(device), self.hop_s)
+
     def take(self,
         indices,    # of clips, in the order wanted
     ):

@@ -14,7 +14,6 @@ __all__ = ['METHODS', 'VARIANTS', 'COLUMNS', 'EXTRA', 'PARTS', 'LADDER', 'ABLATI
 
 # %% ../nbs/07_evaluate.ipynb #323a64f3
 import copy,errno,hashlib,inspect,json,math,os,re,tempfile,time,warnings
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from zlib import crc32
@@ -27,7 +26,7 @@ import sere_nb
 from .corpora import EMOTIONS,draw_shots,read_manifest,shared_emotions
 from .encoder import Embeddings,Encoder,embed,load_encoder
 from .learner import SERE,SETTINGS
-from .structure import Moments,Space,utterance_vectors
+from .structure import Space,utterance_vectors
 
 # %% ../nbs/07_evaluate.ipynb #ae2d6eea
 def _judged(truth, predicted):
@@ -251,22 +250,10 @@ def blind(
     return Embeddings(table[[o for o in _SEEN if o in table]], out.views),order
 
 # %% ../nbs/07_evaluate.ipynb #22f73fc5
-def _ranges(offsets, order):
-    "(rows of the clips in a new order, their offsets)"
-    lengths = offsets.diff()[order]
-    new = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-    return torch.arange(int(new[-1]))+torch.repeat_interleave(offsets[order]-new[:-1], lengths),new
-
 def _reordered(space, order):
     "The same space with its prepared clips in another order"
-    p,order,out = space.prepared,torch.as_tensor(order),copy.copy(space)
-    moments = {}
-    for view,m in p.moments.items():
-        rows,offsets = _ranges(m.offsets, order)
-        moments[view] = Moments(m.count[rows], m.mean[rows], m.square[rows], offsets, m.bin_s)
-    rows,offsets = _ranges(p.offsets, order)
-    pick = lambda d: {k:v[order] for k,v in d.items()}
-    out.prepared = replace(p, moments=moments, rows=pick(p.rows), cover=pick(p.cover), loudness=p.loudness[rows], offsets=offsets, at=p.at[order], corpus=p.corpus[order.numpy()])
+    out = copy.copy(space)
+    out.prepared = space.prepared[order]
     return out
 
 class Shared:
@@ -308,9 +295,10 @@ class Shared:
     def space(self,
         *several,           # Embeddings that together are `clips`
         contents:tuple,     # clusters of the content-free views
+        device='cpu',       # where to prepare them
     )->Space:
         "The `Space` that SERE works in, its clips in the order asked for"
-        space = self.once(('space',*contents), lambda: Space(self.speakers, contents).fit(self.clips))
+        space = self.once(('space',*contents), lambda: Space(self.speakers, contents, device=device).fit(self.clips))
         return _reordered(space, [i for e in several for i in self.rows(e)])
 
 def _vectors(shots, unlabelled, speakers, shared):
@@ -520,7 +508,7 @@ def sere(
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
     "`SERE` with its own settings"
     learner = SERE(seed=seed, speakers=speakers, **settings)
-    space = shared and shared.space(shots, unlabelled, contents=learner.settings['contents'])
+    space = shared and shared.space(shots, unlabelled, contents=learner.settings['contents'], device=learner.device)
     learner.fit(shots, unlabelled, space=space)
     p = learner.history_[-1]['proba'][len(shots):] if new is None else learner.predict_proba(new)     # of clips of the fit, what `predict_proba` says, without preparing them again
     return _answer(learner.classes_, p, proba)

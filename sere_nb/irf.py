@@ -45,8 +45,8 @@ def instantaneous_resonance(
     shift=None,         # (V, n_clips, D) circumstances to take from each clip; none if None
 )->Tensor: # (n_moments, K) on the common grid, in -1..1
     "Cosine of the half second around each moment with each prototype, mean over the plain views that have moments there"
-    total = torch.zeros(len(prepared.loudness), structure.prototype.shape[1])
-    n = torch.zeros(len(prepared.loudness), 1)
+    total = prepared.loudness.new_zeros(len(prepared.loudness), structure.prototype.shape[1])
+    n = prepared.loudness.new_zeros(len(prepared.loudness), 1)
     clip = prepared.clip
     for i,view in enumerate(projection.views):
         if view not in prepared.plain or not structure.ready[i]: continue

@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'SERE', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'c
            'resonance', 'highlights', 'excerpt', 'save', 'load']
 
 # %% ../nbs/06_learner.ipynb #71cfc9a0
-import copy, hashlib, json, mmap, os, tempfile
+import copy, hashlib, json, mmap, os, tempfile, warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .encoder import Embeddings, Stored
+from .encoder import Embeddings, Stored, _device
 from .irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
 from .tric import homecoming, tric
@@ -55,12 +55,14 @@ class SERE:
         seed:int=0,             # of the first centres of clusters, and of the sample that walks can go to where clips are many; the rest is deterministic
         speakers:bool=True,     # use the speakers of the tables? each corpus is one voice if not
         prior='balanced',       # shares of the emotions among unlabelled clips: 'balanced', 'estimate' (of corpora without shots; of all if each has some), {emotion: share}, or {corpus: one of these}
+        device=None,            # 'cpu', 'cuda'; the fastest there is if None
         **settings,             # see `SETTINGS`
     ):
         wrong = sorted(set(settings)-set(SETTINGS))
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
         _check_settings({**SETTINGS, **settings}, seed)
         self.seed,self.speakers,self.prior,self.settings,self._read_last,self._stored = seed,speakers,prior,{**SETTINGS, **settings},(None,None),None
+        self.device = _device(device)
 
     def __repr__(self):
         own = {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
@@ -85,6 +87,8 @@ _FOR_MOMENTS = 200  # clips of a voice that say what its moments are like
 
 def _parts(n): return [slice(i, min(n, i+_PART)) for i in range(0, n, _PART)]
 
+def _most(self): return self.settings['memory_gb']*4e8     # bytes that clips may take at a time: the rest is for what does not depend on them
+
 def _footprint(stored, contents):
     "Roughly the bytes that preparing each clip takes"
     each = [(np.asarray(n)*d, 1+len(contents) if d>=64 else 1) for view,n in stored.lengths.items() for d in [stored.shapes[view][0]]]
@@ -104,8 +108,8 @@ def _voice_by_voice(group, size, most):
 
 class _Vectors:
     "Vectors (V, n, D) of many clips in a file; `x[:,rows]` reads some"
-    def __init__(self, views, n, dims):
-        self.shape,file = (views,n,dims),tempfile.TemporaryFile()
+    def __init__(self, views, n, dims, device):
+        self.shape,self._device,file = (views,n,dims),device,tempfile.TemporaryFile()
         file.truncate(n*views*dims*2)
         self._map = mmap.mmap(file.fileno(), 0)
         self._values = np.frombuffer(self._map, np.float16).reshape(n, views, dims)
@@ -113,12 +117,12 @@ class _Vectors:
     def _let_go(self): getattr(self._map, 'madvise', lambda _: None)(getattr(mmap, 'MADV_DONTNEED', None))     # what was read need not stay in memory
 
     def __setitem__(self, at, x):
-        self._values[at[1]] = x.transpose(0,1).half().numpy()
+        self._values[at[1]] = x.transpose(0,1).half().cpu().numpy()
         self._let_go()
 
     def __getitem__(self, at):
-        rows = at[1].numpy() if isinstance(at[1], Tensor) else at[1]
-        x = torch.from_numpy(self._values[rows]).transpose(0,1).float().contiguous()
+        rows = at[1].cpu().numpy() if isinstance(at[1], Tensor) else at[1]
+        x = torch.from_numpy(self._values[rows]).to(self._device).transpose(0,1).float().contiguous()
         self._let_go()
         return x
 
@@ -128,32 +132,32 @@ class _Clean:
 
     def __getitem__(self, at):
         o,rows = self._learner._clips,at[1]
-        return _without_circumstances(self._learner, o.x[:,rows], self._share[rows], o.cover[:,rows], o.corpus[rows.numpy() if isinstance(rows, Tensor) else rows])[0]
+        return _without_circumstances(self._learner, o.x[:,rows], self._share[rows], o.cover[:,rows], o.corpus[rows.cpu().numpy() if isinstance(rows, Tensor) else rows])[0]
 
 def _spans(prepared, weights, bin_s):
     "(n_clips, 2) where highlights start and stop, in seconds of the clip"
-    bounds = prepared.offsets.tolist()
+    bounds,weights = prepared.offsets.tolist(),weights.cpu()
     return bin_s*np.array([highlight_span(weights[a:b]) for a,b in zip(bounds, bounds[1:])], dtype=float).reshape(-1,2)
 
 def _reduce(self):
     "Vectors of clips that stay on disk, and which views cover them"
-    s,stored,half = self.settings,self._stored,self.settings['memory_gb']*5e8
+    s,stored,most = self.settings,self._stored,_most(self)
     size = _footprint(stored, s['contents'])
     shot,free = (self.label_>=0).nonzero()[:,0].numpy(),(self.label_<0).nonzero()[:,0]
     some = np.r_[shot, free[torch.randperm(len(free), generator=torch.Generator().manual_seed(self.seed))].numpy()]
-    some = np.sort(some[:max(len(shot)+1, int((size[some].cumsum()<half).sum()))])
+    some = np.sort(some[:max(len(shot)+1, int((size[some].cumsum()<most).sum()))])
     weights = lambda prepared: highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None
     def prepare(rows, space): return space.prepare(stored[rows].load(), (self._group[rows],self._corpus[rows]))
-    first,self.projection = Space(self.speakers, s['contents']),Projection(s['dims'], s['even'], sphere=True)
+    first,self.projection = Space(self.speakers, s['contents'], device=self.device),Projection(s['dims'], s['even'], sphere=True)
     prepared = prepare(some, first)
     self.projection(prepared, weights(prepared))
     self.projection.voices = {}     # voices are measured whole
-    self.space = Space(self.speakers, s['contents'])
+    self.space = Space(self.speakers, s['contents'], device=self.device)
     self.space.content = first.content
     del prepared,first
-    x,cover = _Vectors(len(self.projection.views), len(stored), s['dims']),torch.zeros(len(self.projection.views), len(stored), dtype=torch.bool)
+    x,cover = _Vectors(len(self.projection.views), len(stored), s['dims'], self.device),torch.zeros(len(self.projection.views), len(stored), dtype=torch.bool, device=self.device)
     self._spans = np.zeros((len(stored),2))
-    for rows in _voice_by_voice(self._group, size, half):
+    for rows in _voice_by_voice(self._group, size, most):
         prepared = prepare(rows, self.space)
         x[:,rows],cover[:,rows] = self.projection(prepared, weights(prepared))
         self.projection.measure(prepared[np.flatnonzero(pd.Series(self._group[rows]).groupby(self._group[rows]).cumcount()<_FOR_MOMENTS)])
@@ -203,8 +207,8 @@ def _reset(self):
     n,K = len(self.label_),len(self.classes_)
     shot = self.label_>=0
     self.offset_,self.circumstances_ = {},{}
-    self._share,self._weight = torch.zeros(n,K),shot.float()
-    self._share[shot] = F.one_hot(self.label_[shot], K).float()
+    self._share,self._weight = torch.zeros(n,K,device=self.device),shot.float().to(self.device)
+    self._share[shot] = F.one_hot(self.label_[shot], K).to(self._share)
 
 def _unlabelled_of(self):
     "The unlabelled clips of each corpus that has some"
@@ -218,7 +222,7 @@ def _some(at, seed, most=20_000):
 def _measured(self, clean):
     "Nearness (V, n, K) and resonance (n, K) of all clips"
     (V,n,_),K = clean.shape,len(self.classes_)
-    near,r = torch.empty(V,n,K),torch.empty(n,K)
+    near,r = torch.empty(V,n,K,device=self.device),torch.empty(n,K,device=self.device)
     for p in _parts(n):
         x = clean[:,p]
         near[:,p],r[p] = self.structure.nearness(x),self.structure.resonance(x, self._clips.cover[:,p])
@@ -233,7 +237,7 @@ def _turn(self, prior):
                                for i,c in enumerate(o.names) for at in [_some((o.corpus_at==i).nonzero()[:,0], self.seed)]}
         clean = _Clean(self, self._share) if o.stored else _without_circumstances(self, o.x, self._share, o.cover, o.corpus)[0]
     elif not s['circumstances']: self.circumstances_ = {}
-    kin = (1-s['kinship'])*torch.eye(K)+s['kinship']*relations(self.classes_)
+    kin = ((1-s['kinship'])*torch.eye(K)+s['kinship']*relations(self.classes_)).to(self.device)
     self.structure = _structure(self, clean, self._weight[:,None]*self._share@kin, o.cover, o.corpus_at)
     known = (o.cover&self.structure.ready[:,None]).any(0)
     alone = next((c for c,at in unlabelled_of.items() if not known[at].any()), None)
@@ -244,10 +248,10 @@ def _turn(self, prior):
     log_share = _balanced(self, logits, o.corpus)
     share = log_share.exp()
     share[shot] = self._share[shot]
-    home = homecoming(self.structure.profile(None, o.cover, near), share, s['neighbours'], s['temperature'], o.anchors)
+    home = homecoming(self.structure.profile(None, o.cover, near), share, s['neighbours'], s['temperature'], o.anchors.to(self.device))
     home[shot] = 1.
     taught = home[~shot]**s['chain']
-    weight = torch.ones(len(share))
+    weight = torch.ones_like(home)
     weight[~shot] = s['unlabelled_prototype']*taught/taught.mean().clamp_min(1e-9)
     self._share,self._weight = share,weight
     return clean,near,r,log_share,home
@@ -259,9 +263,9 @@ def _structure(self, x, share, cover, corpus_at):
 def _likely_shares(self, c):
     "Settle under each hypothesis about a corpus's shares; equal shares if none stands out"
     o = self._clips
-    at,families = _unlabelled_of(self)[c],share_hypotheses(len(self.classes_))
+    at,families = _unlabelled_of(self)[c],{name:members.to(self.device) for name,members in share_hypotheses(len(self.classes_)).items()}
     x,cover = o.x[:,at],o.cover[:,at]
-    others = torch.ones(len(o.corpus), 1)
+    others = torch.ones(len(o.corpus), 1, device=self.device)
     others[at] = 0.
     def score(prior):
         trial = copy.copy(self)     # what a trial learns is its own
@@ -274,6 +278,11 @@ def _likely_shares(self, c):
     best = outstanding({name:[score(h) for h in members] for name,members in families.items()})
     return families[best[0]][best[1]] if best else self.prior_[c]
 
+def _priors(self, prior):
+    "Shares of each corpus, and corpora whose shares are to be estimated"
+    told,unknown = class_prior(prior, self.classes_, _unlabelled_of(self))
+    return {c:p.to(self.device) for c,p in told.items()},unknown
+
 def _project(self):
     "Vectors of all clips"
     if self._stored is not None: return _reduce(self)
@@ -281,12 +290,7 @@ def _project(self):
     self.projection = Projection(s['dims'], s['even'], sphere=True)
     return self.projection(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None)
 
-def begin(self:SERE,
-    shots:Embeddings=None,      # labelled clips: `emotion` of their table. None: the clips of the last fit again, with what was taught since
-    unlabelled:Embeddings=None, # all other clips, of both languages; their labels are not read
-    space:Space=None,           # already fitted on just these clips (shots first), to save time; made if None
-)->SERE:
-    "Make ready for rounds; with prior='estimate' this tries the hypotheses"
+def _begin(self, shots, unlabelled, space):
     s = self.settings
     if shots is not None:
         emb,self.classes_,label = _shots_and_rest(shots, unlabelled)
@@ -296,9 +300,10 @@ def begin(self:SERE,
                 "prior='estimate' tries whole fits, which would take days for clips that stay on disk. Estimate it on some that were loaded, and tell what came out.")
             self._group,self._corpus = groups(emb.table, self.speakers)
         else:
-            self.space = space or Space(self.speakers, s['contents']).fit(emb)
+            self.space = space or Space(self.speakers, s['contents'], device=self.device).fit(emb)
+            self.device = self.space.device
             if len(self.space.prepared)!=len(emb): raise LearnerError(f"the space holds {len(self.space.prepared)} clips, but {len(emb)} were given. Fit it on shots and unlabelled clips, in this order.")
-            self._group,self._corpus = np.array(self.space.prepared.group, dtype=object)[self.space.prepared.at.numpy()],self.space.prepared.corpus
+            self._group,self._corpus = np.array(self.space.prepared.group, dtype=object)[self.space.prepared.at.cpu().numpy()],self.space.prepared.corpus
         self.table_,self.label_ = emb.table,F.pad(label, (0,len(unlabelled)), value=-1)
     elif not hasattr(self, '_group'): raise LearnerError("there are no clips to begin with. Give shots and unlabelled clips.")
     self.history_,self._read_last,self.voices_ = [],(None,None),sorted(set(map(str, self._group)))
@@ -307,11 +312,23 @@ def begin(self:SERE,
     names,corpus_at = np.unique(corpus, return_inverse=True)
     shot,free = (self.label_>=0).nonzero()[:,0],(self.label_<0).nonzero()[:,0]
     anchors = torch.cat([shot, free[torch.randperm(len(free), generator=torch.Generator().manual_seed(self.seed))[:_ANCHORS]]]).sort().values
-    self._clips = SimpleNamespace(x=x, cover=cover, corpus=corpus, names=names.tolist(), corpus_at=torch.as_tensor(corpus_at), anchors=anchors, stored=self._stored is not None)
-    self.prior_,unknown = class_prior(self.prior, self.classes_, _unlabelled_of(self))
+    self._clips = SimpleNamespace(x=x, cover=cover, corpus=corpus, names=names.tolist(), corpus_at=torch.as_tensor(corpus_at).to(self.device), anchors=anchors, stored=self._stored is not None)
+    self.prior_,unknown = _priors(self, self.prior)
     if self.prior=='estimate': unknown = [c for c in unknown if c not in set(corpus[shot])] or unknown
     for c in unknown: self.prior_[c] = _likely_shares(self, c)
     _reset(self)
+
+def begin(self:SERE,
+    shots:Embeddings=None,      # labelled clips: `emotion` of their table. None: the clips of the last fit again, with what was taught since
+    unlabelled:Embeddings=None, # all other clips, of both languages; their labels are not read
+    space:Space=None,           # already fitted on just these clips (shots first), to save time; made if None
+)->SERE:
+    "Make ready for rounds; with prior='estimate' this tries the hypotheses"
+    try: _begin(self, shots, unlabelled, space)
+    except torch.OutOfMemoryError:      # of a GPU
+        warnings.warn("the GPU has no room for all these clips, so they are fitted on the processor. For large sets, give clips that stay on disk.")
+        self.device = torch.device('cpu')
+        _begin(self, shots, unlabelled, None)
     return self
 
 def step(self:SERE)->dict: # the history's new entry
@@ -323,7 +340,7 @@ def step(self:SERE)->dict: # the history's new entry
     shot = (self.label_>=0).nonzero()[:,0]
     some = o.anchors[self.label_[o.anchors]<0]      # all unlabelled clips, unless they are many
     z_shot,z_some = (self.structure.embed(clean[:,at])*seen[:,at,None] for at in (shot,some))
-    losses = tric(z_shot, self.label_[shot], seen[:,shot], z_some, self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
+    losses = tric(z_shot, self.label_[shot].to(self.device), seen[:,shot], z_some, self._share[some].argmax(1), seen[:,some], self.structure.directions, s['temperature'])
     if len(self.history_)>=s['rounds']:     # what `predict` says of these clips
         for p in _parts(len(o.corpus)):
             log_share[p],x,_ = _settle(self, o.x[:,p], o.cover[:,p], o.corpus[p])
@@ -331,8 +348,8 @@ def step(self:SERE)->dict: # the history's new entry
     self._read_last = (None,None)
     if o.stored and self.history_:      # of earlier rounds an excerpt is kept
         self.history_[-1] = {k:v[o.anchors] if k in ('profile','resonance') else v for k,v in self.history_[-1].items()}
-    self.history_.append(dict(round=len(self.history_), losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(None, o.cover, near).half(), landmarks=self.structure.landmarks(None, o.cover, near).half(),
-        proba=_soft(self, log_share), home=home, resonance=r, prior={c:p.tolist() for c,p in self.prior_.items()}))
+    self.history_.append(dict(round=len(self.history_), losses={k:float(v) for k,v in losses.items()}, profile=self.structure.profile(None, o.cover, near).half().cpu(), landmarks=self.structure.landmarks(None, o.cover, near).half().cpu(),
+        proba=_soft(self, log_share).cpu(), home=home.cpu(), resonance=r.cpu(), prior={c:p.tolist() for c,p in self.prior_.items()}))
     return self.history_[-1]
 
 def fit_rounds(self:SERE,
@@ -377,7 +394,7 @@ def teach(self:SERE,
     self.label_ = label
     self._weight,self._share = self._weight.clone(),self._share.clone()
     self._weight[row] = 1.
-    if emotion: self._share[row] = F.one_hot(label[row], len(self.classes_)).float()
+    if emotion: self._share[row] = F.one_hot(label[row], len(self.classes_)).to(self._share)
     return self
 
 def change(self:SERE,
@@ -389,7 +406,7 @@ def change(self:SERE,
     if new.settings['contents']!=self.settings['contents']: raise LearnerError("'contents' is settled when clips are prepared. Fit anew with it.")
     moved = any(new.settings[k]!=self.settings[k] for k in ('loud','even','dims'))
     if prior is not None and hasattr(self, '_clips'):
-        told,unknown = class_prior(prior, self.classes_, _unlabelled_of(self))
+        told,unknown = _priors(self, prior)
         if unknown: raise LearnerError("'estimate' tries whole fits, so it cannot be changed to between rounds. Call begin or fit with it.")
         self.prior_ = told
     self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
@@ -428,7 +445,7 @@ def _read(self, clips, frames=True):
         weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
         x,cover = self.projection(prepared, weights)
         corpus = prepared.corpus.astype(str)
-        new = ~np.isin(np.array(prepared.group, dtype=object)[prepared.at.numpy()].astype(str), self.voices_)
+        new = ~np.isin(np.array(prepared.group, dtype=object)[prepared.at.cpu().numpy()].astype(str), self.voices_)
     else:
         if not hasattr(self, '_clips'): raise LearnerError("a loaded SERE has no clips of its own. Give clips.")
         rows = torch.arange(len(self.table_)) if clips is None else _rows(clips, len(self.table_))
@@ -443,14 +460,14 @@ def _read(self, clips, frames=True):
 
 def _each(self, clips, work, frames=True):
     "What `work` makes of all that is known of clips, an entry or a row each. Clips that stay on disk are read part by part"
-    half = self.settings['memory_gb']*5e8
+    most = _most(self)
     if isinstance(clips, Stored):   # new ones: voices whole
-        parts = _voice_by_voice(groups(clips.table, self.speakers, known=getattr(self, 'voices_', ()))[0].astype(str), _footprint(clips, self.settings['contents']), half)
+        parts = _voice_by_voice(groups(clips.table, self.speakers, known=getattr(self, 'voices_', ()))[0].astype(str), _footprint(clips, self.settings['contents']), most)
         done = [work(*_read(self, clips[rows].load())) for rows in parts]
     elif self._stored is not None and not isinstance(clips, Embeddings):
         rows = np.arange(len(self.table_)) if clips is None else np.atleast_1d(np.asarray(clips))
-        size = _footprint(self._stored, self.settings['contents'])[rows] if frames else np.full(len(rows), half/_PART)
-        parts = _voice_by_voice(np.zeros(len(rows), int), size, half)
+        size = _footprint(self._stored, self.settings['contents'])[rows] if frames else np.full(len(rows), most/_PART)
+        parts = _voice_by_voice(np.zeros(len(rows), int), size, most)
         done = [work(*_read(self, rows[p], frames)) for p in parts]
     else: return work(*_read(self, clips))
     back = np.argsort(np.concatenate(parts))
@@ -463,7 +480,7 @@ def predict_proba(self:SERE,
     clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->np.ndarray: # (n_clips, K), rows sum to 1, columns as in `classes_`
     "The share of each emotion. A corpus that the fit did not know is balanced as the mean of those it knew"
-    return _each(self, clips, lambda log_share,*_: _soft(self, log_share.double()).numpy(), frames=False)
+    return _each(self, clips, lambda log_share,*_: _soft(self, log_share.double()).cpu().numpy(), frames=False)
 
 def predict(self:SERE,
     clips=None,         # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
@@ -480,7 +497,7 @@ def transform(self:SERE,
     def vectors(_, clean, shift, cover, *rest):
         seen = (cover&self.structure.ready[:,None]).float()
         z = self.structure.embed(clean)*seen[...,None]/seen.sum(0).clamp_min(1).sqrt()[:,None]
-        return z.transpose(0,1).flatten(1).numpy()
+        return z.transpose(0,1).flatten(1).cpu().numpy()
     return _each(self, clips, vectors, frames=False)
 
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
@@ -495,7 +512,7 @@ def resonance(self:SERE,
     "The field of each clip: `time_s` is the middle of each moment in seconds of the original file, `weight` sums to 1"
     def fields(_, clean, shift, cover, weights, prepared, table):
         _measure_moments(self)
-        r = instantaneous_resonance(prepared, self.projection, self.structure, shift)
+        r,weights = instantaneous_resonance(prepared, self.projection, self.structure, shift).cpu(),weights.cpu()
         start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
         bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
         return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), r=r[a:b].numpy(), weight=weights[a:b].numpy()) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
@@ -510,7 +527,7 @@ def highlights(self:SERE,
         start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
         last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
         first,stop = (self._spans[table.index] if prepared is None else _spans(prepared, weights, self.space.bin_s)).T
-        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=r.double().numpy()))
+        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=r.double().cpu().numpy()))
     return _each(self, clips, spans, frames=False)
 
 SERE.resonance,SERE.highlights = resonance,highlights
@@ -546,7 +563,7 @@ def _flatten(self):
     def put(name, known):       # {key: tuple of tensors}
         meta['names'][name] = list(known)
         for i,values in enumerate(known.values()):
-            for j,v in enumerate(values): tensors[f'{name}/{i}/{j}'] = v.detach().contiguous().clone()
+            for j,v in enumerate(values): tensors[f'{name}/{i}/{j}'] = v.detach().cpu().contiguous().clone()
     for view,voice in self.space.voices.items(): put(f'voices/{view}', voice.known)
     for view,content in self.space.content.items(): put(f'content/{view}', content.known)
     p = self.projection
@@ -629,7 +646,8 @@ def _check_saved(meta, tensors):
         must(w==width.get(like, w) and (like not in plain or w%2==0), f"the width of {v}")
 
 def load(
-    folder, # as `save` wrote it
+    folder,     # as `save` wrote it
+    device=None,# 'cpu', 'cuda'; the fastest there is if None
 )->SERE:
     "Read a saved SERE; `LearnerError` if it is not one, or not whole"
     from safetensors.torch import load_file
@@ -642,8 +660,9 @@ def load(
     if version!=_VERSION: raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the format; this sere_nb reads version {_VERSION}. Fit again.")
     try:
         if meta.get('seal')!=_seal(meta, folder/'model.safetensors'): raise LearnerError("model.json and model.safetensors are not as they were saved.")
-        self = SERE(meta['seed'], meta['speakers'], meta['prior'], **{k:tuple(v) if isinstance(v,list) else v for k,v in meta['settings'].items()})
+        self = SERE(meta['seed'], meta['speakers'], meta['prior'], device, **{k:tuple(v) if isinstance(v,list) else v for k,v in meta['settings'].items()})
         _check_saved(meta, tensors)
+        tensors = {k:v.to(self.device) for k,v in tensors.items()}
         def get(name):
             keys = meta['names'][name]
             def tuple_of(i):
@@ -657,7 +676,7 @@ def load(
             out = {}
             for n in below(prefix): out[n[len(prefix)+1:]] = v = Standardiser(); v.known = get(n)
             return out
-        self.space = Space(self.speakers, self.settings['contents'], meta['bin_s'])
+        self.space = Space(self.speakers, self.settings['contents'], meta['bin_s'], device=self.device)
         self.space.voices = standardisers('voices')
         for n in below('content'):
             view = n.removeprefix('content/')

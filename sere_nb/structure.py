@@ -89,7 +89,7 @@ class Standardiser:
         _must_fit(at=(at,'n',len(group)))
         if len(at)!=len(x): raise LearnerError(f"there are {len(x)} rows, but groups of {len(at)}.")
         new = [i for i,g in enumerate(group) if g not in self.known]
-        zeros,desk = lambda: torch.zeros(len(group), x.shape[1]),torch.empty(min(_PART, len(x)), x.shape[1])
+        zeros,desk = lambda: torch.zeros(len(group), x.shape[1], device=x.device),torch.empty(min(_PART, len(x)), x.shape[1], device=x.device)
         parts,lay = [(rows,_only(g)) for rows,g in zip(x.split(_PART), at.split(_PART))],lambda rows: desk[:len(rows)].copy_(rows)
         if new:
             n,total,square,there = torch.bincount(at, minlength=len(group))[:,None],zeros(),zeros(),lambda rows: rows
@@ -102,9 +102,9 @@ class Standardiser:
             deviation = (square/n.clamp_min(1)).clamp_min(1e-6).sqrt()
             for i in new:
                 if n[i].any(): self.known[group[i]] = (mean[i],deviation[i])     # nothing was seen of the others
-        none = torch.zeros(x.shape[1]),torch.ones(x.shape[1])
+        none = zeros()[0],zeros()[0]+1
         mean,deviation = (torch.stack([self.known.get(g, none)[j] for g in group]) for j in (0,1))
-        if out is None: out = torch.empty(x.shape)
+        if out is None: out = torch.empty(x.shape, device=x.device)
         for to,(rows,g) in zip(out.split(_PART), parts):
             to.copy_(rows).sub_(mean[g]).div_(deviation[g])
             if not to.sum().isfinite(): to.nan_to_num_(0.,0.,0.)
@@ -152,7 +152,7 @@ class ContentRemover:
     )->tuple: # (contents, d) means; (n,) int64: the content of each frame
         "What is said: a mean for each content, and which frame has which. Corpora that are new are remembered"
         _must_fit(at=(at,'n',len(corpus))); _must_be(k=(self.k,1,2**30), frames=(len(x),1,2**40))
-        means,content,first = [],torch.zeros(len(x), dtype=torch.long),0
+        means,content,first = [],torch.zeros_like(at),0
         for i,name in enumerate(corpus):
             mine = (at==i).nonzero()[:,0]
             if not len(mine): continue
@@ -192,17 +192,19 @@ class Moments:
 
     @property
     def clip(self)->Tensor: # (n_moments,) which clip it belongs to
-        return torch.repeat_interleave(torch.arange(len(self.offsets)-1), self.offsets.diff())
+        return _whose(self.offsets)
 
     def __getitem__(self, clips)->'Moments':
         at,offsets = _stretches(self.offsets, clips)
         return Moments(self.count[at], self.mean[at], self.square[at], offsets, self.bin_s)
 
+def _whose(offsets): return torch.repeat_interleave(torch.arange(len(offsets)-1, device=offsets.device), offsets.diff())
+
 def _stretches(offsets, clips):
     "Rows of some clips that lie end to end, and their own offsets"
     n = offsets.diff()[clips]
     own = F.pad(n.cumsum(0), (1,0))
-    return torch.repeat_interleave(offsets[:-1][clips]-own[:-1], n)+torch.arange(int(own[-1])),own
+    return torch.repeat_interleave(offsets[:-1][clips]-own[:-1], n)+torch.arange(int(own[-1]), device=offsets.device),own
 
 def to_moments(
     x:Tensor,           # (all frames, d) float32
@@ -217,13 +219,13 @@ def to_moments(
     lengths = frames.lengths
     bins = ((lengths+each-1)//each).clamp_min(1)
     offsets = F.pad(bins.cumsum(0), (1,0))
-    clip,start = torch.repeat_interleave(torch.arange(len(lengths)), lengths),frames.offsets-frames.offsets[0]
-    at = offsets[clip]+(torch.arange(len(x))-start[clip])//each
+    clip,start,row = _whose(frames.offsets),frames.offsets-frames.offsets[0],torch.arange(len(x), device=x.device)
+    at = offsets[clip]+(row-start[clip])//each
     n = int(offsets[-1])
     count = torch.bincount(at, minlength=n).float()
-    mean,square = torch.zeros(n, x.shape[1], dtype=torch.float16), torch.zeros(n, x.shape[1], dtype=torch.float16)
+    mean,square = (torch.zeros(n, x.shape[1], dtype=torch.float16, device=x.device) for _ in range(2))
     # some clips at a time, so that sums stay in the processor's cache
-    some,desk = torch.searchsorted(start, torch.arange(0, len(x), _PART)).tolist(),x[:0]
+    some,desk = torch.searchsorted(start, row[::_PART].contiguous()).tolist(),x[:0]
     for a,b in zip(some, [*some[1:], len(lengths)]):
         of,to = slice(start[a],start[b]), slice(offsets[a],offsets[b])
         rows,m,here = x[of],int(offsets[b]-offsets[a]),at[of]-offsets[a]
@@ -276,7 +278,7 @@ def contour(
 )->Tensor: # (n_clips, 2*d): mean of the first third and of the last, less the clip's
     "Which way each clip goes"
     clip,n = moments.clip,len(moments.offsets)-1
-    place = (torch.arange(len(clip))-moments.offsets[clip]+.5)/moments.offsets.diff()[clip]
+    place = (torch.arange(len(clip), device=clip.device)-moments.offsets[clip]+.5)/moments.offsets.diff()[clip]
     whole = pool(moments)[:,:moments.mean.shape[1]]
     third = lambda at: torch.where((at&(moments.count>0))[:,None], 1., 0.)
     mean = lambda w: _sums(moments.mean*w, clip, n)/_sums(w, clip, n).clamp_min(1)
@@ -309,21 +311,21 @@ class Prepared:
 
     @property
     def clip(self)->Tensor: # (n_moments,) the clip of each moment of the common grid
-        return torch.repeat_interleave(torch.arange(len(self)), self.offsets.diff())
+        return _whose(self.offsets)
 
     def onto(self,
         view:str,       # whose moments
     )->Tensor: # (moments of the view,) the moment of the common grid that each falls on
         "From a view's grid to the common one (they may differ by a moment at the end)"
         m = self.moments[view]
-        return torch.minimum(self.offsets[m.clip]+torch.arange(len(m.count))-m.offsets[m.clip], self.offsets[m.clip+1]-1)
+        return torch.minimum(self.offsets[m.clip]+torch.arange(len(m.count), device=m.clip.device)-m.offsets[m.clip], self.offsets[m.clip+1]-1)
 
     def back(self,
         view:str,       # whose moments
     )->Tensor: # (n_moments,) the moment of the view that each moment of the common grid falls on
         "From the common grid to a view's"
         m,clip = self.moments[view].offsets,self.clip
-        return torch.minimum(m[clip]+torch.arange(len(clip))-self.offsets[clip], m[clip+1]-1)
+        return torch.minimum(m[clip]+torch.arange(len(clip), device=clip.device)-self.offsets[clip], m[clip+1]-1)
 
 # %% ../nbs/03_structure.ipynb #e5378eaa
 class Space:
@@ -333,8 +335,9 @@ class Space:
         contents:tuple=(64,256),    # clusters of the content-free views; () for none
         bin_s:float=.1,             # seconds of a moment
         contour:bool=True,          # a view more for a handful of tracks: how a clip begins and ends
+        device='cpu',               # where clips are prepared, and stay
     ):
-        self.speakers,self.contents,self.bin_s,self.contour = speakers,tuple(contents),bin_s,contour
+        self.speakers,self.contents,self.bin_s,self.contour,self.device = speakers,tuple(contents),bin_s,contour,torch.device(device)
         self.voices,self.content = {},{}    # view: `Standardiser`; view: `ContentRemover`
 
     def fit(self,
@@ -353,22 +356,22 @@ class Space:
         group,corpus = together or groups(emb.table, self.speakers, known={g for voice in self.voices.values() for g in voice.known})
         names,at = np.unique(group.astype(str), return_inverse=True)
         corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
-        names,at,corpora,corpus_at = list(names),torch.as_tensor(at),list(corpora),torch.as_tensor(corpus_at)
+        names,at,corpora,corpus_at = list(names),torch.as_tensor(at).to(self.device),list(corpora),torch.as_tensor(corpus_at).to(self.device)
         moments,rows,cover,plain,loudness,offsets = {},{},{},[],None,None
-        room = torch.empty(max((v.values.numel() for v in emb.views.values() if v.hop_s), default=0))   # of all views, one after the other
-        for view,frames in emb.views.items():
+        room = torch.empty(max((v.values.numel() for v in emb.views.values() if v.hop_s), default=0), device=self.device)   # of all views, one after the other
+        for view,frames in ((view, f.to(self.device)) for view,f in emb.views.items()):
             if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
             covered = frames.lengths>0
             if not covered.any(): continue
             x = frames.values
             if not frames.hop_s:
                 if len(x)!=covered.sum(): raise LearnerError(f"view {view}: {len(x)} rows, but it should have one row a clip.")
-                rows[view] = torch.zeros(len(emb), x.shape[1]).index_copy_(0, covered.nonzero()[:,0], x.float())
+                rows[view] = torch.zeros(len(emb), x.shape[1], device=x.device).index_copy_(0, covered.nonzero()[:,0], x.float())
                 cover[view] = covered
                 continue
-            clip = torch.repeat_interleave(torch.arange(len(emb)), frames.lengths)
+            clip = _whose(frames.offsets)
             if loudness is None or view=='acoustic':
-                db = x[:,2:3].float() if view=='acoustic' else torch.zeros(len(x),1)      # a speech model alone does not say how loud it is
+                db = x[:,2:3].float() if view=='acoustic' else torch.zeros(len(x), 1, device=x.device)      # a speech model alone does not say how loud it is
                 heard = to_moments(db, frames, self.bin_s)
                 loudness,offsets = heard.mean[:,0].float(),heard.offsets
             x = self.voices.setdefault(view, Standardiser())(x, names, at[clip], room[:x.numel()].view(x.shape))
@@ -381,7 +384,7 @@ class Space:
                     said = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
                     moments[name],cover[name] = to_moments(x, frames, self.bin_s, said),covered
         if not cover: raise LearnerError("the clips have no frames in any view. Encode them first.")
-        if offsets is None: loudness,offsets = torch.zeros(len(emb)),torch.arange(len(emb)+1)
+        if offsets is None: loudness,offsets = torch.zeros(len(emb), device=self.device),torch.arange(len(emb)+1, device=self.device)
         return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain)
 
 # %% ../nbs/03_structure.ipynb #d4a5f88f
@@ -427,8 +430,8 @@ class Projection:
         names = self.views or [o for view in prepared.cover for o in ([view] if view in prepared.rows or weights is None else [view, view+HIGHLIGHTS])]
         for name in names:
             view = name.removesuffix(HIGHLIGHTS)
-            cover = prepared.cover.get(view, torch.zeros(len(prepared), dtype=torch.bool))
-            full = torch.zeros(len(prepared), self.dims)
+            cover = prepared.cover.get(view, torch.zeros_like(prepared.at, dtype=torch.bool))
+            full = torch.zeros(len(prepared), self.dims, device=cover.device)
             if cover.any():
                 if view in prepared.rows: x = prepared.rows[view]
                 else:
@@ -460,7 +463,7 @@ class Projection:
 def _low_rank(x, dims):
     "Leading singular vectors, by randomised subspace iteration with a seed of its own"
     g = torch.Generator().manual_seed(0)
-    q = torch.linalg.qr(x.T@torch.randn(len(x), min(dims+16, *x.shape), generator=g))[0]
+    q = torch.linalg.qr(x.T@torch.randn(len(x), min(dims+16, *x.shape), generator=g).to(x))[0]
     for _ in range(4): q = torch.linalg.qr(x.T@(x@q))[0]
     u,s,v = torch.linalg.svd(x@q, full_matrices=False)
     return u,s,v@q.T
@@ -515,7 +518,7 @@ class Structure:
         self.ready = (mass>1e-3).all(1)
         s = scatter/mass.sum(1).clamp_min(1e-6)[:,None,None]
         size = s.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-6)[:,None,None]
-        s = (1-self.shrinkage)*s+self.shrinkage*size*torch.eye(D)
+        s = (1-self.shrinkage)*s+self.shrinkage*size*torch.eye(D, device=s.device)
         l,q = torch.linalg.eigh(s)
         self.adapter = (q*l.clamp_min(1e-6).rsqrt()[:,None])@q.transpose(1,2)
         self.prototype = mean/mass.clamp_min(1e-6)[...,None]@self.adapter
@@ -614,7 +617,7 @@ class Circumstances:
         "Emotion means, components, clusters and their mean remainders"
         _must_fit(x=(x,'V n D'), share=(share,'n K'), cover=(cover,'V n',any)); _must_be(clips=(x.shape[1],1,2**40))
         c = cover.to(x)[...,None]
-        gram = share.T@(share*c)+1e-3*torch.eye(share.shape[1])             # (V, K, K)
+        gram = share.T@(share*c)+1e-3*torch.eye(share.shape[1], device=x.device)     # (V, K, K)
         self.emotion = torch.linalg.solve(gram, share.T@(x*c))              # least squares: clips by shares
         rest = self._rest(x, share, cover)
         flat = rest.transpose(0,1).flatten(1)

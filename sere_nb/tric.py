@@ -101,11 +101,12 @@ def homecoming(
     anchors=None,       # (m,) rows that can be walked to, each once; all if None
 )->Tensor: # (n,) 0..1
     "How surely a walk from each clip to its neighbours finds the clip's own emotion"
-    to = torch.arange(len(profile)) if anchors is None else anchors
+    row = torch.arange(len(profile), device=profile.device)
+    to = row if anchors is None else anchors
     _must_fit(profile=(profile,'n D',float), share=(share,'n K',float), anchors=(to,'m',len(profile))); _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
     out,known,theirs = [],profile[to].T.contiguous(),share[to]
-    column = torch.full((len(profile),), -1).index_put_((to,), torch.arange(len(to)))
-    for part in torch.arange(len(profile)).split(256):
+    column = torch.full_like(row, -1).index_put_((to,), row[:len(to)])
+    for part in row.split(256):
         s,own = profile[part]@known,column[part]
         here = (own>=0).nonzero()[:,0]
         s[here,own[here]] = -2.     # nobody is their own witness

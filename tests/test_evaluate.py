@@ -381,7 +381,7 @@ def test_emotions_that_the_target_lacks(world):
 def test_only_the_oracle_is_told_shares(world, monkeypatch):
     made = []
     class Stub:
-        def __init__(self, seed, speakers, prior="balanced", **kw): self.prior, self.settings = prior, dict(contents=()); made.append(self)
+        def __init__(self, seed, speakers, prior="balanced", **kw): self.prior, self.device, self.settings = prior, "cpu", dict(contents=()); made.append(self)
         def fit(self, shots, unlabelled, space):
             self.classes_ = np.unique(shots.table.emotion)
             self.history_ = [dict(proba=torch.eye(3)[torch.zeros(len(shots)+len(unlabelled)).long()])]
