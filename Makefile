@@ -90,6 +90,7 @@ speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with R
 	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,fitting$(if $(RECALL),$(comma)recall) --out nbs/tutorials/results/speed.csv
 
 growth: $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half)
+	@$(BIN)/python tests/benchmark_growth.py --parts-of 10000 --out nbs/tutorials/results/growth_parts.csv
 	@$(BIN)/python tests/benchmark_growth.py --out nbs/tutorials/results/growth.csv
 
 # What some commands need that pip cannot bring: asked for first, before minutes of setting up.

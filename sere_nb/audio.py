@@ -165,9 +165,8 @@ def frame_db(
     w = torch.nn.functional.pad(wave, (0,max(0,FRAME-len(wave))))
     return 10*w.unfold(0,FRAME,HOP).square().mean(1).clamp_min(1e-12).log10()
 
-def _steady_db(wave, k=7):
+def _steady(db, k=7):
     "Frame energies after a running median over `k` frames: what is shorter than half of it is gone"
-    db = frame_db(wave)
     padded = torch.nn.functional.pad(db[None,None], (k//2,k//2), mode='replicate')[0,0]
     return padded.unfold(0,k,1).median(1).values
 
@@ -179,10 +178,13 @@ def trim_edges(
 )->tuple: # (start, stop) in samples: wave[start:stop] is what to keep
     "Where speech starts and stops"
     if not (top_db>=0 and 0<=pad_s<1e6): raise AudioError(f"top_db={top_db}, pad_s={pad_s}: both must be numbers from 0 on.")
-    db = _steady_db(wave)
-    on = (db>=db.max()-top_db).nonzero().flatten()
+    return _edges(frame_db(wave), len(wave), top_db, pad_s)
+
+def _edges(db, samples, top_db=35., pad_s=.05):
+    steady = _steady(db)
+    on = (steady>=steady.max()-top_db).nonzero().flatten()
     pad = int(pad_s*SR)
-    return max(0, int(on[0])*HOP-pad), min(len(wave), int(on[-1])*HOP+FRAME+pad)
+    return max(0, int(on[0])*HOP-pad), min(samples, int(on[-1])*HOP+FRAME+pad)
 
 # %% ../nbs/00_audio.ipynb #83932bd4
 def plot_wave(
@@ -284,9 +286,10 @@ def load_audio(
         if peak>LOUDEST: raise AudioError(f"{path}: samples up to {peak:.0e}, where full scale is 1. Export it again, e.g. as 16-bit wav.")
         wave = _mono_16k(torch.from_numpy(x), info.rate)
         del x
-    if float(frame_db(wave).max())<SILENT_DB: raise AudioError(
+    db = frame_db(wave)
+    if float(db.max())<SILENT_DB: raise AudioError(
         f"{path}: silence, nothing but zeros or near zeros in the {read_s:.1f} s read. Leave it out.")
-    start,stop = trim_edges(wave) if trim else (0,len(wave))
+    start,stop = _edges(db, len(wave)) if trim else (0,len(wave))
     least = round(MIN_S*SR)     # a burst in a clip that is hardly longer must not be cut to less
     start = max(0, min(start, len(wave)-least))
     stop = max(stop, min(len(wave), start+least))

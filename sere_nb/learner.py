@@ -7,7 +7,7 @@ __all__ = ['SETTINGS', 'SERE', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'c
            'resonance', 'highlights', 'excerpt', 'save', 'load']
 
 # %% ../nbs/06_learner.ipynb #71cfc9a0
-import copy, hashlib, json, mmap, os, tempfile, warnings
+import copy, ctypes, hashlib, json, mmap, os, tempfile, warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,6 +139,11 @@ def _spans(prepared, weights, bin_s):
     bounds,weights = prepared.offsets.tolist(),weights.cpu()
     return bin_s*np.array([highlight_span(weights[a:b]) for a,b in zip(bounds, bounds[1:])], dtype=float).reshape(-1,2)
 
+def _trim():
+    "Freed memory goes back to the system. Where much lives briefly and a little stays, the heap would keep nearly all of it"
+    try: ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError,OSError,TypeError): pass     # glibc only
+
 def _reduce(self):
     "Vectors of clips that stay on disk, and which views cover them"
     s,stored,most = self.settings,self._stored,_most(self)
@@ -155,6 +160,7 @@ def _reduce(self):
     self.space = Space(self.speakers, s['contents'], device=self.device)
     self.space.content = first.content
     del prepared,first
+    _trim()
     x,cover = _Vectors(len(self.projection.views), len(stored), s['dims'], self.device),torch.zeros(len(self.projection.views), len(stored), dtype=torch.bool, device=self.device)
     self._spans = np.zeros((len(stored),2))
     for rows in _voice_by_voice(self._group, size, most):
@@ -162,6 +168,8 @@ def _reduce(self):
         x[:,rows],cover[:,rows] = self.projection(prepared, weights(prepared))
         self.projection.measure(prepared[np.flatnonzero(pd.Series(self._group[rows]).groupby(self._group[rows]).cumcount()<_FOR_MOMENTS)])
         self._spans[rows] = _spans(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']), self.space.bin_s)
+        del prepared
+        _trim()
     return x,cover
 
 # %% ../nbs/06_learner.ipynb #99bea37e

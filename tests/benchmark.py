@@ -19,9 +19,10 @@ def measured(*command):
 
 def machine():
     "What a time is a time of"
+    import torch
     name = next((l.split(':')[1].strip() for l in open('/proc/cpuinfo') if l.startswith('model name')), '') if os.path.exists('/proc/cpuinfo') else ''
     flags = open('/proc/cpuinfo').read() if name else ''
-    return f"{name or platform.processor()}, {os.cpu_count()} cores{', AMX bf16' if 'amx_bf16' in flags else ', AVX-512 bf16' if 'avx512_bf16' in flags else ''}"
+    return f"{name or platform.processor()}, {os.cpu_count()} cores{', AMX bf16' if 'amx_bf16' in flags else ', AVX-512 bf16' if 'avx512_bf16' in flags else ''}{', '+torch.cuda.get_device_name() if torch.cuda.is_available() else ''}"
 
 
 def main():

@@ -175,7 +175,7 @@ def reading(files, usual):
     steps = {'soundfile.read in float32, as librosa begins': lambda: [sf.read(f, dtype='float32') for f in files],
              'decoding and checking': lambda: [audio._decode(f, 40.) for f in files],
              'mixing and resampling': lambda: [audio._mono_16k(torch.from_numpy(x), info.rate) for x, info in decoded],
-             'looking for silence': lambda: [(audio.frame_db(w), audio.trim_edges(w)) for w in waves],
+             'looking for silence': lambda: [audio.trim_edges(w) for w in waves],
              'levelling': lambda: [audio.set_level(w) for w in waves]}
     rows = []
     for name, step in steps.items():
