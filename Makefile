@@ -21,7 +21,7 @@ comma    := ,
 section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lab docs clean-nbs readme picture samples bench numbers speed growth
+.PHONY: help setup demo test gpu soak lab docs clean-nbs readme picture samples bench numbers speed growth
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,13 +41,17 @@ $(STAMP): constraints.txt settings.ini setup.py pyproject.toml
 demo: $(STAMP) ## the main job on data_samples, offline; results in out/demo
 	$(BIN)/sere demo --out $(OUT)/demo
 
-test: $(STAMP) ## everything that must hold: notebooks, docs, code
+test: export CUDA_VISIBLE_DEVICES =
+test: $(STAMP) ## everything that must hold: notebooks, docs, code (on the processor: a GPU adds in another order each time)
 	$(call section,Notebooks$(comma) modules$(comma) README and docs in step)
 	@$(TESTING) $(BIN)/python tests/check_notebooks.py --workers $(WORKERS)
 	$(call section,Notebooks as tests)
 	@$(TESTING) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 	$(call section,Tests beside the notebooks)
 	@$(TESTING) $(BIN)/python -m pytest tests
+
+gpu: $(STAMP) ## the tests of the fit on another device, the GPU's among them
+	@CUDA_VISIBLE_DEVICES=0 $(BIN)/python -m pytest tests/test_device.py -rs
 
 soak: $(STAMP) ## the long checks of what is promised, with a table of cases tried, survived, lost (about an hour)
 	@$(TESTING) $(BIN)/python tests/soak.py --out nbs/about/soak.csv

@@ -40,9 +40,9 @@ def autocorrelation(
 )->Tensor: # (n, 512); column = lag in samples, 1 at lag 0
     "How much each frame looks like itself some samples later, the window's own share taken out (Boersma 1993)"
     w,correction = _window_autocorrelation(frames.device)
-    x = torch.fft.rfft((frames-frames.mean(1,keepdim=True))*w, _NFFT)
-    r = torch.fft.irfft(x.real**2+x.imag**2, _NFFT)[:,:512]
-    return r/r[:,:1].clamp_min(1e-9)*correction[:512]
+    x = torch.view_as_real(torch.fft.rfft((frames-frames.mean(1,keepdim=True)).mul_(w), _NFFT)).square_()     # in place: new memory takes longer than sums
+    r = torch.fft.irfft(x[...,0]+x[...,1], _NFFT)[:,:512]
+    return r.div_(r[:,:1].clamp_min(1e-9)).mul_(correction[:512])
 
 # %% ../nbs/02_encoder.ipynb #da1f7e4b
 def pitch(

@@ -2,6 +2,7 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")       # to the last bit, results are the processor's; `make gpu` shows the GPU
 
 import numpy as np
 import pytest
