@@ -433,7 +433,9 @@ def _wav2vec_layers(
 def _default_dtype(device):
     "bf16 where the hardware multiplies matrices of it faster than of float32"
     if device.type=='cuda': fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else: fast = device.type=='cpu' and torch.cpu.get_capabilities().get('amx_bf16', False)
+    else:
+        can = torch.cpu.get_capabilities()
+        fast = device.type=='cpu' and (can.get('amx_bf16') or can.get('avx512_bf16') and 'AMD' in can.get('cpu_name',''))
     return torch.bfloat16 if fast else torch.float32
 
 def _dtype(dtype, device):
