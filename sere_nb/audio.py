@@ -64,7 +64,7 @@ def _open(path)->sf.SoundFile:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode): raise AudioError(f"{path}: not a file. Give the path of one sound file.")
         if not found.st_size: raise AudioError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
-        with open(path,'rb') as f: head = f.read(12)
+        with open(path,'rb',buffering=0) as f: head = f.read(12)
     except AudioError: raise
     # ValueError: a name that no file can have
     except (FileNotFoundError,NotADirectoryError,ValueError): raise AudioError(f"{path}: no such file. Check the path; a manifest's paths count from the manifest's folder.") from None
@@ -109,7 +109,8 @@ def _checked(wave, shapes=(1,)):
     if w.ndim not in shapes or not w.numel() or w.is_complex(): raise AudioError(
         f"a sound of shape {tuple(w.shape)} and type {str(w.dtype).removeprefix('torch.')} cannot be used. Give samples, at least one, of {'one channel' if shapes==(1,) else 'shape (n,) or (n, channels)'}.")
     w = w if w.dtype in (torch.float32,torch.float64) else w.float()
-    if not max(w.max(), -w.min())<=LOUDEST: raise AudioError(f"a sound has samples that are NaN, infinite or beyond {LOUDEST:g}; full scale is 1. Scale it, or leave it out.")
+    low,high = w.aminmax()
+    if not max(high, -low)<=LOUDEST: raise AudioError(f"a sound has samples that are NaN, infinite or beyond {LOUDEST:g}; full scale is 1. Scale it, or leave it out.")
     return w
 
 def _check_rate(rate, what):
@@ -147,10 +148,16 @@ def to_mono_16k(
     _check_rate(rate, 'samples')
     return _mono_16k(_checked(samples, (1,2)).float(), rate)
 
+def _mono(x):
+    "One channel of several"
+    if x.shape[1]==1: return x[:,0]
+    mono,all = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()      # the mean of two is slow in torch
+    if mono.dot(mono)>=.01*all.dot(all): return mono       # so no channel can have more, and need not be looked at
+    power = x.square().sum(0)
+    return mono if mono.dot(mono)>=.01*power.max() else x[:,power.argmax()]
+
 def _mono_16k(x, rate):
-    if x.ndim==2:
-        power,mono = x.square().mean(0),(x[:,0]+x[:,1])/2 if x.shape[1]==2 else x.mean(1)      # the mean of two is slow in torch
-        x = mono if mono.square().mean()>=.01*power.max() else x[:,power.argmax()]
+    if x.ndim==2: x = _mono(x)
     x = x-x.mean()
     return x if rate==SR else _resample(x, *_ratio(rate))
 
@@ -163,7 +170,7 @@ def frame_db(
     "Energy of each 25 ms frame, one frame each 10 ms"
     wave = _checked(wave)
     w = torch.nn.functional.pad(wave, (0,max(0,FRAME-len(wave))))
-    return 10*w.unfold(0,FRAME,HOP).square().mean(1).clamp_min(1e-12).log10()
+    return 10*w.square().unfold(0,FRAME,HOP).mean(1).clamp_min(1e-12).log10()
 
 def _steady(db, k=7):
     "Frame energies after a running median over `k` frames: what is shorter than half of it is gone"
@@ -236,26 +243,24 @@ _MOST = 2**24   # numbers (samples times channels, of which two are counted at l
 
 _turn = threading.Lock()
 
-def _in_turn(path, limit_s):
+def _in_turn(f, limit_s):
     "Threads take turns with clips of very many numbers; nothing for all others"
-    i = audio_info(path)
+    i = _info(f)
     return _turn if min(i.frames or math.inf, (limit_s or math.inf)*i.rate)*i.channels>_MOST//4 else nullcontext()
 
-def _decode(path, limit_s=None):
-    "(samples (n, channels), header, whether the tail was damaged)"
-    with _open(path) as f:
-        info = _info(f)
-        _check_rate(info.rate, path)
-        want = f.frames if limit_s is None else min(f.frames, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
-        try:
-            if f.subtype=='PCM_16': x = f.read(want, dtype='int16', always_2d=True).astype('float32')/np.float32(2**15)      # the same numbers, sooner
-            else: x = f.read(want, dtype='float32', always_2d=True)
-            if not info.frames: info = info._replace(frames=len(x), seconds=len(x)/info.rate)
-            return x,info,len(x)<min(want, info.frames)-MIN_S*info.rate  # mp3 headers may be off by a frame
-        except RuntimeError: broken = True
-        except (MemoryError,ValueError): broken = False     # more is promised than fits into one piece
+def _decode(f, limit_s=None):
+    "(samples (n, channels), header, whether the tail was damaged). 16-bit sound stays in whole numbers, which take half the memory"
+    info = _info(f)
+    _check_rate(info.rate, f.name)
+    want = f.frames if limit_s is None else min(f.frames, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
+    try:
+        x = f.read(want, dtype='int16' if f.subtype=='PCM_16' else 'float32', always_2d=True)
+        if not info.frames: info = info._replace(frames=len(x), seconds=len(x)/info.rate)
+        return x,info,len(x)<min(want, info.frames)-MIN_S*info.rate  # mp3 headers may be off by a frame
+    except RuntimeError: broken = True
+    except (MemoryError,ValueError): broken = False     # more is promised than fits into one piece
     blocks,n = [np.zeros((0,info.channels), 'float32')],0
-    with _open(path) as f:
+    with _open(f.name) as f:
         try:
             while n<want and len(x := f.read(1024 if info.frames else 64, dtype='float32', always_2d=True)):
                 blocks.append(x)
@@ -276,15 +281,16 @@ def load_audio(
     if max_s is not None and not MIN_S<=max_s<=1e9: raise AudioError(f"max_s={max_s}: give at least {MIN_S:g} seconds, or None for no cap.")
     lead_s = LEAD_S if trim else 0.
     limit_s = None if max_s is None else max_s+lead_s
-    with _in_turn(path, limit_s):
-        x,info,damaged = _decode(path, limit_s)
+    with _open(path) as f, _in_turn(f, limit_s):
+        x,info,damaged = _decode(f, limit_s)
         read_s = len(x)/info.rate
         if damaged and read_s<MIN_S: raise AudioError(f"{path}: damaged from its start; nothing can be decoded. Copy or download it again.")
         if read_s<MIN_S: raise AudioError(f"{path}: only {read_s:.3f} s long; at least {MIN_S:g} s are needed. Leave it out.")
-        peak = max(x.max(), -x.min())
+        peak = max(x.max(), -x.min()) if x.dtype==np.float32 else 0
         if not np.isfinite(peak): raise AudioError(f"{path}: {int((~np.isfinite(x)).any(1).sum())} of {len(x)} samples are NaN or infinite. Export it again, e.g. as 16-bit wav.")
         if peak>LOUDEST: raise AudioError(f"{path}: samples up to {peak:.0e}, where full scale is 1. Export it again, e.g. as 16-bit wav.")
-        wave = _mono_16k(torch.from_numpy(x), info.rate)
+        wave = _mono_16k(torch.from_numpy(x).float(), info.rate)
+        if x.dtype==np.int16: wave /= 2**15
         del x
     db = frame_db(wave)
     if float(db.max())<SILENT_DB: raise AudioError(

@@ -79,12 +79,16 @@ def _spectral_constants(device):
 
 def _db(power): return 10*torch.log10(power)
 
+def _bins(lo, hi):
+    "Columns of a spectrum from one frequency (Hz) to below another"
+    return slice(-(-lo*_SPEC//SR), -(-hi*_SPEC//SR))
+
 def _slope(db, hz, lo, hi):
     "Least-squares slope of a spectrum between two frequencies, dB per kHz"
-    band = (hz>=lo)&(hz<hi)
+    band = _bins(lo, hi)
     x = hz[band]/1000
     x = x-x.mean()
-    return db[:,band]@x/x.square().sum()
+    return db[:,band].contiguous()@x/x.square().sum()
 
 # %% ../nbs/02_encoder.ipynb #ffc4c0b6
 def timbre(
@@ -99,7 +103,7 @@ def timbre(
     total,db,mel = power.sum(1),_db(power),(power@filters).clamp_min(1e-8).log()
     centroid = power@hz/total
     spread = (power*(hz-centroid[:,None]).square()).sum(1).div(total).sqrt()
-    band = lambda lo,hi: power[:,(hz>=lo)&(hz<hi)]
+    band = lambda lo,hi: power[:,_bins(lo,hi)]
     alpha = _db(band(1000,5000).sum(1)/band(50,1000).sum(1))
     hammarberg = _db(band(0,2000).amax(1)/band(2000,5000).amax(1))
     bins = 50*2**(semitones/12)/(SR/_SPEC)
@@ -108,7 +112,7 @@ def timbre(
     return _db(total), mel, torch.cat([(mel@dct)[:,1:], torch.stack(columns,1)], 1)
 
 # %% ../nbs/02_encoder.ipynb #62891183
-_BLOCK = 1024
+_BLOCK = 128    # frames worked on at a time: their tables stay in the processor's cache, and no new memory has to be asked for
 
 def _median5(x):
     "Running median over five frames that ignores NaN"
