@@ -151,8 +151,8 @@ def to_mono_16k(
 def _mono(x):
     "One channel of several"
     if x.shape[1]==1: return x[:,0]
-    mono,all = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()      # the mean of two is slow in torch
-    if mono.dot(mono)>=.01*all.dot(all): return mono       # so no channel can have more, and need not be looked at
+    mono,each = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()     # the mean of two is slow in torch
+    if mono.dot(mono)>=.01*each.dot(each): return mono       # so no channel can have more, and need not be looked at
     power = x.square().sum(0)
     return mono if mono.dot(mono)>=.01*power.max() else x[:,power.argmax()]
 

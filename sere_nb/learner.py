@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder import Embeddings, Stored, _device
-from .irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
+from .irf import balancing_offsets, borne_out, class_prior, highlight_spans, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
 from .tric import homecoming, tric
 
@@ -136,8 +136,7 @@ class _Clean:
 
 def _spans(prepared, weights, bin_s):
     "(n_clips, 2) where highlights start and stop, in seconds of the clip"
-    bounds,weights = prepared.offsets.tolist(),weights.cpu()
-    return bin_s*np.array([highlight_span(weights[a:b]) for a,b in zip(bounds, bounds[1:])], dtype=float).reshape(-1,2)
+    return bin_s*highlight_spans(weights, prepared.clip).double().cpu().numpy()
 
 def _trim():
     "Freed memory goes back to the system. Where much lives briefly and a little stays, the heap would keep nearly all of it"

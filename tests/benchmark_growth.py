@@ -2,7 +2,7 @@
 
 Clips are made up, as embeddings of the shape that whisper-base+acoustic has for three seconds (two layers of 150 frames of 512 numbers, 300 frames of 24, one row of 72),
 and stay 'on disk' (they are made whenever they are read), so that what is measured is sere_nb and not a disk. Each size is a process of its own."""
-import argparse, json, resource, subprocess, sys, time
+import argparse, json, resource, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -39,6 +39,9 @@ def made_up(n, seed=0, clips_a_voice=1000, frames=FRAMES):
     return Stored(table, lengths, dict.fromkeys(LAYERS, (DIMS, .02)) | dict(acoustic=(len(TRACKS), .01), prosody=(len(FUNCTIONALS), 0.)), read)
 
 
+def peak_gb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6/1.024)
+
+
 def one(n, memory_gb, frames):
     "All steps at one size: seconds of each, and the process's peak memory after it (GB)"
     from sere_nb.explore import Layout, report_html
@@ -47,7 +50,7 @@ def one(n, memory_gb, frames):
     def step(name, work, clips=n):
         begin = time.perf_counter()
         out = work()
-        rows.append(dict(step=name, clips=clips, seconds=time.perf_counter()-begin, peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1e6/1.024)))
+        rows.append(dict(step=name, clips=clips, seconds=time.perf_counter()-begin, peak_gb=peak_gb()))
         print(n, rows[-1], file=sys.stderr, flush=True)
         return out
     clips = step('make up (not part of sere_nb)', lambda: made_up(n, frames=frames))
@@ -66,6 +69,27 @@ def one(n, memory_gb, frames):
     step('save', lambda: learner.save(Path('/tmp')/f'growth-{n}'))
     right = 100*float((said[shot.sum():] == np.r_[truth[~shot]]).mean())
     print(json.dumps([dict(n=n, **r, page_mb=len(page)/1e6, right=right) for r in rows]))
+
+
+def encoded(n, memory_gb, encoder):
+    "Seconds and peak memory of encoding sound files of three seconds, and of finding them encoded"
+    import soundfile as sf
+    from sere_nb.audio import SR
+    from sere_nb.encoder import embed
+    rng = np.random.default_rng(0)
+    sound, rows = (rng.standard_normal(600*SR)*1000).astype('int16'), []
+    with tempfile.TemporaryDirectory() as d:
+        table = pd.DataFrame(dict(path=[f'{d}/{i:07d}.wav' for i in range(n)], language='aa', emotion=''))
+        for i, (path, at) in enumerate(zip(table.path, rng.integers(0, 597*SR, n))):
+            clip = sound[at:at+3*SR].copy()
+            clip[:2] = i & 0x7fff, i >> 15      # no two files are alike
+            sf.write(path, clip, SR)
+        for step in ('encode', 'encode what is encoded already'):
+            begin = time.perf_counter()
+            found = embed(table, encoder, cache=f'{d}/cache', progress=False, memory_gb=memory_gb)
+            rows.append(dict(n=n, step=step, seconds=time.perf_counter()-begin, peak_gb=peak_gb(), stored=type(found).__name__, clips=len(found)))
+            print(n, rows[-1], file=sys.stderr, flush=True)
+    print(json.dumps(rows))
 
 
 def begun(clips, memory_gb):
@@ -102,15 +126,18 @@ def main():
     p.add_argument('--frames', type=int, default=FRAMES, help='of a clip; fewer show sooner what memory rounds take, which does not depend on them')
     p.add_argument('--out', type=Path, help='CSV file; rows of sizes that were not run are kept')
     p.add_argument('--parts-of', type=int, metavar='N', help='print where preparing N clips takes its time, and nothing else')
+    p.add_argument('--encode', metavar='ENC', help='encode sound files of three seconds instead, `--sizes` of them, with this encoder')
     p.add_argument('--one', type=int, help=argparse.SUPPRESS)
     args = p.parse_args()
-    if args.one: return one(args.one, args.memory_gb, args.frames)
+    if args.one: return encoded(args.one, args.memory_gb, args.encode) if args.encode else one(args.one, args.memory_gb, args.frames)
     print(f'on {machine()}')
     if args.parts_of: return parts_of(args.parts_of, args)
     for n in map(int, args.sizes.split(',')):
-        done = subprocess.run([sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb), '--frames', str(args.frames)], stdout=subprocess.PIPE, text=True, check=True)
+        command = [sys.executable, __file__, '--one', str(n), '--memory-gb', str(args.memory_gb), '--frames', str(args.frames), *(['--encode', args.encode] if args.encode else [])]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows = pd.DataFrame(json.loads(done.stdout.splitlines()[-1])).assign(machine=machine(), memory_gb=args.memory_gb, frames=args.frames)
-        print(rows[['n', 'step', 'clips', 'seconds', 'peak_gb']].round(2).to_string(index=False), f'\n{rows.right[0]:.1f} % right, page {rows.page_mb[0]:.1f} MB', flush=True)
+        print(rows[['n', 'step', 'clips', 'seconds', 'peak_gb']].round(2).to_string(index=False), flush=True)
+        if not args.encode: print(f'{rows.right[0]:.1f} % right, page {rows.page_mb[0]:.1f} MB', flush=True)
         if args.out:
             old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['n', 'frames'])
             pd.concat([old[(old.n != n) | (old.frames != args.frames)], rows]).sort_values(['frames', 'n'], kind='stable').to_csv(args.out, index=False, float_format='%.5g')

@@ -33,16 +33,19 @@ def noise(n=N, seconds=SECONDS):
     return [torch.randn(seconds*SR, generator=g)*.05 for _ in range(n)]
 
 
-def peak(dtype):
-    "FLOP a second of a product of two 2048 x 2048 matrices"
-    a, b = torch.randn(2, 2048, 2048).to(dtype)
+def peak(dtype, device='cpu', n=2048):
+    "FLOP a second of a product of two n x n matrices"
+    a, b = torch.randn(2, n, n, device=device).to(dtype)
+    done = torch.cuda.synchronize if torch.device(device).type == 'cuda' else lambda: None
     for _ in range(3): a@b
     times = []
     for _ in range(20):
+        done()
         start = time.perf_counter()
         a@b
+        done()
         times.append(time.perf_counter()-start)
-    return 2*2048**3/statistics.median(times)
+    return 2*n**3/statistics.median(times)
 
 
 class UsualWhisper(TransformerEncoder):
@@ -186,14 +189,10 @@ def reading(files, usual):
     return rows
 
 
-def fitting(args):
-    "One fit of 2,000 real clips; self-training gets the very vectors that SERE's rounds work on"
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.semi_supervised import SelfTrainingClassifier
+def real_clips(args):
+    "2,000 real clips of two corpora: shots, the rest without labels, and the corpora's names"
     from sere_nb.corpora import draw_shots, read_manifest
-    from sere_nb.encoder import Embeddings, embed
-    from sere_nb.learner import SERE
-    from sere_nb.structure import Space
+    from sere_nb.encoder import embed
     source, target = json.loads(args.protocol.read_text())['tasks'][4]['source'], json.loads(args.protocol.read_text())['tasks'][4]['target']
     table = pd.concat([read_manifest(args.corpora/f'{c}.csv').assign(corpus=c) for c in (source, target)], ignore_index=True)
     shared = set(table[table.corpus == source].emotion) & set(table[table.corpus == target].emotion)-{''}
@@ -202,6 +201,16 @@ def fitting(args):
     shot = np.array(draw_shots(emb.table.assign(emotion=emb.table.emotion.where(emb.table.corpus == source, '')), 5, 0))
     shots, rest = emb[shot], emb[~shot]
     rest.table = rest.table.assign(emotion='')
+    return shots, rest, source, target
+
+
+def fitting(args):
+    "One fit of 2,000 real clips; self-training gets the very vectors that SERE's rounds work on"
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import SelfTrainingClassifier
+    from sere_nb.encoder import Embeddings
+    from sere_nb.learner import SERE
+    shots, rest, source, target = real_clips(args)
     learner = SERE(seed=0).fit(shots, rest)
     both, space = Embeddings.concat([shots, rest]), learner.space
     x, y = learner._clips.x.transpose(0, 1).flatten(1).numpy(), learner.label_.numpy()
@@ -211,6 +220,32 @@ def fitting(args):
     for name, ours in ((what, lambda: SERE(seed=0).fit(shots, rest, space=space)), ('the same, preparation of frames included', lambda: SERE(seed=0).fit(shots, rest))):
         a, b = turns(ours, lambda: theirs.fit(x, y), 3)
         rows.append(dict(what=name, against='SelfTrainingClassifier of LogisticRegression on the same vectors', ours=a, usual=b, unit='s', ratio=a/b, bar=3, at='most'))
+    return rows
+
+
+def gpu(args, device='cuda'):
+    "Encoding and a fit on a GPU: clips a second, the share of its peak, and how near its answers are to the processor's"
+    from sere_nb.learner import SERE
+    if device == 'cuda' and not torch.cuda.is_available():
+        print('there is no GPU here that torch can use, so nothing is measured')
+        return []
+    near, far = TransformerEncoder(args.encoder, device='cpu', dtype='float32'), TransformerEncoder(args.encoder, device=device)
+    few, many = noise(), noise(20*N if device == 'cuda' else N)
+    theirs = turns(lambda: near.encode(few), lambda: None, 3)[0]/len(few)
+    ours = turns(lambda: far.encode(many), lambda: None, 3)[0]/len(many)
+    rate, top = flops(lambda: far.encode(few))/len(few)/ours, peak(far.dtype, device, 8192 if device == 'cuda' else 2048)
+    away = [(a[v].float()-b[v].float()).norm()/b[v].float().norm() for a, b in zip(far.encode(few), near.encode(few)) for v in near.views]
+    rows = [dict(what=f'encoding {SECONDS}-s clips on a GPU, {far.name}, {1/ours:.0f} clips a second', against='the processor, float32', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=np.nan, at='least'),
+            dict(what='share of the matrix peak of the GPU while encoding', against='8192³ products in the same run', ours=rate/1e9, usual=top/1e9, unit=f'GFLOP/s, {str(far.dtype)[6:]}', ratio=rate/top, bar=np.nan, at='least'),
+            dict(what='distance of frames, GPU', against='the processor, in parts of their length', ours=float(max(away)), usual=np.nan, unit='', ratio=float(max(away)), bar=np.nan, at='most')]
+    if args.corpora and args.protocol:
+        shots, rest, *_ = real_clips(args)
+        fits = {d: SERE(seed=0, device=d).fit(shots, rest) for d in ('cpu', device)}
+        a, b = turns(lambda: SERE(seed=0, device=device).fit(shots, rest), lambda: SERE(seed=0, device='cpu').fit(shots, rest), 3)
+        p, q = fits[device].predict_proba(rest), fits['cpu'].predict_proba(rest)
+        rows += [dict(what=f'one fit on a GPU, {len(shots)+len(rest):,} clips', against='the processor', ours=a, usual=b, unit='s', ratio=b/a, bar=np.nan, at='least'),
+                 dict(what='distance of probabilities, GPU (99 of 100 are nearer)', against='the processor', ours=float(np.quantile(np.abs(p-q), .99)), usual=np.nan, unit='', ratio=float(np.quantile(np.abs(p-q), .99)), bar=np.nan, at='most'),
+                 dict(what='share of clips called otherwise, GPU', against='the processor', ours=float((p.argmax(1) != q.argmax(1)).mean()), usual=np.nan, unit='', ratio=float((p.argmax(1) != q.argmax(1)).mean()), bar=np.nan, at='most')]
     return rows
 
 
@@ -254,7 +289,7 @@ def recall(args):
     return rows
 
 
-PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, recall=recall)
+PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, gpu=gpu, recall=recall)
 
 
 def main():
@@ -273,7 +308,7 @@ def main():
     for part in args.parts.split(','):
         rows = [dict(part=part, **r, machine=machine()) for r in PARTS[part](args)]
         for r in rows: print('{what}: {ours:.4g} {unit}, against {usual:.4g} ({against}): {ratio:.3g}, {} {bar} wanted: {}'.format('at '+r['at'], '–' if np.isnan(r['bar']) else 'yes' if (r['ratio'] >= r['bar']) == (r['at'] == 'least') else 'NO', **r), flush=True)
-        if args.out:
+        if args.out and rows:
             old = pd.read_csv(args.out) if args.out.exists() else pd.DataFrame(columns=['part', 'machine'])
             kept = old[(old.part != part) | (old.machine != machine())]
             pd.concat([kept, pd.DataFrame(rows)]).to_csv(args.out, index=False, float_format='%.5g')

@@ -117,6 +117,12 @@ def test_bfloat16_is_near_float32(models, name):
     for x,y in zip(a,b):
         for k in x: assert (x[k].float()-y[k].float()).norm()<.05*x[k].float().norm()
 
+@pytest.mark.parametrize('can,fast', [(dict(),False), (dict(cpu_name='Intel Xeon', amx_bf16=True, avx512_bf16=True),True), (dict(cpu_name='Intel Xeon', avx512_bf16=True),False), (dict(cpu_name='AMD EPYC', avx512_bf16=True),True)])
+def test_bf16_is_for_processors_that_multiply_it_fast(can, fast, monkeypatch):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: can)
+    assert enc._default_dtype(torch.device('cpu'))==(torch.bfloat16 if fast else torch.float32)
+
+
 def test_frame_rate(models):
     for name in ('whisper','hubert_layer'):
         views, = load(models, name).encode([WAVES[3]])

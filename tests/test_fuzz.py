@@ -293,6 +293,8 @@ def test_fields(data, n, k):
         if a is not None: finite(a, n); assert torch.allclose(a.new_zeros(n+1).index_add(0, clip, a)[clip.unique()], a.new_ones(len(clip.unique())), atol=1e-2)
     span = clear(lambda: irf.highlight_span(score, data.draw(usual_numbers)))
     if span: assert 0<=span[0]<span[1]<=n
+    spans = clear(lambda: irf.highlight_spans(score, clip, data.draw(usual_numbers)))
+    if spans is not None: assert spans.shape==(len(clip.unique()), 2) and (spans[:, 0]>=0).all() and (spans[:, 0]<spans[:, 1]).all() and (spans[:, 1]<=torch.bincount(clip)).all()
     logits, prior = data.draw(tensors(n, k)), data.draw(tensors(k, dtypes=(torch.float32,)))
     o = clear(lambda: irf.balancing_offsets(logits, prior.abs()))
     if o is not None: finite(o, k)

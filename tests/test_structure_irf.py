@@ -3,7 +3,7 @@ import numpy as np, pandas as pd, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from sere_nb.encoder import Embeddings, Frames
-from sere_nb.irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_weights, outstanding, share_hypotheses
+from sere_nb.irf import balancing_offsets, borne_out, class_prior, highlight_span, highlight_spans, highlight_weights, outstanding, share_hypotheses
 from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, relations, to_moments, windows
 
 seeds = st.integers(0, 10_000)
@@ -59,10 +59,15 @@ def test_highlight_weights_sum_to_one_in_each_clip(seed, lengths):
     clip = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     a = highlight_weights(torch.randn(len(clip), generator=g)*20-40, clip)
     assert torch.allclose(torch.zeros(len(lengths)).index_add(0, clip, a), torch.ones(len(lengths)), atol=1e-5)
-    for i in range(len(lengths)):
+    spans = highlight_spans(a, clip).tolist()
+    for i, (start, stop) in enumerate(spans):
         w = a[clip == i]
-        start, stop = highlight_span(w)
-        assert 0 <= start <= int(w.argmax()) < stop <= len(w)
+        assert highlight_span(w) == (start, stop)
+        low = int(w.argmax())       # go from the peak to both sides
+        high = low+1
+        while low and w[low-1] >= w.max()/2: low -= 1
+        while high < len(w) and w[high] >= w.max()/2: high += 1
+        assert (start, stop) == (low, high)
 
 
 @quick
