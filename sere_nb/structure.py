@@ -556,8 +556,9 @@ class Structure:
         near = self.nearness(x) if near is None else near
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
-        average = self._average(near, c)
-        return torch.cat([F.normalize(((y-average)*k).transpose(0,1).flatten(1), dim=1) for y,k in self._parts(near, c)])
+        average,out = self._average(near, c),near.new_empty(near.shape[1], near.shape[0]*near.shape[2])
+        for to,(y,k) in zip(out.split(_PART), self._parts(near, c)): F.normalize(((y-average)*k).transpose(0,1).flatten(1), dim=1, out=to)
+        return out
 
     def landmarks(self,
         x:Tensor,       # (V, n, D)

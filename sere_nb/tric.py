@@ -104,7 +104,7 @@ def homecoming(
     row = torch.arange(len(profile), device=profile.device)
     to = row if anchors is None else anchors
     _must_fit(profile=(profile,'n D',float), share=(share,'n K',float), anchors=(to,'m',len(profile))); _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
-    out,known,theirs = [],profile[to].T.contiguous(),share[to]
+    out,known,theirs = profile.new_empty(len(profile)),profile[to].T.contiguous(),share[to]
     column = torch.full_like(row, -1).index_put_((to,), row[:len(to)])
     for part in row.split(256):
         s,own = profile[part]@known,column[part]
@@ -112,5 +112,5 @@ def homecoming(
         s[here,own[here]] = -2.     # nobody is their own witness
         near,at = s.topk(min(neighbours, len(to)), 1)
         said = ((near/temperature).softmax(1)[...,None]*theirs[at]).sum(1)
-        out.append((said*share[part]).sum(1))
-    return torch.cat(out)
+        out[part] = (said*share[part]).sum(1)      # small pieces kept one by one would hold on to the memory freed between them
+    return out
