@@ -81,8 +81,7 @@ def highlight_spans(
     high = (weight>=share*top).index_fill(0, peak, True)
     # stretches of one clip that are high, or not; each peak lies in one of them
     new = (clip[1:]!=clip[:-1])|(high[1:]!=high[:-1])
-    bounds,stretch = F.pad(new.nonzero()[:,0]+1, (1,0)),F.pad(new.cumsum(0), (1,0))[peak]
-    bounds = torch.cat([bounds, bounds.new_tensor([len(clip)])])
+    bounds,stretch = F.pad(F.pad(new.nonzero()[:,0]+1, (1,0)), (0,1), value=len(clip)),F.pad(new.cumsum(0), (1,0))[peak]
     return torch.stack([bounds[stretch],bounds[stretch+1]], 1)-(length.cumsum(0)-length)[:,None]
 
 # %% ../nbs/04_irf.ipynb #b534bc9d

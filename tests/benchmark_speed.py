@@ -262,11 +262,24 @@ def starting(args):
     return rows
 
 
+def mean_uar(encoder, args, cache, name):
+    "Of each method over tasks, %"
+    from sere_nb.evaluate import bench
+    scores = bench(args.protocol, args.corpora, encoder, 'sere,logistic_regression', args.seeds, cache=cache, out=args.keep and args.keep/name, progress=True)
+    return 100*scores.groupby(['method', 'source', 'target']).uar.mean().groupby('method').mean()
+
+
+def rounding(args):
+    "The bench with embeddings made in bfloat16 and in float32"
+    with tempfile.TemporaryDirectory() as d:
+        ours, theirs = (mean_uar(TransformerEncoder(args.encoder, device='cpu', dtype=t), args, args.cache or f'{d}/cache', t) for t in ('bfloat16', 'float32'))
+    return [dict(what=f'mean UAR of the bench, {m}, {Path(args.encoder).name} alone, bfloat16, seeds {args.seeds}', against='float32', ours=ours[m], usual=theirs[m], unit='%', ratio=abs(ours[m]-theirs[m]), bar=.5, at='most') for m in ours.index]
+
+
 def recall(args):
     "The bench with embeddings made fast, the usual way, and with no silence behind clips: how far vectors lie apart, and UAR"
     from sere_nb.corpora import read_manifest
     from sere_nb.encoder import embed
-    from sere_nb.evaluate import bench
     encoders = dict(usual=UsualWhisper(args.encoder), fast=TransformerEncoder(args.encoder, device='cpu'), cut=CutWhisper(args.encoder))
     names, rows, scores = sorted({t[k] for t in json.loads(args.protocol.read_text())['tasks'] for k in ('source', 'target')}), [], {}
     with tempfile.TemporaryDirectory() as d:
@@ -275,8 +288,7 @@ def recall(args):
             each = [embed(read_manifest(args.corpora/f'{c}.csv'), encoder, cache=cache) for c in names]
             # of every clip, each layer's mean and deviation over frames
             pooled[name] = [torch.cat([torch.stack([torch.cat([x.float().mean(0), x.float().std(0)]) for x in e.views[v]]) for e in each]) for v in encoder.views]
-            scores[name] = bench(args.protocol, args.corpora, encoder, 'sere,logistic_regression', args.seeds, cache=cache, out=args.keep and args.keep/name, progress=True)
-            scores[name] = 100*scores[name].groupby(['method', 'source', 'target']).uar.mean().groupby('method').mean()
+            scores[name] = mean_uar(encoder, args, cache, name)
         for name, of in (('fast', f'{_SILENT} silent frames for all'), ('cut', 'none of the silent frames')):
             for layer, x, y in zip(encoders['fast'].layers, pooled['usual'], pooled[name]):
                 x0, away = (x-x.mean(0))/x.std(0), (y-y.mean(0)-x+x.mean(0))/x.std(0)
@@ -289,7 +301,7 @@ def recall(args):
     return rows
 
 
-PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, gpu=gpu, recall=recall)
+PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, gpu=gpu, rounding=rounding, recall=recall)
 
 
 def main():
@@ -299,8 +311,8 @@ def main():
     p.add_argument('--corpora', type=Path)
     p.add_argument('--protocol', type=Path)
     p.add_argument('--seeds', default='0-4')
-    p.add_argument('--cache', help='folder for embeddings of the part recall')
-    p.add_argument('--keep', type=Path, help='folder for results of the part recall, to go on from')
+    p.add_argument('--cache', help='folder for embeddings of the parts recall and rounding')
+    p.add_argument('--keep', type=Path, help='folder for results of the parts recall and rounding, to go on from')
     p.add_argument('--out', type=Path, help='CSV file')
     args = p.parse_args()
     warnings.filterwarnings('ignore')
