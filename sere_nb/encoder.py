@@ -879,7 +879,7 @@ class EmbeddingCache:
         "Where in its file a clip lies"
         from safetensors import safe_open
         if (part.key,key) in self._memory or not self.folder: return self._memory[part.key,key]['span'].numpy()
-        with safe_open(self._file(part,key),'pt') as f: return f.get_tensor('span').numpy()
+        with safe_open(self._file(part,key),'pt') as f: return f.get_tensor('span').numpy().copy()      # what it gives is a window into the file, and would keep it open
 
     def shapes(self,
         part:Encoder,   # that made it

@@ -442,6 +442,16 @@ def test_one_encoder_a_language(eight, models, tmp_path):
     clash = copy(models, 'hubert_group', tmp_path/'whisper')
     one_line(lambda: embed(eight, dict(de=a, it=str(clash))), "two different encoders are called 'whisper'")
 
+@pytest.mark.skipif(not os.path.exists('/proc/self/maps'), reason='only Linux says what is open')
+def test_no_file_of_the_cache_stays_open(eight, tmp_path):
+    "Clips that stay on disk would run into the system's limit, 65,530 here and there"
+    kept = embed(eight, 'acoustic', tmp_path/'cache', progress=False, memory_gb=1e-6)
+    store,encoder = EmbeddingCache(tmp_path/'cache'),load_encoder('acoustic')
+    spans = [store.span(encoder,k) for k in kept.table.key]
+    held = [store.get(encoder,k) for k in kept.table.key], kept.load()
+    with open('/proc/self/maps') as f: assert str(tmp_path) not in f.read()
+    assert np.allclose(spans, kept.table[['start_s','seconds']]) and len(held)==2
+
 def test_a_cache_is_read_without_loading_the_model(eight, models, tmp_path):
     spec = str(models[0]/'whisper')
     embed(eight, spec, tmp_path/'cache', progress=False)
