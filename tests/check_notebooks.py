@@ -118,7 +118,8 @@ def check_notebook(path):
     text = path.read_text(encoding='utf-8')
     nb = json.loads(text)
     source = lambda c: ''.join(c['source'])
-    if not nb['cells'] or not re.match(r'# \S[^\n]*\n+> \S', source(nb['cells'][0])): problem(path, 'must begin with "# Title" and, in the same cell, "> one line"')
+    rest = r'\s*' if visible(path) else r'[\s\S]*'       # the course is not on the website
+    if not nb['cells'] or not re.fullmatch(r'# \S[^\n]*\n+> \S[^\n]*'+rest, source(nb['cells'][0])): problem(path, 'must begin with a cell of "# Title" and "> one line" and nothing else: the website makes the head of the page of it and drops the rest')
     if nb['metadata'].get('widgets'): problem(path, 'holds the state of live widgets; show a static figure instead')
     code = [c for c in nb['cells'] if c['cell_type'] == 'code']
     if len(code) > 3 and not any(c['outputs'] for c in code): problem(path, 'stores no output; run it, for the docs show what is stored')
