@@ -50,9 +50,9 @@ test: $(STAMP) ## everything that must hold: notebooks, docs, code (on the proce
 	$(call section,Tests beside the notebooks)
 	@$(TESTING) $(BIN)/python -m pytest tests
 
-gpu: speech $(STAMP) ## on a machine with a GPU: the tests of the fit there, and how fast encoding and a fit are (some minutes)
+gpu: $(STAMP) ## on a machine with a GPU: the tests of the fit there and, where real speech is at hand, how fast encoding and a fit are
 	@CUDA_VISIBLE_DEVICES=0 $(BIN)/python -m pytest tests/test_device.py -rs
-	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --cache $(OUT)/cache --parts gpu --out nbs/tutorials/results/speed.csv
+	@[ ! -e "$(MODEL)" ] || $(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --cache $(OUT)/cache --parts gpu --out nbs/tutorials/results/speed.csv
 
 soak: $(STAMP) ## the long checks of what is promised, with a table of cases tried, survived, lost (about an hour)
 	@$(TESTING) $(BIN)/python tests/soak.py --out nbs/about/soak.csv
@@ -94,8 +94,8 @@ speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with R
 	@$(PIP) '.[dev,speed]' --quiet
 	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,fitting$(if $(RECALL),$(comma)rounding$(comma)recall) --out nbs/tutorials/results/speed.csv
 
-growth: speech $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half)
-	@$(BIN)/python tests/benchmark_growth.py --sizes 1000,10000 --encode $(MODEL)+acoustic --out nbs/tutorials/results/growth_encoding.csv
+growth: $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half); with MODEL=folder also of encoding
+	@[ ! -e "$(MODEL)" ] || $(BIN)/python tests/benchmark_growth.py --sizes 1000,10000 --encode $(MODEL)+acoustic --out nbs/tutorials/results/growth_encoding.csv
 	@$(BIN)/python tests/benchmark_growth.py --parts-of 10000 --out nbs/tutorials/results/growth_parts.csv
 	@$(BIN)/python tests/benchmark_growth.py --out nbs/tutorials/results/growth.csv
 

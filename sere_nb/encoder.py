@@ -112,7 +112,7 @@ def timbre(
     return _db(total), mel, torch.cat([(mel@dct)[:,1:], torch.stack(columns,1)], 1)
 
 # %% ../nbs/02_encoder.ipynb #62891183
-_BLOCK = 128    # frames worked on at a time: their tables stay in the processor's cache, and no new memory has to be asked for
+_BLOCK = 1024
 
 def _median5(x):
     "Running median over five frames that ignores NaN"

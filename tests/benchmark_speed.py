@@ -3,8 +3,9 @@
 Ratios of times in one run on one machine, by the median of several turns in which both sides alternate; quiet machines only.
 With --out, rows go into a CSV that nbs/tutorials/speed.ipynb shows; rows of parts that were not run, and of other machines, are kept."""
 import argparse, json, statistics, subprocess, sys, tempfile, time, warnings
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np, pandas as pd, torch
 from torch.nn.functional import layer_norm
@@ -169,24 +170,31 @@ def sound(args):
 
 
 def reading(files, usual):
-    "Where the time of reading goes, in parts of what `librosa.load` takes"
+    "Where the time of `load_audio` goes, in parts of what `librosa.load` takes: seconds around each step while it runs"
     import soundfile as sf
     from sere_nb import audio
-    def decode(f):
-        with audio._open(f) as opened: return audio._decode(opened, 40.)[:2]
-    mix = lambda x, info: audio._mono_16k(torch.from_numpy(x).float(), info.rate)
-    decoded = [decode(f) for f in files]
-    waves = [mix(*d) for d in decoded]
-    steps = {'soundfile.read in float32, as librosa begins': lambda: [sf.read(f, dtype='float32') for f in files],
-             'decoding': lambda: [decode(f) for f in files],
-             'mixing and resampling': lambda: [mix(*d) for d in decoded],
-             'looking for silence': lambda: [audio.trim_edges(w) for w in waves],
-             'levelling': lambda: [audio.set_level(w) for w in waves]}
-    rows = []
-    for name, step in steps.items():
-        seconds = turns(step, lambda: None)[0]/len(files)
-        rows.append(dict(what=f'reading: {name}', against='profile', ours=seconds, usual=usual, unit='s a clip', ratio=seconds/usual, bar=np.nan, at='most'))
-    return rows
+    steps = {'decoding': ['_decode'], 'mixing and resampling': ['_mono_16k'], 'looking for silence': ['frame_db', '_edges'], 'levelling': ['set_level']}
+    taken = dict.fromkeys(steps, 0.)
+
+    def timed(step, function):
+        def run(*args, **kw):
+            start = time.perf_counter()
+            try: return function(*args, **kw)
+            finally: taken[step] += time.perf_counter()-start
+        return run
+
+    def load():
+        taken.update(dict.fromkeys(steps, 0.))
+        start = time.perf_counter()
+        for f in files: audio.load_audio(f)
+        return {**taken, 'opening, and what lies between': time.perf_counter()-start-sum(taken.values())}
+    with ExitStack() as patches:
+        for step, names in steps.items():
+            for name in names: patches.enter_context(patch.object(audio, name, timed(step, getattr(audio, name))))
+        load()
+        found = pd.DataFrame([load() for _ in range(5)]).median()/len(files)
+    theirs = turns(lambda: [sf.read(f, dtype='float32') for f in files], lambda: None)[0]/len(files)
+    return [dict(what=f'reading: {step}', against='profile', ours=seconds, usual=usual, unit='s a clip', ratio=seconds/usual, bar=np.nan, at='most') for step, seconds in [('soundfile.read in float32, as librosa begins', theirs), *found.items()]]
 
 
 def real_clips(args):
@@ -235,10 +243,10 @@ def gpu(args, device='cuda'):
     ours = turns(lambda: far.encode(many), lambda: None, 3)[0]/len(many)
     rate, top = flops(lambda: far.encode(few))/len(few)/ours, peak(far.dtype, device, 8192 if device == 'cuda' else 2048)
     away = [(a[v].float()-b[v].float()).norm()/b[v].float().norm() for a, b in zip(far.encode(few), near.encode(few)) for v in near.views]
-    rows = [dict(what=f'encoding {SECONDS}-s clips on a GPU, {far.name}, {1/ours:.0f} clips a second', against='the processor, float32', ours=ours, usual=theirs, unit='s a clip', ratio=theirs/ours, bar=np.nan, at='least'),
+    rows = [dict(what=f'encoding {SECONDS}-s clips on a GPU, {far.name}', against='the processor, float32', ours=1/ours, usual=1/theirs, unit='clips a second', ratio=theirs/ours, bar=np.nan, at='least'),
             dict(what='share of the matrix peak of the GPU while encoding', against='8192³ products in the same run', ours=rate/1e9, usual=top/1e9, unit=f'GFLOP/s, {str(far.dtype)[6:]}', ratio=rate/top, bar=np.nan, at='least'),
             dict(what='distance of frames, GPU', against='the processor, in parts of their length', ours=float(max(away)), usual=np.nan, unit='', ratio=float(max(away)), bar=np.nan, at='most')]
-    if args.corpora and args.protocol:
+    if args.corpora and args.corpora.exists() and args.protocol:
         shots, rest, *_ = real_clips(args)
         fits = {d: SERE(seed=0, device=d).fit(shots, rest) for d in ('cpu', device)}
         a, b = turns(lambda: SERE(seed=0, device=device).fit(shots, rest), lambda: SERE(seed=0, device='cpu').fit(shots, rest), 3)
