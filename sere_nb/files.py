@@ -6,7 +6,7 @@
 __all__ = ['MARK', 'LostError', 'replaceable', 'replacing', 'write', 'remove', 'not_read']
 
 # %% ../nbs/00_files.ipynb #7988e83f
-import hashlib,json,os,tempfile
+import errno,hashlib,json,os,tempfile
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +27,7 @@ def _lines(
     "`LostError` if it is none of ours"
     if not os.path.lexists(mark): return b''
     data = mark.read_bytes() if mark.is_file() else None
-    if data==b'' or data and data.startswith(_HEAD): return data
+    if data is not None and (_HEAD in data or _HEAD.startswith(data)): return data
     raise LostError(f"{mark}: is not as sere writes it, so nothing tells what else here is "
         "sere's. Give another folder, or move this file away.")
 
@@ -53,8 +53,9 @@ def _note(path, digest):
     if digest in _known(path): return
     mark,line = path.parent/MARK,json.dumps(dict(file=path.name, sha256=digest)).encode()+b'\n'
     known = _lines(mark)
-    start = b'' if known.endswith(b'\n') else b'\n' if known else _HEAD
-    with open(mark,'ab',buffering=0) as f: f.write(start+line)
+    new = (b'\n' if known and known[-1:]!=b'\n' else b'')+(_HEAD if _HEAD not in known else b'')+line
+    with open(mark,'ab',buffering=0) as f: written = f.write(new)
+    if written<len(new): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(mark))
 
 # %% ../nbs/00_files.ipynb #caee63ea
 def _why_not(

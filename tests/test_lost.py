@@ -286,3 +286,23 @@ def test_whatever_happens_no_word_of_the_user_is_lost(tmp_path_factory, steps):
             mine.pop(to, None)
             if file in mine: mine[to] = mine[file]
         for o, text in mine.items(): assert o.read_text()==text, steps
+
+
+def test_a_mark_on_a_full_disk(tmp_path, monkeypatch):
+    """A line that was torn is none; the file that it was for is not written, and all goes on with room again."""
+    files.write(tmp_path/"a.csv", "one")
+    whole = (tmp_path/files.MARK).read_bytes()
+    real = open
+    class Full:
+        def __init__(self, f): self.f = f
+        def __enter__(self): return self
+        def __exit__(self, *a): self.f.close()
+        def write(self, data): return self.f.write(data[:20])
+    with monkeypatch.context() as m:
+        m.setattr("builtins.open", lambda f, mode="r", *a, **k: Full(real(f, mode, *a, **k)) if mode=="ab" else real(f, mode, *a, **k))
+        for name in ("a.csv", "new/b.csv"):
+            with pytest.raises(OSError, match="No space left"): files.write(tmp_path/name, "two")
+    assert (tmp_path/"a.csv").read_text() == "one" and not (tmp_path/"new"/"b.csv").exists() and (tmp_path/files.MARK).read_bytes().startswith(whole)
+    for name in ("a.csv", "new/b.csv"):
+        for text in ("two", "three"): files.write(tmp_path/name, text)
+    assert sorted(o.name for o in tmp_path.rglob("*") if o.is_file()) == [files.MARK, files.MARK, "a.csv", "b.csv"]
