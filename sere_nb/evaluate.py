@@ -294,12 +294,13 @@ class Shared:
         return [x[self.rows(e)] for e in several]
 
     def space(self,
+        learner:SERE,       # whose space it is
         *several,           # Embeddings that together are `clips`
-        contents:tuple,     # clusters of the content-free views
-        device='cpu',       # where to prepare them
+        emotions:int,       # how many there are
     )->Space:
         "The `Space` that SERE works in, its clips in the order asked for"
-        space = self.once(('space',*contents), lambda: Space(self.speakers, contents, device=device).fit(self.clips))
+        name = 'space',emotions,*learner.settings['contents'],*map(str, learner.design.items())
+        space = self.once(name, lambda: learner.ground(self.clips, emotions))
         return _reordered(space, [i for e in several for i in self.rows(e)])
 
 def _vectors(shots, unlabelled, speakers, shared):
@@ -509,7 +510,7 @@ def sere(
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
     "`SERE` with its own settings"
     learner = SERE(seed=seed, speakers=speakers, **settings)
-    space = shared and shared.space(shots, unlabelled, contents=learner.settings['contents'], device=learner.device)
+    space = shared and shared.space(learner, shots, unlabelled, emotions=shots.table.emotion.nunique())
     learner.fit(shots, unlabelled, space=space)
     p = learner.history_[-1]['proba'][len(shots):] if new is None else learner.predict_proba(new)     # of clips of the fit, what `predict_proba` says, without preparing them again
     return _answer(learner.classes_, p, proba)
@@ -812,13 +813,13 @@ class _Task:
 
 # %% ../nbs/07_evaluate.ipynb #116539a7
 PARTS = dict(   # what switches each part off
-    self_organisation=dict(rounds=0),           # balanced shares of unlabelled clips, round by round
-    circumstances=dict(circumstances=0),        # voice and words taken out
-    highlights=dict(loud=0.),                   # IRF: else mean pooling alone
-    chain=dict(chain=0.))                       # TRIC: clips teach as much as their walk comes home
+    self_organisation=dict(rounds=0),                           # learning from unlabelled clips, round by round
+    circumstances=dict(variance=1e-6, circumstances=0),         # voices and words: their effects are kept at nothing
+    plan=dict(planned=(.5,0.,0.)),                              # balance in voices and cells of corpora that were made by a plan
+    student=dict(freedom=1e6))                                  # clips that are far from everything say less
 _RUNGS = ['structure', *(f'+{o}' for o in PARTS)][:-1]     # the last one is SERE itself
 LADDER = {rung:{k:v for o in [*PARTS][i:] for k,v in PARTS[o].items()} for i,rung in enumerate(_RUNGS)}
-ABLATION = {**LADDER, **{f'no_{o}':off for o,off in PARTS.items()}, 'no_covariance':dict(shrinkage=1.), 'content_kept':dict(contents=()), 'kin_too':dict(kinship=.1)}
+ABLATION = {**LADDER, **{f'no_{o}':off for o,off in PARTS.items()}, 'no_covariance':dict(shrinkage=1.), 'content_kept':dict(contents=())}
 
 # %% ../nbs/07_evaluate.ipynb #4384f9c0
 def _method(name):

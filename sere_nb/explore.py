@@ -212,7 +212,7 @@ def round_data(
     layouts,        # `Layout`s that are laid
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
-    data = dict(home=round(float(entry['home'].mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+    data = dict(sure=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
         xy,stars = o(entry)
@@ -544,7 +544,7 @@ function curves() {
   if (!rounds.length) return charts.replaceChildren();
   const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replaceAll('_', '–');
   charts.replaceChildren(plot('loss terms of TRIC', Object.keys(rounds[0].losses).map(k => ({name: nice(k).replace('labelled–unlabelled', 'lab.–unlab.').replace('unlabelled–prototype', 'unlab.–prototype').replace('labelled–prototype', 'lab.–prototype'), y: y(o => o.losses[k])}))),
-    plot('of the clips without label', [{name: 'walks come home', y: y(o => o.home)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
+    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.sure)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
 }
 """
 
@@ -1002,12 +1002,10 @@ export default { render({model, el}) {
 # %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
     loud=('highlight sharpness', .02, .4, .02, 'how much louder moments count for more, per dB (IRF)'),
-    temperature=('temperature', .01, .3, .01, 'how far a walk may stray: low goes to the nearest clip only (TRIC)'),
-    unlabelled_prototype=('weight of clips', 0., 3., .1, 'what a clip without label teaches the prototypes, beside 1 for a shot (TRIC: unlabelled – prototype)'),
-    chain=('weight of the chain', 0., 4., .25, 'how much coming home decides what a clip may teach; 0 not at all (TRIC: chain)'),
-    kinship=('weight of kin', 0., .5, .05, 'part of each share that goes to kindred emotions, such as anger for disgust'),
-    sharpness=('sharpness of shares', .5, 5., .25, 'high: a clip belongs to one emotion; low: to several'),
-    circumstances=('circumstances', 0, 100, 10, 'clips to a cluster of voice and words that is taken out; 0 leaves them in'))
+    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares; 0 lets the clips decide'),
+    freedom=('tail', 1., 100., 1., 'low: clips far from everything say less; high: as in a Gaussian'),
+    variance=('voices and words', .1, 10., .1, 'how much voices and words may add to a clip, beside the differences within an emotion'),
+    circumstances=('clusters', 0, 100, 10, 'where nobody knows who speaks or what is said: clips to a cluster that is taken out; 0 leaves them in'))
 
 class Explorer(anywidget.AnyWidget):
     "See and hear clips find their place, teach them, fit on. In JupyterLab the last line of a cell shows it"

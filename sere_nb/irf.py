@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['softmax_by_clip', 'highlight_weights', 'instantaneous_resonance', 'highlight_spans', 'highlight_span',
-           'balancing_offsets', 'share_hypotheses', 'borne_out', 'outstanding', 'class_prior']
+           'balancing_offsets', 'even_out', 'share_hypotheses', 'borne_out', 'outstanding', 'class_prior']
 
 # %% ../nbs/04_irf.ipynb #9f7032ea
 import itertools
@@ -101,6 +101,35 @@ def balancing_offsets(
         if (mean-prior).abs().max()<tolerance: break
         offset = offset+(prior.clamp_min(1e-6)/mean.clamp_min(1e-9)).log()
     return offset-offset.mean()
+
+# %% ../nbs/04_irf.ipynb #f128d018
+_FIRM = 2.      # clips of a group with which the assumption has half its force
+
+def even_out(
+    logits:Tensor,          # (n, K)
+    levels,                 # pairs: (n,) int64 the group of each clip, and the force kappa
+    prior:Tensor,           # (K,), sums to 1
+    offsets=None,           # as returned before, to start from
+    iterations:int=100,
+    tolerance:float=1e-4,   # of an offset
+)->tuple: # (n, K) to be added to logits; (q, K) for each level
+    "Offsets that draw the mean shares of groups towards the prior"
+    _must_fit(logits=(logits,'n K',float), prior=(prior,'K'))
+    log_prior,total,out = prior.clamp_min(1e-6).log(),torch.zeros_like(logits),[]
+    counts = [torch.bincount(g).to(logits)[:,None] if len(g) else logits.new_zeros(0,1) for g,_ in levels]
+    forces = [k*n/(n+_FIRM) for (_,k),n in zip(levels, counts)]
+    out = offsets or [logits.new_zeros(len(n), len(prior)) for n in counts]
+    for (g,_),o in zip(levels, out): total += o[g]
+    for _ in range(iterations if len(logits) else 0):
+        moved = 0.
+        for i,((g,_),n,k) in enumerate(zip(levels, counts, forces)):
+            mean = torch.zeros_like(out[i]).index_add_(0, g, (logits+total).softmax(1))/n.clamp_min(1)
+            step = (k*(log_prior-(mean+1e-6).log())-out[i])/(1+k)
+            out[i] = out[i]+step
+            total += step[g]
+            moved = max(moved, float(step.abs().max()))
+        if moved<tolerance: break
+    return total,out
 
 # %% ../nbs/04_irf.ipynb #a72a3773
 _PAIRS_UP_TO = 10   # emotions; pairs of more would be too many to try

@@ -14,7 +14,7 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .encoder import Embeddings, Frames, _default_dtype
+from .encoder import SAID, Embeddings, Frames, _default_dtype
 
 # %% ../nbs/03_structure.ipynb #1337fbd5
 class LearnerError(ValueError):
@@ -297,6 +297,7 @@ class Prepared:
     at:Tensor           # (n_clips,) the group of each clip
     corpus:np.ndarray   # (n_clips,) the corpus of each clip
     plain:list          # views with moments whose frames keep their content
+    said:dict           # view: (n_clips, d) what is said, for the views that tell it; of clips that they do not cover, zeros
 
     def __len__(self): return len(self.at)
 
@@ -307,7 +308,7 @@ class Prepared:
         clips = torch.as_tensor(clips)
         at,offsets = _stretches(self.offsets, clips)
         return Prepared({k:m[clips] for k,m in self.moments.items()}, {k:x[clips] for k,x in self.rows.items()}, {k:c[clips] for k,c in self.cover.items()},
-            self.loudness[at], offsets, self.group, self.at[clips], self.corpus[clips.numpy()], self.plain)
+            self.loudness[at], offsets, self.group, self.at[clips], self.corpus[clips.numpy()], self.plain, {k:x[clips] for k,x in self.said.items()})
 
     @property
     def clip(self)->Tensor: # (n_moments,) the clip of each moment of the common grid
@@ -357,7 +358,7 @@ class Space:
         names,at = np.unique(group.astype(str), return_inverse=True)
         corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
         names,at,corpora,corpus_at = list(names),torch.as_tensor(at).to(self.device),list(corpora),torch.as_tensor(corpus_at).to(self.device)
-        moments,rows,cover,plain,loudness,offsets = {},{},{},[],None,None
+        moments,rows,cover,plain,said,loudness,offsets = {},{},{},[],{},None,None
         room = torch.empty(max((v.values.numel() for v in emb.views.values() if v.hop_s), default=0), device=self.device)   # of all views, one after the other
         for view,frames in ((view, f.to(self.device)) for view,f in emb.views.items()):
             if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
@@ -366,8 +367,9 @@ class Space:
             x = frames.values
             if not frames.hop_s:
                 if len(x)!=covered.sum(): raise LearnerError(f"view {view}: {len(x)} rows, but it should have one row a clip.")
-                rows[view] = torch.zeros(len(emb), x.shape[1], device=x.device).index_copy_(0, covered.nonzero()[:,0], x.float())
-                cover[view] = covered
+                full = torch.zeros(len(emb), x.shape[1], device=x.device).index_copy_(0, covered.nonzero()[:,0], x.float())
+                if view.endswith(SAID): said[view] = full      # tells who said the same, not how
+                else: rows[view],cover[view] = full,covered
                 continue
             clip = _whose(frames.offsets)
             if loudness is None or view=='acoustic':
@@ -381,11 +383,11 @@ class Space:
             if x.shape[1]>=64:     # a layer of a speech model, not a handful of tracks
                 for k in self.contents:
                     name = f'{view}-content{k}'
-                    said = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
-                    moments[name],cover[name] = to_moments(x, frames, self.bin_s, said),covered
+                    content = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
+                    moments[name],cover[name] = to_moments(x, frames, self.bin_s, content),covered
         if not cover: raise LearnerError("the clips have no frames in any view. Encode them first.")
         if offsets is None: loudness,offsets = torch.zeros(len(emb), device=self.device),torch.arange(len(emb)+1, device=self.device)
-        return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain)
+        return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain, said)
 
 # %% ../nbs/03_structure.ipynb #d4a5f88f
 HIGHLIGHTS = ' at highlights'   # behind a view's name: pooled with highlight weights
@@ -423,11 +425,12 @@ class Projection:
 
     def __call__(self,
         prepared:Prepared,
-        weights=None,       # (n_moments,) on the common grid, from `highlight_weights`: each view with moments is then pooled twice, evenly and with them
+        weights=None,       # (n_moments,) on the common grid, from `highlight_weights`: a handful of tracks is then pooled twice, evenly and with them (of the layers of a speech model it does not help)
     )->tuple: # (views, n_clips, dims); (views, n_clips) bool: which clips a view covers
         "One vector a clip and view; the first call finds the components"
         out = []
-        names = self.views or [o for view in prepared.cover for o in ([view] if view in prepared.rows or weights is None else [view, view+HIGHLIGHTS])]
+        twice = lambda view: weights is not None and view in prepared.moments and prepared.moments[view].mean.shape[1]<64      # a handful of tracks
+        names = self.views or [o for view in prepared.cover for o in ([view, view+HIGHLIGHTS] if twice(view) else [view])]
         for name in names:
             view = name.removesuffix(HIGHLIGHTS)
             cover = prepared.cover.get(view, torch.zeros_like(prepared.at, dtype=torch.bool))
@@ -486,61 +489,82 @@ class Structure:
         dims:int,               # D
         emotions:int,           # K
         shrinkage:float=.1,     # of the covariance towards a multiple of the identity, 0..1
-        sharpness:float=1.,     # factor of each view's log-likelihoods
+        freedom:float=8.,       # nu, degrees of freedom; 1e6 is as good as a Gaussian
     ):
-        _must_be(views=(views,0,2**20), dims=(dims,1,65536), emotions=(emotions,1,65536), shrinkage=(shrinkage,0.,1.), sharpness=(sharpness,0.,1e6))
-        self.shrinkage,self.sharpness = shrinkage,sharpness
+        _must_be(views=(views,0,2**20), dims=(dims,1,65536), emotions=(emotions,1,65536),
+                 shrinkage=(shrinkage,0.,1.), freedom=(freedom,1e-3,1e6))
+        self.shrinkage,self.freedom,self.scale = shrinkage,freedom,None
         self.adapter = torch.eye(dims).repeat(views,1,1)        # (V, D, D), inverse roots of the covariances
-        self.prototype = torch.zeros(views, emotions, dims)     # (V, K, D), adapted
+        self.mean = torch.zeros(views, emotions, dims)          # (V, K, D)
+        self.log_det = torch.zeros(views)                       # (V,) of the covariances
         self.ready = torch.zeros(views, dtype=torch.bool)       # views that have met every emotion
+
+    @property
+    def prototype(self)->Tensor: # (V, K, D), adapted
+        return self.mean@self.adapter
 
     def fit(self,
         x,              # (V, n, D), a tensor or what reads like one: x[:,rows]
         share:Tensor,   # (n, K) how much each clip counts for each emotion, 0 for clips that are left out
         cover:Tensor,   # (V, n) bool
-        corpus:Tensor,  # (n,) int64
+        near=None,      # (V, n, K) log-likelihoods by the structure before, from which the pull of each clip follows; all pull the same if None
+        effects=(),     # pairs: (V, q, D) random effects that were taken from x, and their variance in units of S
     )->'Structure':
-        "Prototypes and covariances, in closed form"
-        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), share=(share,'n K'), cover=(cover,'V n',any), corpus=(corpus,'n',any))
+        "Means, then covariances: each the exact minimiser, given the pull, of what the learner minimises"
+        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), share=(share,'n K'), cover=(cover,'V n',any))
         V,_,D = x.shape
         K = share.shape[1]
-        mean,mass,scatter = share.new_zeros(V,K,D), share.new_zeros(V,K), share.new_zeros(V,D,D)
-        for c in corpus.unique():
-            at = ((corpus==c)&(share.sum(1)>0)).nonzero()[:,0]
-            here,many = share.new_zeros(V,K,D), share.new_zeros(V,K)
-            for part in at.split(_PART):
-                y,r = x[:,part], share[part]*cover[:,part,None]             # (V, n, D), (V, n, K)
-                here += r.transpose(1,2)@y; many += r.sum(1)
-                scatter += (y*r.sum(2,keepdim=True)).transpose(1,2)@y
-            mean += here; mass += many
-            # around the emotion's mean in this corpus: where a corpus lies as a whole is no difference within an emotion
-            scatter -= (here/many.clamp_min(1e-6)[...,None]).transpose(1,2)@here
-        self.ready = (mass>1e-3).all(1)
-        s = scatter/mass.sum(1).clamp_min(1e-6)[:,None,None]
-        size = s.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-6)[:,None,None]
-        s = (1-self.shrinkage)*s+self.shrinkage*size*torch.eye(D, device=s.device)
+        total,mass,scatter,n = share.new_zeros(V,K,D), share.new_zeros(V,K), share.new_zeros(V,D,D), share.new_zeros(V,K)
+        for part in (share.sum(1)>0).nonzero()[:,0].split(_PART):
+            y,r = x[:,part], share[part]*cover[:,part,None]             # (V, n, D), (V, n, K)
+            n += r.sum(1)
+            if near is not None: r = r*self.pull(near[:,part], D)
+            total += r.transpose(1,2)@y; mass += r.sum(1)
+            scatter += (y*r.sum(2,keepdim=True)).transpose(1,2)@y
+        self.ready = (n>1e-3).all(1)
+        self.mean = total/mass.clamp_min(1e-6)[...,None]
+        scatter = scatter-total.transpose(1,2)@self.mean
+        count = n.sum(1)
+        for b,variance in effects:
+            scatter = scatter+b.transpose(1,2)@b/variance
+            count = count+b.shape[1]
+        s = scatter/count.clamp_min(1e-6)[:,None,None]
+        if self.scale is None: self.scale = s.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-6)    # kept: it is a part of the prior
+        s = (1-self.shrinkage)*s+self.shrinkage*self.scale[:,None,None]*torch.eye(D, device=s.device)
         l,q = torch.linalg.eigh(s)
-        self.adapter = (q*l.clamp_min(1e-6).rsqrt()[:,None])@q.transpose(1,2)
-        self.prototype = mean/mass.clamp_min(1e-6)[...,None]@self.adapter
+        l = l.clamp_min(1e-6)
+        self.adapter,self.log_det = (q*l.rsqrt()[:,None])@q.transpose(1,2), l.log().sum(1)
         return self
+
+    def pull(self,
+        near:Tensor,    # (..., K) `nearness`
+        dims:int,       # D
+    )->Tensor: # (..., K) above 0
+        "How much clips count for means and covariances: less, the farther they are"
+        return (self.freedom+dims)/self.freedom*(near*(2/(self.freedom+dims))).exp()
 
     def nearness(self,
         x:Tensor,       # (V, n, D)
-    )->Tensor: # (V, n, K), log-likelihoods but for a constant in each row
+    )->Tensor: # (V, n, K), log-likelihoods but for a constant in each view
         "How near each clip is to each prototype, view by view"
         _must_fit(adapter=(self.adapter,'V D D'), x=(x,'V n D'))
-        return x@(self.adapter@self.prototype.transpose(1,2))-self.prototype.square().sum(2)[:,None]/2
+        return self._log_t(x@self.adapter, self.prototype)
+
+    def _log_t(self, y, p):
+        "Of adapted clips (V, n, D) and prototypes (V, K, D)"
+        d = y.square().sum(2)[...,None]-2*y@p.transpose(1,2)+p.square().sum(2)[:,None]
+        return torch.log1p(d.clamp_min(0.)/self.freedom)*(-(self.freedom+y.shape[2])/2)
 
     def log_share(self,
         x:Tensor,       # (V, n, D)
         cover:Tensor,   # (V, n) bool
         near=None,      # (V, n, K) `nearness` of x, where it is known already; x may then be None
     )->Tensor: # (n, K) log q, but for a constant in each row; 0 for a clip that no ready view covers
-        "Mean over views of log-shares"
+        "Mean over views of log-likelihoods"
         near = self.nearness(x) if near is None else near
         _must_fit(near=(near,'V n K'), cover=(cover,'V n',any), ready=(self.ready,'V',any))
         c = (cover&self.ready[:,None]).to(near)[...,None]
-        return torch.cat([((self.sharpness*y).log_softmax(2)*k).sum(0)/k.sum(0).clamp_min(1) for y,k in self._parts(near, c)])
+        return torch.cat([(y*k).sum(0)/k.sum(0).clamp_min(1) for y,k in self._parts(near, c)])
 
     # of very many clips each copy of `near` is hundreds of megabytes
     def _parts(self, near, c): return zip(near.split(_PART,1), c.split(_PART,1))
@@ -571,7 +595,7 @@ class Structure:
         c = (cover&self.ready[:,None]).to(near)[...,None]
         average = self._average(near, c)
         p = self.prototype
-        near = p@p.transpose(1,2)-p.square().sum(2)[:,None]/2
+        near = self._log_t(p, p)
         return F.normalize(((near-average)*self.ready[:,None,None]).transpose(0,1).flatten(1), dim=1)
 
     @property
