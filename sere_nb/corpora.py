@@ -413,6 +413,16 @@ def read_labels(
     return {o['from']:o['to'] for o in rows if o['from']}
 
 # %% ../nbs/01_corpora.ipynb #e56a41ce
+def _shown(path):
+    "A path as it can be printed, whatever its bytes are"
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')
+
+def _is_text(name): return name.isascii() or not any('\ud800'<=o<='\udfff' for o in name)
+
+def _check_text(path):
+    "`ManifestError` for a name that is no UTF-8"
+    if not _is_text(os.fspath(path)): raise ManifestError(f"{_shown(path)}: this name is not UTF-8, and cannot stand in a manifest. Rename it.")
+
 def write_manifest(
     table:pd.DataFrame, # at least `path` and `language`; `file` says where a path points to, else the present folder counts
     path,               # the CSV file to write; its folder is made if needed
@@ -422,8 +432,9 @@ def write_manifest(
     for o in ('path','language'):
         if o not in table: raise ManifestError(f"{path}: the table has no column '{o}'. Add it before writing.")
     folder = os.path.abspath(path.parent)
-    files = table['file'] if 'file' in table else table['path'].map(os.path.abspath)
+    files = table['file'] if 'file' in table else map(os.path.abspath, table['path'])
     paths = [Path(os.path.relpath(o, folder)).as_posix() if o.startswith(folder+os.sep) else o for o in files]
+    for o in paths: _check_text(o)
     out = table.drop(columns='file', errors='ignore').assign(path=paths)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -630,11 +641,31 @@ _SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff'}
 _VIDEO = {'.avi','.mp4','.mov','.mkv','.flv'}
 _FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.caf','.webm'}     # may hold sound, but must be converted first
 
-def _walk(root):
-    "Files below `root` that are not hidden (macOS leaves ._name.wav behind), sorted"
-    for folder,sub,names in os.walk(root):
-        sub[:] = sorted(o for o in sub if o!='__MACOSX' and not o.startswith('.'))
-        yield from (Path(folder,o) for o in sorted(names) if not o.startswith('.'))
+def _walk(root, left=None):
+    """Files below `root` that are not hidden (macOS leaves ._name.wav behind), sorted; linked folders come last.
+    What cannot be entered or named is added to `left`"""
+    left = [] if left is None else left
+    todo,mark = [os.fspath(root)],lambda o: (o.st_dev,o.st_ino)
+    seen = {mark(os.stat(o)) for o in Path(root).absolute().parents}    # a link upwards would bring in all that lies beside
+    for start in todo:      # grows by the links that are met
+        for folder,sub,names in os.walk(start, onerror=lambda e: left.append(e.filename)):
+            here = mark(os.stat(folder))
+            if here in seen: sub.clear(); continue
+            seen.add(here)
+            left += [os.path.join(folder, o) for o in (*sub,*names) if not _is_text(o)]
+            sub[:] = sorted(o for o in sub if o!='__MACOSX' and not o.startswith('.') and _is_text(o))
+            links = [o for o in sub if os.path.islink(os.path.join(folder, o))]
+            todo += [os.path.join(folder, o) for o in links]
+            sub[:] = [o for o in sub if o not in links]
+            yield from (Path(folder,o) for o in sorted(names) if not o.startswith('.') and _is_text(o))
+
+def _cannot(left):
+    "What to say of files and folders that `_walk` left out"
+    return f"names that are not UTF-8, or folders that cannot be opened, such as {_shown(left[0])}; rename them, or look at their permissions"
+
+_BEST = ('.wav','.flac','.aiff','.aif','.opus','.ogg','.mp3')     # what lost nothing comes first
+
+def _better(a, b): return _BEST.index(a.suffix.lower())<_BEST.index(b.suffix.lower())
 
 def make_manifest(
     recipe:str, # a name in `RECIPES`
@@ -645,26 +676,41 @@ def make_manifest(
     if recipe not in RECIPES: raise ManifestError(f"no recipe '{recipe}'. There are: {', '.join(RECIPES)}")
     r,root = RECIPES[recipe],Path(root)
     if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} from {r.url} and give the folder it was unpacked to.")
-    rows,seen,other,left,videos = [],set(),[],Counter(),0
-    for p in _walk(os.path.abspath(root)):
+    rows,other,left,videos,lost = {},[],Counter(),0,[]
+    _check_text(os.path.abspath(root))
+    for p in _walk(os.path.abspath(root), lost):
         videos += p.suffix.lower() in _VIDEO
         if p.suffix.lower() not in _SOUND: continue
         row = r.parse(p.as_posix())
         why = row and next((why for pattern,why in r.leave_out if pattern.search(p.as_posix())), None)
         if row is None: other.append(p)
         elif why: left[why] += 1
-        elif row['key'] in seen: left['there twice'] += 1
-        else: seen.add(row.pop('key')); rows.append(dict(path=str(p), file=str(p), **row))
+        else:
+            key = row.pop('key')
+            if key in rows: left['there twice'] += 1
+            if key not in rows or _better(p, Path(rows[key]['file'])): rows[key] = dict(path=str(p), file=str(p), **row)
+    if lost: left[_cannot(lost)] = len(lost)
     if not rows:
         found = f"{len(other)} sound files such as '{other[0].name}'" if other else f"{videos} videos and no sound" if videos else "no sound file"
-        raise ManifestError(f"{root}: no file of {r.title} found. Expected names like '{r.examples[0]}'; found {found}. {r.note if videos else f'Get it from {r.url}'}")
+        raise ManifestError(f"{root}: no file of {r.title} found. Expected names like '{r.examples[0]}'; found {found}. {r.note if videos else f'Get it from {r.url}'}"+(f" Left out: {_cannot(lost)}." if lost else ''))
     if other: left[f"names that do not fit, such as '{other[0].name}'"] = len(other)
     if left: warnings.warn(f"{root}: left out " + '; '.join(f'{n} ({why})' for why,n in left.items()), ManifestWarning, stacklevel=2)
     if len(rows)<r.clips: warnings.warn(
         f"{root}: {len(rows)} clips, but all of {r.title} has {r.clips}. Check the download if you expected all.", ManifestWarning, stacklevel=2)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(list(rows.values()))
 
 # %% ../nbs/01_corpora.ipynb #702a1ca1
+def _one_format(files, folder):
+    """(files without those of which there is a better format, those). The same take has the same name, in the same folder
+    or in folders that differ in the name of the format only"""
+    best = {}
+    for p in files:
+        inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
+        several = best.setdefault((inside,p.stem), {})
+        several.setdefault(p.suffix.lower(), []).append(p)
+    keep = {p for several in best.values() for p in several[min(several, key=_BEST.index)]}
+    return [p for p in files if p in keep],[p for p in files if p not in keep]
+
 def folder_manifest(
     folder,         # of recordings, in sub-folders or not
     language:str,   # a code such as de
@@ -674,15 +720,21 @@ def folder_manifest(
     `ManifestError` if there are none; files that must be converted first are counted in a `ManifestWarning`"""
     said,folder = folder,Path(os.path.abspath(folder))
     if not folder.is_dir(): raise ManifestError(f"{said}: no such folder. Give the one that holds the recordings.")
-    files = list(_walk(folder))
-    sound = [p for p in files if p.suffix.lower() in _SOUND]
+    _check_text(folder)
+    if not language.strip(): raise ManifestError(f"{said}: no language is given. Give a code such as hu; of clips in several languages, make a manifest each.")
+    if (code := language_code(language))!=language: warnings.warn(f"language {language} is written as {code}.", ManifestWarning, stacklevel=2)
+    lost = []
+    files = list(_walk(folder, lost))
+    sound,copies = _one_format([p for p in files if p.suffix.lower() in _SOUND], folder)
     done = {o for p in sound for o in (p.with_suffix(''),p.with_suffix('').with_suffix(''))}     # a.m4a with a.wav or a.m4a.wav beside it
     left = [p for p in files if p.suffix.lower() in _FOREIGN and p.with_suffix('') not in done]
     convert = f"Convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
-    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings."))
+    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
     if left: warnings.warn(f"{said}: left out {len(left)} that must be converted first, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
+    if copies: warnings.warn(f"{said}: left out {len(copies)} that are there in a better format, too, such as '{copies[0].name}'.", ManifestWarning, stacklevel=2)
+    if lost: warnings.warn(f"{said}: left out {len(lost)} ({_cannot(lost)}).", ManifestWarning, stacklevel=2)
     speaker = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
-    return pd.DataFrame([dict(path=str(p), file=str(p), language=language, speaker=speaker(p), emotion='', corpus=corpus or folder.name) for p in sound])
+    return pd.DataFrame([dict(path=str(p), file=str(p), language=code, speaker=speaker(p), emotion='', corpus=corpus or folder.name) for p in sound])
 
 # %% ../nbs/01_corpora.ipynb #000505c0
 def _draw(paths, speakers, n, min_speakers, rng):

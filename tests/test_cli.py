@@ -224,6 +224,36 @@ def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
     assert main(["check", "my clips", "-q"]) == 2 and "sere manifest my clips" in capsys.readouterr().out
 
 
+def test_folders_as_they_lie_on_disks(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rec/jan/a.wav", "rec/jan/a.mp3", "disk/b.wav"):
+        (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+        sf.write(tmp_path/name, voice(), SR)
+    os.symlink(tmp_path/"disk", "rec/spk1")
+    os.symlink(tmp_path/"rec", "disk/circle")
+    try: os.mkdir(b"rec/Col\xe8re")
+    except OSError: pytest.skip("this system has no such names")
+    assert main(["manifest", "rec", "--language", "", "-o", "m.csv"]) == 2
+    one_line(capsys, "no language is given")
+    assert main(["manifest", "rec", "--language", "French", "-o", "m.csv"]) == 0
+    err = capsys.readouterr().err
+    assert "language French is written as fr" in err and "better format, too, such as 'a.mp3'" in err and r"rec/Col\xe8re" in err
+    t = read_manifest("m.csv")
+    assert list(t.path) == ["rec/jan/a.wav", "rec/spk1/b.wav"] and list(t.speaker) == ["jan", "spk1"] and set(t.language) == {"fr"}
+    assert main(["corpus", "cafe", "rec", "-o", "c.csv"]) == 2
+    one_line(capsys, "no file of CaFE found", r"Col\xe8re")
+
+
+def test_a_damaged_mp3_says_nothing_of_its_own(corpus, tmp_path, capfd):
+    m = corpus(clips=3, language="aa", name="m.csv")
+    sf.write(tmp_path/"aa"/"whole.mp3", voice(20.), SR)
+    data = (tmp_path/"aa"/"whole.mp3").read_bytes()
+    (tmp_path/"aa"/"Ann_fear_0.wav").write_bytes(data[:len(data)//2]+bytes(4000)+data[len(data)//2+4000:])
+    assert main(["check", str(m), "-q"]) == 0
+    said = capfd.readouterr()
+    assert said.out.count("aa/Ann_fear_0.wav: damaged after ") == 1 and "1 warning, no error" in said.out and not said.err
+
+
 # ---- lists as people have them ----
 
 def spelt(*words): return lambda t: [dict(zip(("anger", "fear"), words[i%len(words)]))[e] for i, e in enumerate(t.emotion)]

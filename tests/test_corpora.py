@@ -10,7 +10,7 @@ import pytest
 from conftest import BAD, FINE
 from hypothesis import given, settings, strategies as st
 
-from sere_nb.corpora import (EMOTIONS, RECIPES, ManifestError, ManifestWarning, check_manifest, draw_shots, is_placeholder, language_code,
+from sere_nb.corpora import (EMOTIONS, RECIPES, ManifestError, ManifestWarning, check_manifest, draw_shots, folder_manifest, is_placeholder, language_code,
                              make_manifest, read_labels, read_manifest, read_manifests, shared_emotions, write_manifest)
 
 
@@ -390,6 +390,81 @@ def test_wrong_folder(tmp_path):
     (tmp_path/"a.wav").touch()
     with pytest.raises(ManifestError, match="found 1 sound files such as 'a.wav'"): make_manifest("emodb", tmp_path)
     with pytest.raises(ManifestError, match="no recipe 'EmoDB'"): make_manifest("EmoDB", tmp_path)
+
+
+# -- folders as they lie on disks
+
+def plant(folder, *names):
+    for o in names:
+        (folder/o).parent.mkdir(parents=True, exist_ok=True)
+        (folder/o).touch()
+    return folder
+
+
+def foreign(folder, *names):
+    """Files and folders (those end in /) whose names are bytes that are no UTF-8."""
+    try:
+        for o in names: os.mkdir(os.fsencode(folder)+b"/"+o) if o.endswith(b"/") else open(os.fsencode(folder)+b"/"+o, "w").close()
+    except OSError: pytest.skip("this system has no such names")
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    d = plant(tmp_path/"rec", "Colère/Faible/01-C-1-1.wav", "eva/a.wav")
+    foreign(d, b"Col\xe8re/", b"Col\xe8re/01-C-1-2.wav", b"eva/\xff.wav")
+    for make in (lambda: folder_manifest(d, "fr"), lambda: make_manifest("cafe", d)):
+        t, said = said_of(make)
+        assert any(r"Col\xe8re; rename them" in o and "left out" in o for o in said) and all(o.isprintable() for o in said)
+        back, _ = said_of(lambda: read_manifest(write_manifest(t, tmp_path/"m.csv")))
+        assert list(back.file)==list(t.file) and all(map(os.path.exists, t.file))
+    only = tmp_path/"only"
+    only.mkdir()
+    foreign(only, b"\xe8/", b"\xe8/a.wav")
+    for make in (lambda o: folder_manifest(o, "fr"), lambda o: make_manifest("cafe", o)):
+        with pytest.raises(ManifestError, match=r"Left out: .*only/\\xe8; rename"): make(only)
+        with pytest.raises(ManifestError, match=r"only/\\xe8: this name is not UTF-8"): make(os.fsdecode(os.fsencode(only)+b"/\xe8"))
+    with pytest.raises(ManifestError, match="not UTF-8"): write_manifest(pd.DataFrame([dict(path=os.fsdecode(b"\xe8.wav"), language="fr")], dtype=object), tmp_path/"n.csv")
+    assert not (tmp_path/"n.csv").exists() and not list(tmp_path.glob("*.tmp"))
+
+
+def test_folder_that_cannot_be_opened(tmp_path):
+    plant(tmp_path, "a/a.wav", "b/b.wav")
+    os.chmod(tmp_path/"a", 0)
+    if os.access(tmp_path/"a", os.R_OK): pytest.skip("root may open anything")
+    t, said = said_of(lambda: folder_manifest(tmp_path, "de"))
+    assert list(t.speaker)==["b"] and f"{tmp_path}/a" in said[0]
+    os.chmod(tmp_path/"a", 0o755)
+
+
+def test_links_are_followed_and_circles_end(tmp_path):
+    plant(tmp_path, "disk/eva/a.wav", "disk/eva/more/b.wav", "rec/jan/c.wav", "beside/d.wav", "other/e.wav")
+    for name, to in dict(spk1="../disk/eva", circle="..", self=".", jan2="jan", gone="nowhere", file="jan/c.wav").items(): os.symlink(to, tmp_path/"rec"/name)
+    os.symlink("../../rec", tmp_path/"disk/eva/back")
+    os.symlink("../../other", tmp_path/"disk/eva/on")
+    t, said = said_of(lambda: folder_manifest(tmp_path/"rec", "de"))
+    assert [os.path.relpath(o, tmp_path/"rec") for o in t.path]==["jan/c.wav", "spk1/a.wav", "spk1/more/b.wav", "spk1/on/e.wav"] and not said
+    assert list(t.speaker)==["jan", "spk1", "spk1", "spk1"]
+    os.symlink(tmp_path/"rec", tmp_path/"all")
+    assert len(folder_manifest(tmp_path/"all", "de"))==4
+
+
+@pytest.mark.parametrize("order", [("AudioMP3", "AudioWAV"), ("mp3", "wav"), ("z/MP3", "a/WAV")])
+def test_the_take_that_lost_nothing(tmp_path, order):
+    lossy, lossless = order
+    plant(tmp_path, f"{lossy}/1001_DFA_ANG_XX.mp3", f"{lossless}/1001_DFA_ANG_XX.wav", f"{lossy}/1002_DFA_SAD_XX.mp3", f"{lossless}/1003_DFA_SAD_XX.flac", f"{lossy}/1003_DFA_SAD_XX.ogg")
+    t, said = said_of(lambda: make_manifest("cremad", tmp_path))
+    assert sorted(os.path.basename(o) for o in t.file)==["1001_DFA_ANG_XX.wav", "1002_DFA_SAD_XX.mp3", "1003_DFA_SAD_XX.flac"] and "2 (there twice)" in said[0]
+
+
+def test_one_take_in_several_formats(tmp_path):
+    plant(tmp_path, "a.wav", "a.mp3", "a.flac", "x/a.mp3", "x/b.MP3", "x/b.opus", "AudioMP3/c.mp3", "AudioWAV/c.wav", "1/d.wav", "2/d.wav", "2/d.WAV", "one.two.mp3", "one.three.wav")
+    t, said = said_of(lambda: folder_manifest(tmp_path, "de"))
+    assert sorted(os.path.relpath(o, tmp_path) for o in t.path)==sorted(["a.wav", "x/a.mp3", "x/b.opus", "AudioWAV/c.wav", "1/d.wav", "2/d.wav", "2/d.WAV", "one.two.mp3", "one.three.wav"])
+    assert len(said)==1 and "left out 4 that are there in a better format, too, such as 'a.flac'" in said[0]
+
+
+@pytest.mark.parametrize("language", ["", " "])
+def test_a_manifest_needs_a_language(tmp_path, language):
+    with pytest.raises(ManifestError, match="no language is given"): folder_manifest(plant(tmp_path, "a.wav"), language)
 
 
 # -- shots
