@@ -56,11 +56,14 @@ def toy_voice(
 
 # %% ../nbs/00_audio.ipynb #e5000002
 def _no_sound(head):
-    "(what it is, what to do) for the first bytes of what only bears a sound's name; nothing for all else"
+    "(what it is, what to do) by the first bytes of what only bears a sound's name, if it does"
     text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
-    if head.startswith(b'version https://git-lfs'): yield 'a Git LFS pointer','In its repository: git lfs pull'
-    elif head.startswith(b'/annex/objects/'): yield 'a git-annex pointer','In its repository: git annex get .'
-    elif text.startswith((b'<!doctype', b'<html', b'<head', b'<?xml')): yield 'a web page','Download the file itself'
+    if head.startswith(b'version https://git-lfs'):
+        yield 'a Git LFS pointer','In its repository: git lfs pull'
+    elif head.startswith(b'/annex/objects/'):
+        yield 'a git-annex pointer','In its repository: git annex get .'
+    elif text.startswith((b'<!doctype', b'<html', b'<head', b'<?xml')):
+        yield 'a web page','Download the file itself'
 
 # %% ../nbs/00_audio.ipynb #e5000004
 _MPG123 = re.compile(rb'^(\[src/libmpg123|Note: |Warning: |Frankenstein).*\n?', re.M)
@@ -160,7 +163,8 @@ def _open(path)->sf.SoundFile:
         with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'): f = sf.SoundFile(path)
         return f if f.frames else _endless(f, path)
     except (RuntimeError,TypeError,OSError):
-        kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf', b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
+        kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
+                b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
         raise AudioError(f"{path}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
             +f": ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
@@ -341,7 +345,8 @@ def _decode(f, limit_s=None):
     want = f.frames if limit_s is None else min(f.frames, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
     mp3 = f.format=='MP3'
     try:
-        with _quiet(mp3): x = f.read(want, dtype='int16' if f.subtype=='PCM_16' else 'float32', always_2d=True)
+        kind = 'int16' if f.subtype=='PCM_16' else 'float32'
+        with _quiet(mp3): x = f.read(want, dtype=kind, always_2d=True)
         if not info.frames: info = info._replace(frames=len(x), seconds=len(x)/info.rate)
         return x,info,len(x)<min(want, info.frames)-MIN_S*info.rate  # mp3 headers may be off by a frame
     except RuntimeError: broken = True
@@ -350,7 +355,8 @@ def _decode(f, limit_s=None):
     with _open(f.name) as f:
         try:
             with _quiet(mp3):
-                while n<want and len(x := f.read(1024 if info.frames else 64, dtype='float32', always_2d=True)):
+                some = 1024 if info.frames else 64
+                while n<want and len(x := f.read(some, dtype='float32', always_2d=True)):
                     blocks.append(x)
                     n += len(x)
         except RuntimeError: broken = True
@@ -383,18 +389,22 @@ def _second_mp3(path):
         return after==b'ID3' or len(after)==3 and after[0]==255 and after[1]&254==frame[1]&254
 
 def _part_of(f, info):
-    "What to say of a file that holds less than it should, or more than is decoded; '' for all others"
-    if f.format=='MP3': return f"two mp3 files one behind the other; only the first {info.seconds:.1f} s are used" if _second_mp3(f.name) else ''
+    "What to say of a file that holds less than it should or more than is decoded; '' of others"
+    there = f"{info.seconds:.1f} s"
+    several = "{} one behind the other; only the first "+f"{there} are used"
+    if f.format=='MP3': return several.format('two mp3 files') if _second_mp3(f.name) else ''
     if f.format=='OGG':
-        flags,ends = zip((2,0), *_pages(f.name))     # the first page is one that begins, in any case
-        behind = os.path.getsize(f.name)-ends[-1]       # negative where the last page is cut
+        flags,ends = zip((2,0), *_pages(f.name))    # as if a page that begins came before
         begins = sum(a&2>0 and not b&2 for a,b in zip(flags[1:], flags))
-        if begins: return f"{begins+1} ogg streams one behind the other; only the first {info.seconds:.1f} s are used"
-        return '' if behind>=27 or flags[-1]&4 and behind>=0 else f"its end is missing; the {info.seconds:.1f} s that are there are used"
-    for declared,there in _SIZES.findall(f.extra_info):
-        seconds = info.seconds*int(declared)/max(1, int(there))
-        if seconds-info.seconds>MIN_S and int(declared)<2**31-2**16: return (     # a larger one stands for a length that was not known
-            f"cut short: its header declares {seconds:.1f} s, but {info.seconds:.1f} s are there and used")
+        if begins: return several.format(f'{begins+1} ogg streams')
+        behind = os.path.getsize(f.name)-ends[-1]   # negative where the last page is cut
+        whole = behind>=27 or flags[-1]&4 and behind>=0
+        return '' if whole else f"its end is missing; the {there} that are there are used"
+    for declared,present in _SIZES.findall(f.extra_info):
+        if int(declared)>2**31-2**16: continue      # stands for a length that was not known
+        seconds = info.seconds*int(declared)/max(1, int(present))
+        if seconds-info.seconds>MIN_S:
+            return f"cut short: its header declares {seconds:.1f} s, but {there} are there and used"
     return ''
 
 # %% ../nbs/00_audio.ipynb #116f3e50
@@ -432,7 +442,9 @@ def load_audio(
     wave = wave[start:start+keep]
     if damaged: warnings.warn(
         f"{path}: damaged after {read_s:.1f} of {info.seconds:.1f} s; the part before is used. Copy or download it again.", AudioWarning, stacklevel=2)
-    elif part: warnings.warn(f"{path}: {part}. {'Take them apart' if 'behind' in part else 'Copy or download it again'}.", AudioWarning, stacklevel=2)
+    elif part: warnings.warn(
+        f"{path}: {part}. {'Take them apart' if 'behind' in part else 'Copy or download it again'}.",
+        AudioWarning, stacklevel=2)
     elif max_s is not None and read_s<min(max_s+lead_s, info.seconds)-.2: warnings.warn(
         f"{path}: {info.channels} channels at {info.rate} Hz are too much to read more than {read_s:.1f} of {info.seconds:.1f} s. Mix it down to one channel.", AudioWarning, stacklevel=2)
     elif keep<stop-start or max_s is not None and read_s<info.seconds-.01: warnings.warn(

@@ -145,13 +145,15 @@ def read_shots(
         found = by_path.get(path) or next((o for o in near if o in known), None)
         if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the source's manifest. Write it as the manifest does, or add a row for it.")
         label = (labels or {}).get(label, label)
-        word = '' if not label or is_placeholder(label) else one_vocabulary([label], filter(None, known.values()))[label]
+        none = not label or is_placeholder(label)
+        word = '' if none else one_vocabulary([label], filter(None, known.values()))[label]
         if not (word or known[found]): raise UseError(f"{file}, line {line}: shot {path} has no emotion in the source's manifest. Fill it in.")
-        if word and known[found] and word!=known[found]: other.append((line,word,known[found]))
+        if word and known[found] not in ('',word): other.append((line,word,known[found]))
         shots[found] = word or known[found]
     if not shots: raise UseError(f"{file}: the list of shots is empty. Write one path a line.")
-    if other: warnings.warn("{}: {} of {} shots have another label than in the manifest (the first in line {}: '{}', there '{}'). This list counts; mend the one that is wrong.".format(
-        file, len(other), len(shots), *other[0]), ManifestWarning, stacklevel=2)
+    if other: warnings.warn(("{}: {} of {} shots have another label than in the manifest (the first in line {}: "
+        "'{}', there '{}'). This list counts; mend the one that is wrong.").format(file, len(other), len(shots), *other[0]),
+        ManifestWarning, stacklevel=2)
     return shots
 
 # %% ../nbs/09_cli.ipynb #460e311e
@@ -371,10 +373,12 @@ def _given(args, *files):
     ours,labels = dict(getattr(args, 'column', None) or ()),getattr(args, 'labels', None)
     labels = read_labels(labels) if labels else None
     if len(files)<2 or not ours: return {o:dict(columns=ours, labels=labels) for o in files}
-    there = {o:column_names(o) for o in files}      # of source and target, one may have other names than ours
+    there = {o:column_names(o) for o in files}      # of two, one may have other names than ours
     for o,theirs in ours.items():
-        if not any(theirs in names for names in there.values()): raise UseError(f"--column {o}={theirs}: no manifest has a column '{theirs}'.")
-    return {o:dict(columns={k:v for k,v in ours.items() if v in there[o]}, labels=labels) for o in files}
+        if not any(theirs in names for names in there.values()):
+            raise UseError(f"--column {o}={theirs}: no manifest has a column '{theirs}'.")
+    some = lambda file: {k:v for k,v in ours.items() if v in there[file]}
+    return {o:dict(columns=some(o), labels=labels) for o in files}
 
 def _manifest(args):
     "The manifest of a command that takes one"
@@ -382,7 +386,7 @@ def _manifest(args):
     return read_manifest(args.manifest, **_given(args, args.manifest)[args.manifest])
 
 def _manifests(args, *places):
-    "Manifests of CSV files, or of folders that `sere shards` wrote; the later ones in the words of the first"
+    "Manifests of CSV files or of shards' folders; the later ones in the words of the first"
     from sere_nb.corpora import one_vocabulary,read_manifest
     given = _given(args, *(o for o in places if not _is_shards(o)))
     tables,known = [],{}
@@ -409,7 +413,8 @@ def _read_both(args):
     if files: source['emotion'] = source.file.map(files).fillna(source.emotion)
     _pick(source, files, args)      # what cannot be drawn is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
-    clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in ((args.source,source),(args.target,target))]
+    both = ((args.source,source),(args.target,target))
+    clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in both]
     skipped = pd.concat([_skipped(*o) for o in zip(clips, (source,target))])
     return _apart(*clips, args.source),clips[1],skipped,files,specs,encoders
 
@@ -487,14 +492,16 @@ def predict(
 def _fix(manifest, out, how):
     "Write the list as it is read: one vocabulary, one code a language, CSV in UTF-8"
     from sere_nb.corpora import read_manifest,write_manifest
-    if not out: raise UseError("check --fix: give the file to write, too: -o FILE. The list itself stays as it is.")
+    if not out: raise UseError(
+        "check --fix: give the file to write, too: -o FILE. The list itself stays as it is.")
     if os.path.lexists(out): raise UseError(f"{out}: is there already. Give another name: -o FILE.")
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')     # `check` says it
         table = read_manifest(manifest, **how)
     _writable(out.parent, '-o FILE')
     write_manifest(table, out)
-    print(f"{_count(len(table), 'row')} written to {one_line(out)}, as they are read; warnings below are about {one_line(manifest)}.")
+    print(f"{_count(len(table), 'row')} written to {one_line(out)}, as they are read; "
+        f"what follows is about {one_line(manifest)}.")
 
 def check(
     args, # as `parser` gives it for `sere check`
@@ -733,13 +740,16 @@ def _column(text):
     "'speaker=speaker_id' to a pair"
     ours,equals,theirs = (o.strip() for o in text.partition('='))
     names = ('path','language','speaker','emotion','corpus')
-    if not theirs or ours not in names: raise argparse.ArgumentTypeError(f"'{text}' is not of the form OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
+    if not theirs or ours not in names: raise argparse.ArgumentTypeError(
+        f"'{text}' is not of the form OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
     return ours,theirs
 
 def _list_options(p, labels=False):
     "Options of commands that read a manifest"
-    p.add_argument('--column', metavar='OURS=THEIRS', type=_column, action='append', help='the manifest calls a column otherwise, such as speaker=speaker_id; may be given several times')
-    if labels: p.add_argument('--labels', metavar='FILE', help='words for labels: a CSV file with the columns from and to, such as W,anger. The usual words of some languages are known without')
+    p.add_argument('--column', metavar='OURS=THEIRS', type=_column, action='append',
+        help='the manifest calls a column otherwise, such as speaker=speaker_id; may be given several times')
+    if labels: p.add_argument('--labels', metavar='FILE', help='words for labels: a CSV file with the '
+        'columns from and to, such as W,anger. The usual words of some languages are known without')
 
 _CACHE = "folder that keeps encoded clips (default: what SERE_CACHE says, else a folder sere_nb among the system's caches)"
 _ENC = "acoustic (needs no download), a model id on the Hugging Face hub such as openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views"

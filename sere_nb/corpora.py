@@ -69,7 +69,8 @@ def one_vocabulary(
     return {o:first.setdefault(_same(word), word) for o,word in words.items()}
 
 # %% ../nbs/01_corpora.ipynb #86b49542
-_NOTHING = set("nan|none|null|nil|n/a|#n/a|n.a.|<na>|k.a.|unknown|unk|unbekannt|missing|not available".split('|'))
+_NOTHING = set("nan|none|null|nil|n/a|#n/a|n.a.|<na>|k.a.|unknown|unk|unbekannt|missing|"
+    "not available".split('|'))
 _NO_EMOTION = _NOTHING|set("na|xxx|oth|other|undefined|undecided|unlabelled|unlabeled|"
     "no label|no agreement".split('|'))
 
@@ -79,7 +80,8 @@ def is_placeholder(
 )->bool:
     "Does this say that nothing is known?"
     if re.fullmatch(r'[?*#./_\-–—\s]+', word): return True
-    return _same(word) in _NOTHING or word.strip()=='NA' if speaker else _same(word) in _NO_EMOTION
+    if speaker: return _same(word) in _NOTHING or word.strip()=='NA'
+    return _same(word) in _NO_EMOTION
 
 # %% ../nbs/01_corpora.ipynb #35a102ee
 class ManifestError(ValueError):
@@ -110,12 +112,13 @@ def _sheet(path):
     "(name, rows of text cells) of an Excel workbook's first sheet"
     try: book = pd.ExcelFile(path, engine='openpyxl')
     except ImportError: raise ManifestError(
-        f"{path}: an Excel workbook. To read it: pip install 'sere_nb[excel]'; or save it as 'CSV UTF-8'.") from None
+        f"{path}: an Excel workbook. To read it: pip install 'sere_nb[excel]'; "
+        "or save it as 'CSV UTF-8'.") from None
     except Exception: raise ManifestError(
         f"{path}: a workbook or archive that cannot be read. Save it as 'CSV UTF-8'.") from None
     with book:
-        table = book.parse(book.sheet_names[0], header=None, dtype=str, keep_default_na=False, na_filter=False)
-        return book.sheet_names[0],table.values.tolist()
+        name = book.sheet_names[0]
+        return name,book.parse(name, header=None, dtype=str, na_filter=False).values.tolist()
 
 # %% ../nbs/01_corpora.ipynb #bff169a9
 _BETWEEN = {',':'commas', ';':'semicolons', '\t':'tabs', '|':'bars'}
@@ -131,15 +134,17 @@ def _lines(path, encoding, bad, wanted, how):
     try:
         with open(path, encoding=encoding, newline='') as f:
             first = f.readline()
-            if said := re.fullmatch('"?sep=(.)"?\r?\n', first): between,skip = said[1],1     # a word of Excel's
+            if said := re.fullmatch('"?sep=(.)"?\r?\n', first): between,skip = said[1],1    # Excel's word
             else: between,skip = _between(first, wanted),0; f.seek(0)
-            if encoding!='utf-8-sig': how.append({'cp1252':"as Windows text (cp1252)"}.get(encoding, 'as UTF-16'))
+            if encoding=='cp1252': how.append('as Windows text (cp1252)')
+            elif encoding!='utf-8-sig': how.append('as UTF-16')
             if between!=',': how.append(f"with {_BETWEEN.get(between, repr(between))} between columns")
             reader = csv.reader(f, strict=True, delimiter=between)
             for cells in reader: yield reader.line_num+skip,cells
     except UnicodeError: raise ManifestError(_NOT_UTF8.format(path, bad or 0)) from None
     except csv.Error as e: raise ManifestError(
-        f"{path}, line {reader.line_num+skip}: not CSV ({e}). Quote cells with \"…\" and double a quote within them.") from None
+        f"{path}, line {reader.line_num+skip}: not CSV ({e}). "
+        "Quote cells with \"…\" and double a quote within them.") from None
 
 def read_cells(
     path,               # a CSV file in any usual form, or an Excel workbook
@@ -157,12 +162,14 @@ def read_cells(
         lines = enumerate(rows, 1)
     else: lines = _lines(path, encoding, bad, set(wanted), how)
     columns = [o.strip() for o in next(lines, (1,[]))[1]]
-    if bad is not None and not set(columns)&set(wanted): raise ManifestError(_NOT_UTF8.format(path, bad))
+    if bad is not None and not set(columns)&set(wanted):
+        raise ManifestError(_NOT_UTF8.format(path, bad))
     return columns,((line,[o.strip() for o in cells]) for line,cells in lines)
 
 # %% ../nbs/01_corpora.ipynb #14071258
 _ALIKE = dict(
-    path="path file filename filepath audio audiofile audiopath wav wavfile wavpath sound soundfile clip recording datei",
+    path="path file filename filepath audio audiofile audiopath wav wavfile wavpath "
+        "sound soundfile clip recording datei",
     language="language lang langcode sprache",
     speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher",
     emotion="emotion emo emotions emotionlabel emotionname label labels gefühl",
@@ -179,21 +186,25 @@ def _look_alikes(columns):
 
 def _check_columns(path, columns):
     "`ManifestError` unless the header can be used"
-    if not columns: raise ManifestError(f"{path}: empty. The first line must name the columns: path,language,speaker,emotion")
+    if not columns: raise ManifestError(
+        f"{path}: empty. The first line must name the columns: path,language,speaker,emotion")
     for o in ('path','language'):
         if o in columns: continue
         meant = _look_alikes(columns).get(o)
         raise ManifestError(f"{path}: no column '{o}'; there are: {', '.join(columns)}. "
-            +(f"Did you mean '{meant}'? Then say so: --column {o}={meant}" if meant else "Add it, or rename the one that holds it."))
+            +(f"Did you mean '{meant}'? Then say so: --column {o}={meant}" if meant
+              else "Add it, or rename the one that holds it."))
     twice = [o for o,n in Counter(columns).items() if n>1]
     if twice: raise ManifestError(f"{path}: column '{twice[0]}' is there twice. Rename or remove one.")
 
 def _renamed(path, columns, ours):
     "Names of columns after `ours` ({ours: theirs}) has been followed"
     for o,theirs in ours.items():
-        if theirs not in columns: raise ManifestError(f"{path}: no column '{theirs}' to be read as {o}; there are: {', '.join(columns)}.")
+        if theirs not in columns: raise ManifestError(
+            f"{path}: no column '{theirs}' to be read as {o}; there are: {', '.join(columns)}.")
         if o in columns and o!=theirs: raise ManifestError(
-            f"{path}: '{theirs}' is to be read as {o}, but there is a column '{o}', too. Rename or remove one.")
+            f"{path}: '{theirs}' is to be read as {o}, but there is a column '{o}', too. "
+            "Rename or remove one.")
     back = {theirs:o for o,theirs in ours.items()}
     return [back.get(o, o) for o in columns]
 
@@ -253,8 +264,9 @@ def find_file(
     plain = _file(path, folder)
     address = re.match('file:(//(localhost)?)?/', path, re.I)
     if path.isascii() and '\\' not in path and not address or os.path.lexists(plain): return plain
-    try: other = _file(url2pathname(urlsplit(path).path) if address else path.replace('\\', '/'), folder)
+    try: written = url2pathname(urlsplit(path).path) if address else path.replace('\\', '/')
     except ValueError: return plain     # no address at all
+    other = _file(written, folder)
     return _likened(other, _composed) or (other if address else plain)
 
 def _drop_twice(rows):
@@ -272,7 +284,8 @@ def _drop_twice(rows):
 def _counted(changes, n=4):
     "'nan 3, ? 2' of the most frequent"
     most = Counter(changes).most_common()
-    return ', '.join(f'{k} {v}' for k,v in most[:n])+(f' and {len(most)-n} more' if len(most)>n else '')
+    more = f' and {len(most)-n} more' if len(most)>n else ''
+    return ', '.join(f'{k} {v}' for k,v in most[:n])+more
 
 def _tidy_labels(rows, given):
     "Labels brought to the vocabulary; `given` is {_same(from): to}. Notes about it"
@@ -293,34 +306,42 @@ def _tidy_labels(rows, given):
 
 def _tidy_speakers(rows):
     "Placeholders out; notes about them, and about speakers that might be one"
-    none = [o['speaker'] for o in rows if o.get('speaker') and is_placeholder(o['speaker'], speaker=True)]
+    none = []
     for row in rows:
-        if row.get('speaker') and is_placeholder(row['speaker'], speaker=True): row['speaker'] = ''
-    if none: yield f"{len(none)} of {len(rows)} clips have a placeholder as speaker ({_counted(none)})", 'their speakers count as not known; leave the cell empty'
+        if not row.get('speaker') or not is_placeholder(row['speaker'], speaker=True): continue
+        none.append(row['speaker'])
+        row['speaker'] = ''
+    if none: yield (f"{len(none)} of {len(rows)} clips have a placeholder as speaker ({_counted(none)})",
+        'their speakers count as not known; leave the cell empty')
     alike = {}
     for o in dict.fromkeys(o.get('speaker','') for o in rows):
         alike.setdefault(re.sub(r'(?<!\d)0+(?=\d)', '', _same(o)), []).append(o)
     several = [o for o in alike.values() if len(o)>1]
-    if several: yield (f"speakers {' and '.join(map(repr, several[0]))} differ only in case, spaces or leading zeros"
-        +(f" ({len(several)} such groups)" if len(several)>1 else ''), 'if they are one voice, write them alike')
+    groups = f" ({len(several)} such groups)" if len(several)>1 else ''
+    if several: yield (f"speakers {' and '.join(map(repr, several[0]))} differ only in case, spaces or "
+        f"leading zeros{groups}", 'if they are one voice, write them alike')
 
 def _tidy_languages(rows):
     "Languages brought to their codes; a note about it"
     was = [o['language'] for o in rows]
     for row in rows: row['language'] = language_code(row['language'])
     changed = [f"{o} → {row['language']}" for row,o in zip(rows, was) if o!=row['language']]
-    if changed: yield f"languages brought to one code each: {_counted(changed)}", 'write the codes, and nothing need be changed'
+    if changed: yield (f"languages brought to one code each: {_counted(changed)}",
+        'write the codes, and nothing need be changed')
 
 # %% ../nbs/01_corpora.ipynb #aa765700
 def _many(cells, columns):
-    return f'more cells than columns ({cells}, {columns})','put a cell that holds a comma in double quotes'
+    what = f'more cells than columns ({cells}, {columns})'
+    return what,'put a cell that holds a comma in double quotes'
 
 def _rows(path, ours):
     """(columns, rows, problems, notes) of a manifest. A row is a dict with its `line`; a problem is
     (line, path, level, what, advice), a note (what, advice). `ManifestError` for what makes the whole file useless."""
     path,how = Path(path),[]
-    if path.is_dir(): raise ManifestError(f"{path}: a folder, not a manifest. Make one of it: sere manifest {path} --language CODE -o mine.csv")
-    if not path.is_file(): raise ManifestError(f"{path}: no such manifest. Give the path of a CSV file with the columns path and language.")
+    if path.is_dir(): raise ManifestError(f"{path}: a folder, not a manifest. "
+        f"Make one of it: sere manifest {path} --language CODE -o mine.csv")
+    if not path.is_file(): raise ManifestError(f"{path}: no such manifest. "
+        "Give the path of a CSV file with the columns path and language.")
     wanted = {ours.get(o, o) for o in ('path','language')}
     columns,lines = read_cells(path, wanted, how)
     width = len(columns)
@@ -338,9 +359,10 @@ def _rows(path, ours):
         if bad: problems.append((line, row['path'], 'error', *bad))
         else: rows.append(row)
     if len(widths)>1:   # else all rows end in ,,, and not in a cell that was pushed there
-        problems += [(o['line'], o['path'], 'error', *_many(o['cells'], len(columns))) for o in rows if o['cells']>width]
+        problems += [(o['line'], o['path'], 'error', *_many(o['cells'], len(columns)))
+                     for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
-    notes = [(f"read {' '.join(how)}", "saved as 'CSV UTF-8' with commas, it is read by any program")] if how else []
+    notes = [(f"read {' '.join(how)}", "saved as 'CSV UTF-8' with commas, any program reads it")] if how else []
     for o,theirs in _look_alikes(columns).items(): notes.append(
         (f"column '{theirs}' is not used; did you mean {o}", f"if so: --column {o}={theirs}"))
     return columns,rows,problems,notes
@@ -349,7 +371,8 @@ def _certain(path, rows):
     "`ManifestError` unless something speaks for cp1252: a file of that name, a known word"
     files = [o['file'] for o in rows if not o['path'].isascii()]
     words = [o['emotion'] for o in rows if not o.get('emotion','').isascii()]
-    if not (any(map(os.path.exists, files)) or words and all(emotion_word(o) in EMOTIONS for o in words)):
+    known = words and all(emotion_word(o) in EMOTIONS for o in words)
+    if not (known or any(map(os.path.exists, files))):
         raise ManifestError(_NOT_UTF8.format(path, _encoding(path)[1]))
 
 def _load(path, ours, given):
@@ -360,14 +383,22 @@ def _load(path, ours, given):
     for row in rows: row['file'] = find_file(row['path'], folder)
     if notes and 'cp1252' in notes[0][0]: _certain(path, rows)
     moved = [o['path'] for o in rows if o['file']!=_file(o['path'], folder)]
-    if moved: notes.append((f"{len(moved)} of {len(rows)} paths are written otherwise than their files, such as {moved[0]}", 'the files were found'))
+    if moved: notes.append((f"{len(moved)} of {len(rows)} paths are written otherwise than their files, "
+        f"such as {moved[0]}", 'the files were found'))
     rows,twice = _drop_twice(rows)
-    if not rows: raise ManifestError(f"{path}: no rows that can be used"+(". Each clip needs a row with its path and language." if not problems
-        else f" ({_kinds(problems)}; the first in line {min(problems)[0]}). {min(problems)[4][:1].upper()}{min(problems)[4][1:]}."))
-    notes += [*_tidy_languages(rows), *_tidy_labels(rows, {_same(k):v for k,v in given.items()}), *_tidy_speakers(rows)]
+    if not rows: raise ManifestError(f"{path}: no rows that can be used"+(
+        f" ({_kinds(problems)}). {_sentence(min(problems)[4])}" if problems
+        else ". Each clip needs a row with its path and language."))
+    given = {_same(k):v for k,v in given.items()}
+    notes += [*_tidy_languages(rows), *_tidy_labels(rows, given), *_tidy_speakers(rows)]
     return columns,rows,problems+twice,notes
 
-def _kinds(problems): return ', '.join(f'{n} × {k}' for k,n in Counter(o[3].partition(' (')[0] for o in problems).items())
+def _sentence(text): return f'{text[:1].upper()}{text[1:]}.'
+
+def _kinds(problems):
+    "'2 × no path, 1 × no language; the first in line 3'"
+    kinds = Counter(o[3].partition(' (')[0] for o in problems)
+    return ', '.join(f'{n} × {k}' for k,n in kinds.items())+f'; the first in line {min(problems)[0]}'
 
 _FIRST = ['path','file','language','speaker','emotion','corpus']
 
@@ -379,11 +410,13 @@ def read_manifest(
     """Read a manifest. `ManifestError` if it cannot be used. A `ManifestWarning` counts rows that were left out, and
     says what was read otherwise than it is written"""
     names,rows,problems,notes = _load(path, columns or {}, labels or {})
-    for what,advice in notes: warnings.warn(f"{path}: {what}. {advice[:1].upper()}{advice[1:]}.", ManifestWarning, stacklevel=2)
+    for what,advice in notes: warnings.warn(
+        f"{path}: {what}. {_sentence(advice)}", ManifestWarning, stacklevel=2)
     if problems: warnings.warn(
-        f"{path}: {len(problems)} of {len(rows)+len(problems)} rows left out ({_kinds(problems)}; the first in line {min(problems)[0]}). "
+        f"{path}: {len(problems)} of {len(rows)+len(problems)} rows left out ({_kinds(problems)}). "
         f"For all of them: sere check {path}", ManifestWarning, stacklevel=2)
-    return pd.DataFrame(rows, columns=_FIRST+[o for o in names if o not in _FIRST], dtype=str).fillna('')
+    columns = _FIRST+[o for o in names if o not in _FIRST]
+    return pd.DataFrame(rows, columns=columns, dtype=str).fillna('')
 
 def read_manifests(
     paths, # CSV files
@@ -394,21 +427,25 @@ def read_manifests(
     if twice.any(): warnings.warn(
         f"{int(twice.sum())} clips are in more than one manifest (the first is {table.path[twice].iloc[0]}); each is used once.", ManifestWarning, stacklevel=2)
     words = one_vocabulary([o for o in table.emotion if o])
-    return table.assign(emotion=table.emotion.map(lambda o: words.get(o, o)))[~twice].reset_index(drop=True)
+    table['emotion'] = [words.get(o, o) for o in table.emotion]
+    return table[~twice].reset_index(drop=True)
 
 def column_names(
     path, # a manifest
 )->list: # [] if there is no such file
     "What the first line of a manifest names"
-    return [o for o in read_cells(path, ('path','language'))[0] if o] if Path(path).is_file() else []
+    if not Path(path).is_file(): return []
+    return [o for o in read_cells(path, ('path','language'))[0] if o]
 
 def read_labels(
     path, # a CSV file with the columns from and to
 )->dict: # {from: to}, for `read_manifest`
     "Words of one's own for labels; an empty `to` takes the label away"
     try: columns,lines = read_cells(path, ('from','to'))
-    except OSError as e: raise ManifestError(f"{path}: the list of labels cannot be read ({e.strerror}). Give a CSV file with the columns from and to.") from None
-    if not {'from','to'}<=set(columns): raise ManifestError(f"{path}: a list of labels needs the columns from and to; there are: {', '.join(columns)}.")
+    except OSError as e: raise ManifestError(f"{path}: the list of labels cannot be read "
+        f"({e.strerror}). Give a CSV file with the columns from and to.") from None
+    if not {'from','to'}<=set(columns): raise ManifestError(
+        f"{path}: a list of labels needs the columns from and to; there are: {', '.join(columns)}.")
     rows = [dict(zip(columns, cells+['']*len(columns))) for _,cells in lines]
     return {o['from']:o['to'] for o in rows if o['from']}
 
@@ -421,7 +458,8 @@ def _is_text(name): return name.isascii() or not any('\ud800'<=o<='\udfff' for o
 
 def _check_text(path):
     "`ManifestError` for a name that is no UTF-8"
-    if not _is_text(os.fspath(path)): raise ManifestError(f"{_shown(path)}: this name is not UTF-8, and cannot stand in a manifest. Rename it.")
+    if not _is_text(os.fspath(path)): raise ManifestError(
+        f"{_shown(path)}: this name is not UTF-8, and cannot stand in a manifest. Rename it.")
 
 def write_manifest(
     table:pd.DataFrame, # at least `path` and `language`; `file` says where a path points to, else the present folder counts
@@ -453,7 +491,9 @@ def _instead(file):
     folder,name = os.path.split(file)
     if re.search(r'(^|/)[A-Za-z]:[\\/]', file): return " (a path of a Windows computer)"
     there = _likened(file, _same)
-    if there: return f" (there is '{os.path.basename(there)}'" + (")" if os.path.basename(there)!=name else f" in '{os.path.dirname(there)}')")
+    if there:
+        above,other = os.path.split(there)
+        return f" (there is '{other}'"+(f" in '{above}')" if other==name else ")")
     other = _names(folder, _stem).get(_stem(name))
     return f" (there is '{other}')" if other else ''
 
@@ -465,7 +505,8 @@ def _check_row(row):
         try: clip = load_audio(row['file'])
         except AudioError as e:
             what,_,advice = str(e).removeprefix(f"{row['file']}: ").partition('. ')
-            return found+[('error', what+(_instead(row['file']) if what=='no such file' else ''), advice)],None
+            if what=='no such file': what += _instead(row['file'])
+            return found+[('error', what, advice)],None
     for o in said:
         if issubclass(o.category, AudioWarning):
             what,_,advice = str(o.message).removeprefix(f"{row['file']}: ").partition('. ')
@@ -480,7 +521,8 @@ def _check_table(rows):
     labelled = [k for k in n if k]
     if few: yield 'warning', f"fewer than 5 clips of {', '.join(sorted(few))}", 'as a source, add clips or use fewer shots'
     for label in labelled:      # once for all its clips: a hundred lines would hide the errors
-        if label not in EMOTIONS: yield 'warning', f"label '{label}' ({n[label]}) is not in the vocabulary", 'fine, if you mean it'
+        what = f"label '{label}' ({n[label]}) is not in the vocabulary"
+        if label not in EMOTIONS: yield 'warning', what, 'fine, if you mean it'
     if len(labelled)==1: yield 'warning', f"only one emotion, '{labelled[0]}'", 'as a source, at least two are needed'
     if not any(o.get('speaker') for o in rows): yield 'warning', 'no speakers', 'name them if you can: clips are then compared within a voice'
 
@@ -646,22 +688,25 @@ def _walk(root, left=None):
     What cannot be entered or named is added to `left`"""
     left = [] if left is None else left
     todo,mark = [os.fspath(root)],lambda o: (o.st_dev,o.st_ino)
-    seen = {mark(os.stat(o)) for o in Path(root).absolute().parents}    # a link upwards would bring in all that lies beside
+    above = Path(root).absolute().parents   # a link upwards would bring in all that lies beside
+    seen = {mark(os.stat(o)) for o in above}
     for start in todo:      # grows by the links that are met
         for folder,sub,names in os.walk(start, onerror=lambda e: left.append(e.filename)):
             here = mark(os.stat(folder))
             if here in seen: sub.clear(); continue
             seen.add(here)
             left += [os.path.join(folder, o) for o in (*sub,*names) if not _is_text(o)]
-            sub[:] = sorted(o for o in sub if o!='__MACOSX' and not o.startswith('.') and _is_text(o))
+            fine = lambda o: not o.startswith('.') and _is_text(o)
+            sub[:] = sorted(o for o in sub if o!='__MACOSX' and fine(o))
             links = [o for o in sub if os.path.islink(os.path.join(folder, o))]
             todo += [os.path.join(folder, o) for o in links]
             sub[:] = [o for o in sub if o not in links]
-            yield from (Path(folder,o) for o in sorted(names) if not o.startswith('.') and _is_text(o))
+            yield from (Path(folder,o) for o in sorted(names) if fine(o))
 
 def _cannot(left):
     "What to say of files and folders that `_walk` left out"
-    return f"names that are not UTF-8, or folders that cannot be opened, such as {_shown(left[0])}; rename them, or look at their permissions"
+    return ("names that are not UTF-8, or folders that cannot be opened, "
+        f"such as {_shown(left[0])}; rename them, or look at their permissions")
 
 _BEST = ('.wav','.flac','.aiff','.aif','.opus','.ogg','.mp3')     # what lost nothing comes first
 
@@ -688,7 +733,8 @@ def make_manifest(
         else:
             key = row.pop('key')
             if key in rows: left['there twice'] += 1
-            if key not in rows or _better(p, Path(rows[key]['file'])): rows[key] = dict(path=str(p), file=str(p), **row)
+            if key not in rows or _better(p, Path(rows[key]['file'])):
+                rows[key] = dict(path=str(p), file=str(p), **row)
     if lost: left[_cannot(lost)] = len(lost)
     if not rows:
         found = f"{len(other)} sound files such as '{other[0].name}'" if other else f"{videos} videos and no sound" if videos else "no sound file"
@@ -701,8 +747,8 @@ def make_manifest(
 
 # %% ../nbs/01_corpora.ipynb #702a1ca1
 def _one_format(files, folder):
-    """(files without those of which there is a better format, those). The same take has the same name, in the same folder
-    or in folders that differ in the name of the format only"""
+    """(files without those of which there is a better format, those). The same take has the same name,
+    in the same folder or in folders that differ in the name of the format only"""
     best = {}
     for p in files:
         inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
@@ -721,8 +767,10 @@ def folder_manifest(
     said,folder = folder,Path(os.path.abspath(folder))
     if not folder.is_dir(): raise ManifestError(f"{said}: no such folder. Give the one that holds the recordings.")
     _check_text(folder)
-    if not language.strip(): raise ManifestError(f"{said}: no language is given. Give a code such as hu; of clips in several languages, make a manifest each.")
-    if (code := language_code(language))!=language: warnings.warn(f"language {language} is written as {code}.", ManifestWarning, stacklevel=2)
+    if not language.strip(): raise ManifestError(f"{said}: no language is given. "
+        "Give a code such as hu; of clips in several languages, make a manifest each.")
+    code = language_code(language)
+    if code!=language: warnings.warn(f"language {language} is written as {code}.", ManifestWarning, stacklevel=2)
     lost = []
     files = list(_walk(folder, lost))
     sound,copies = _one_format([p for p in files if p.suffix.lower() in _SOUND], folder)
@@ -731,7 +779,8 @@ def folder_manifest(
     convert = f"Convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
     if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
     if left: warnings.warn(f"{said}: left out {len(left)} that must be converted first, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
-    if copies: warnings.warn(f"{said}: left out {len(copies)} that are there in a better format, too, such as '{copies[0].name}'.", ManifestWarning, stacklevel=2)
+    if copies: warnings.warn(f"{said}: left out {len(copies)} that are there in a better format, too, "
+        f"such as '{copies[0].name}'.", ManifestWarning, stacklevel=2)
     if lost: warnings.warn(f"{said}: left out {len(lost)} ({_cannot(lost)}).", ManifestWarning, stacklevel=2)
     speaker = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
     return pd.DataFrame([dict(path=str(p), file=str(p), language=code, speaker=speaker(p), emotion='', corpus=corpus or folder.name) for p in sound])
