@@ -11,7 +11,7 @@ import sere_nb.evaluate as ev
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
 
-NAMES = ["anger", "fear", "joy"]
+NAMES = ["anger", "fear", "pride"]
 
 
 # ---- scores ----
@@ -483,7 +483,7 @@ def spoil(p, task=0, **kw):
     (lambda p: spoil(p, emotions=[]), "task 1: 'emotions' is missing, empty"),
     (lambda p: spoil(p, source="nowhere"), "nowhere→yb: corpus nowhere has no manifest"),
     (lambda p: spoil(p, emotions=[*NAMES, "calm"]), "xa→yb: no clip of xa carries 'calm'"),
-    (lambda p: spoil(p, emotions=NAMES[:2]), "carries 'joy', which is not among the task's emotions"),
+    (lambda p: spoil(p, emotions=NAMES[:2]), "carries 'pride', which is not among the task's emotions"),
     (lambda p: spoil(p, shots={"0": ["xa/0_fear_9.wav"]}), "xa→yb, seed 0: shot xa/0_fear_9.wav is not in xa"),
     (lambda p: spoil(p, shots={"0": ["xa/0_fear_1.wav"]*6}), "seed 0: 0 different shots of 'anger' in xa, but 2 are promised"),
     (lambda p: spoil(p, shots={"first": []}), "seed 'first' is not a whole number"),
