@@ -9,7 +9,7 @@ __all__ = ['EMOTIONS', 'RECIPES', 'emotion_word', 'one_vocabulary', 'is_placehol
            'shared_emotions', 'data_samples']
 
 # %% ../nbs/01_corpora.ipynb #5152e67b
-import codecs,csv,hashlib,os,re,sys,tempfile,unicodedata,warnings
+import codecs,csv,hashlib,os,re,sys,unicodedata,warnings
 from collections import Counter
 from dataclasses import dataclass,field
 from functools import lru_cache
@@ -23,6 +23,7 @@ import pandas as pd
 
 import sere_nb
 from .audio import SR,AudioError,AudioWarning,load_audio
+from .files import replacing
 
 # %% ../nbs/01_corpora.ipynb #d072b173
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness","surprise")
@@ -475,11 +476,7 @@ def write_manifest(
     for o in paths: _check_text(o)
     out = table.drop(columns='file', errors='ignore').assign(path=paths)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=path.parent, suffix='.tmp', delete=False) as f:
-            out.to_csv(f, index=False)
-        os.chmod(f.name, 0o644)
-        os.replace(f.name, path)
+        with replacing(path) as (new,): out.to_csv(new, index=False)
     except OSError as e: raise ManifestError(f"{path}: cannot be written ({e.strerror}). Choose another folder.") from None
     return path
 
