@@ -8,7 +8,7 @@ __all__ = ['SR', 'LEAD_S', 'MIN_S', 'SILENT_DB', 'RATES', 'LOUDEST', 'FRAME', 'H
            'Clip', 'load_audio', 'audio_html']
 
 # %% ../nbs/00_audio.ipynb #50a74272
-import base64,html,io,math,os,stat,threading,warnings
+import base64,html,io,math,os,re,stat,sys,tempfile,threading,warnings
 from contextlib import nullcontext
 from fractions import Fraction
 from functools import lru_cache
@@ -54,6 +54,92 @@ def toy_voice(
     wave = (wave+.02*noise)*torch.sin(math.pi*rate*t).square()
     return .5*wave/wave.abs().max().clamp_min(1e-9)
 
+# %% ../nbs/00_audio.ipynb #e5000002
+def _no_sound(head):
+    "(what it is, what to do) by the first bytes of what only bears a sound's name, if it does"
+    text = head.lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+    if head.startswith(b'version https://git-lfs'):
+        yield 'a Git LFS pointer','In its repository: git lfs pull'
+    elif head.startswith(b'/annex/objects/'):
+        yield 'a git-annex pointer','In its repository: git annex get .'
+    elif text.startswith((b'<!doctype', b'<html', b'<head', b'<?xml')):
+        yield 'a web page','Download the file itself'
+
+# %% ../nbs/00_audio.ipynb #e5000004
+_MPG123 = re.compile(rb'^(\[src/libmpg123|Note: |Warning: |Frankenstein).*\n?', re.M)
+
+class _Hush:
+    "Within it, what mpg123 writes to the process's stderr is dropped"
+    def __init__(self): self.lock,self.inside,self.at,self.file = threading.Lock(),0,0,None
+    def __enter__(self):
+        with self.lock:
+            if not self.inside:
+                self.file = self.file or self._new()
+                self.real,self.at = os.dup(2),0
+                os.dup2(self.file, 2)
+            self.inside += 1
+    def __exit__(self, *args):
+        with self.lock:
+            said = os.pread(self.file, 2**24, self.at)
+            self.at += len(said)
+            if rest := _MPG123.sub(b'', said): os.write(self.real, rest)
+            self.inside -= 1
+            if self.inside: return
+            os.dup2(self.real, 2)
+            os.close(self.real)
+            os.ftruncate(self.file, 0)
+    @staticmethod
+    def _new():
+        "A nameless file; what is written goes to its end, whoever writes"
+        fd,name = tempfile.mkstemp()
+        os.close(fd)
+        fd = os.open(name, os.O_RDWR|os.O_APPEND)
+        os.unlink(name)
+        return fd
+
+    def forked(self):
+        "A process that was split off just then has its own stderr back"
+        if self.inside: os.dup2(self.real, 2)
+        self.lock,self.inside,self.file = threading.Lock(),0,None
+
+_hush = _Hush()
+if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_hush.forked)
+
+def _quiet(mp3):
+    "`_hush` for an mp3, where the system can do it"
+    return _hush if mp3 and sys.__stderr__ and hasattr(os, 'pread') else nullcontext()
+
+# %% ../nbs/00_audio.ipynb #e5000008
+class _Endless(io.FileIO):
+    "A file in which the four bytes from `at` on read as the largest number"
+    def __init__(self, path, at): super().__init__(path); self.at = at
+    def __del__(self): self.close()
+    def readinto(self, buffer):
+        start = self.tell()
+        n = super().readinto(buffer)
+        behind = slice(max(self.at-start, 0), max(min(self.at+4-start, n), 0))
+        buffer[behind] = b'\xff'*len(range(n)[behind])
+        return n
+
+def _chunks(path, at):
+    "Do parts with a name and a size fill the rest of a wav file?"
+    size = os.path.getsize(path)
+    with open(path, 'rb') as f:
+        while at+8<=size:
+            f.seek(at)
+            name,length = f.read(4),int.from_bytes(f.read(4), 'little')
+            if not (name.isascii() and name.decode().isprintable()): return False
+            at += 8+length+length%2
+    return size<=at<=size+1
+
+def _endless(f, path):
+    "`f` anew if it is a wav that only says that it is empty, else `f`"
+    if f.format not in ('WAV','WAVEX'): return f
+    with open(path, 'rb') as raw: at = raw.read(2**16).find(b'data\0\0\0\0')+4
+    if at<4 or _chunks(path, at+4): return f
+    f.close()
+    return sf.SoundFile(_Endless(path, at))
+
 # %% ../nbs/00_audio.ipynb #4f07df81
 _TAG = 2**24    # bytes of an ID3 tag; libsndfile keeps all of it in memory, a cover has less
 
@@ -64,17 +150,21 @@ def _open(path)->sf.SoundFile:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode): raise AudioError(f"{path}: not a file. Give the path of one sound file.")
         if not found.st_size: raise AudioError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
-        with open(path,'rb',buffering=0) as f: head = f.read(12)
+        with open(path,'rb',buffering=0) as f: head = f.read(200)
     except AudioError: raise
     # ValueError: a name that no file can have
     except (FileNotFoundError,NotADirectoryError,ValueError): raise AudioError(f"{path}: no such file. Check the path; a manifest's paths count from the manifest's folder.") from None
     except OSError as e: raise AudioError(f"{path}: cannot be opened ({e.strerror}). Check its path and its permissions.") from None
     tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
     if tag>_TAG: raise AudioError(f"{path}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
+    for what,advice in _no_sound(head): raise AudioError(f"{path}: {what}, not the sound. {advice}.")
     # libsndfile: RuntimeError for what it cannot read, TypeError for headerless .raw
-    try: return sf.SoundFile(path)
+    try:
+        with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'): f = sf.SoundFile(path)
+        return f if f.frames else _endless(f, path)
     except (RuntimeError,TypeError,OSError):
-        kind = {b'fLaC':'flac', b'OggS':'ogg', b'RIFF':'wav' if head[8:]==b'WAVE' else ''}.get(head[:4])
+        kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
+                b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
         raise AudioError(f"{path}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
             +f": ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
@@ -253,8 +343,10 @@ def _decode(f, limit_s=None):
     info = _info(f)
     _check_rate(info.rate, f.name)
     want = f.frames if limit_s is None else min(f.frames, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
+    mp3 = f.format=='MP3'
     try:
-        x = f.read(want, dtype='int16' if f.subtype=='PCM_16' else 'float32', always_2d=True)
+        kind = 'int16' if f.subtype=='PCM_16' else 'float32'
+        with _quiet(mp3): x = f.read(want, dtype=kind, always_2d=True)
         if not info.frames: info = info._replace(frames=len(x), seconds=len(x)/info.rate)
         return x,info,len(x)<min(want, info.frames)-MIN_S*info.rate  # mp3 headers may be off by a frame
     except RuntimeError: broken = True
@@ -262,12 +354,58 @@ def _decode(f, limit_s=None):
     blocks,n = [np.zeros((0,info.channels), 'float32')],0
     with _open(f.name) as f:
         try:
-            while n<want and len(x := f.read(1024 if info.frames else 64, dtype='float32', always_2d=True)):
-                blocks.append(x)
-                n += len(x)
+            with _quiet(mp3):
+                some = 1024 if info.frames else 64
+                while n<want and len(x := f.read(some, dtype='float32', always_2d=True)):
+                    blocks.append(x)
+                    n += len(x)
         except RuntimeError: broken = True
     if not info.frames: info,broken = info._replace(frames=n, seconds=n/info.rate),False    # libsndfile then fails at the end, too
     return np.concatenate(blocks)[:want],info,broken or n<min(want, info.frames)-MIN_S*info.rate
+
+# %% ../nbs/00_audio.ipynb #ce88aa39
+_SIZES = re.compile(r'^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)', re.M)
+
+def _pages(path):
+    "(flags, byte where it ends) of each page of an ogg file, up to what is no page"
+    with open(path, 'rb') as f:
+        while len(head := f.read(27))==27 and head[:4]==b'OggS':
+            end = f.tell()+head[26]+sum(f.read(head[26]))
+            yield head[5],end
+            f.seek(end)
+
+def _second_mp3(path):
+    "Does another mp3 begin where this one says that it ends?"
+    with open(path, 'rb') as f:
+        head = f.read(10)
+        start = 10+sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
+        f.seek(start)
+        frame = f.read(200)
+        at = max(frame.find(b'Xing'), frame.find(b'Info'))
+        if not 0<at<50 or not frame[at+7]&2: return False
+        at += 8+4*(frame[at+7]&1)
+        f.seek(start+int.from_bytes(frame[at:at+4], 'big'))
+        after = f.read(3)
+        return after==b'ID3' or len(after)==3 and after[0]==255 and after[1]&254==frame[1]&254
+
+def _part_of(f, info):
+    "What to say of a file that holds less than it should or more than is decoded; '' of others"
+    there = f"{info.seconds:.1f} s"
+    several = "{} one behind the other; only the first "+f"{there} are used"
+    if f.format=='MP3': return several.format('two mp3 files') if _second_mp3(f.name) else ''
+    if f.format=='OGG':
+        flags,ends = zip((2,0), *_pages(f.name))    # as if a page that begins came before
+        begins = sum(a&2>0 and not b&2 for a,b in zip(flags[1:], flags))
+        if begins: return several.format(f'{begins+1} ogg streams')
+        behind = os.path.getsize(f.name)-ends[-1]   # negative where the last page is cut
+        whole = behind>=27 or flags[-1]&4 and behind>=0
+        return '' if whole else f"its end is missing; the {there} that are there are used"
+    for declared,present in _SIZES.findall(f.extra_info):
+        if int(declared)>2**31-2**16: continue      # stands for a length that was not known
+        seconds = info.seconds*int(declared)/max(1, int(present))
+        if seconds-info.seconds>MIN_S:
+            return f"cut short: its header declares {seconds:.1f} s, but {there} are there and used"
+    return ''
 
 # %% ../nbs/00_audio.ipynb #116f3e50
 def load_audio(
@@ -284,6 +422,7 @@ def load_audio(
     with _open(path) as f, _in_turn(f, limit_s):
         x,info,damaged = _decode(f, limit_s)
         read_s = len(x)/info.rate
+        part = '' if damaged else _part_of(f, info)
         if damaged and read_s<MIN_S: raise AudioError(f"{path}: damaged from its start; nothing can be decoded. Copy or download it again.")
         if read_s<MIN_S: raise AudioError(f"{path}: only {read_s:.3f} s long; at least {MIN_S:g} s are needed. Leave it out.")
         peak = max(x.max(), -x.min()) if x.dtype==np.float32 else 0
@@ -303,6 +442,9 @@ def load_audio(
     wave = wave[start:start+keep]
     if damaged: warnings.warn(
         f"{path}: damaged after {read_s:.1f} of {info.seconds:.1f} s; the part before is used. Copy or download it again.", AudioWarning, stacklevel=2)
+    elif part: warnings.warn(
+        f"{path}: {part}. {'Take them apart' if 'behind' in part else 'Copy or download it again'}.",
+        AudioWarning, stacklevel=2)
     elif max_s is not None and read_s<min(max_s+lead_s, info.seconds)-.2: warnings.warn(
         f"{path}: {info.channels} channels at {info.rate} Hz are too much to read more than {read_s:.1f} of {info.seconds:.1f} s. Mix it down to one channel.", AudioWarning, stacklevel=2)
     elif keep<stop-start or max_s is not None and read_s<info.seconds-.01: warnings.warn(

@@ -80,7 +80,7 @@ def _writable(folder, option):
     except OSError as e: raise UseError(f"{folder}: this folder cannot be written ({e.strerror or e}). Choose another one: {option}.") from None
     return folder
 
-_READ = ('source','target','shots_file','manifest','protocol')     # options that name a file
+_READ = ('source','target','shots_file','labels','manifest','protocol')     # options that name a file
 _MODEL = ('model.safetensors','model.json','encoder.json')
 
 def _spare(
@@ -114,12 +114,13 @@ def choose_emotions(
     name='source',  # of the manifest, for messages
 )->list: # emotions with at least `n` clips
     "What can be learnt from a source. `ManifestError` if that is less than two emotions"
-    from sere_nb.corpora import ManifestError,ManifestWarning
+    from sere_nb.corpora import ManifestError,ManifestWarning,one_vocabulary
     clips = Counter(o for o in table.emotion if o)
+    words = one_vocabulary(only or (), clips)
     if not clips: raise ManifestError(f"{name}: no clip has a label. Fill in the column 'emotion' of some clips, {n} or more of each emotion.")
-    lacking = [o for o in only or () if o not in clips]
+    lacking = [o for o,word in words.items() if word not in clips]
     if lacking: raise ManifestError(f"{name}: no clip is labelled '{lacking[0]}'. There are: {', '.join(_in_order(clips))}.")
-    wanted = _in_order(only or clips)
+    wanted = _in_order(words.values() if only else clips)
     enough = [o for o in wanted if clips[o]>=n]
     few = ', '.join(f'{o} ({clips[o]})' for o in wanted if clips[o]<n)
     if len(wanted)<2: raise ManifestError(f"{name}: only one emotion, '{wanted[0]}'. There must be at least two to choose between; add clips of another.")
@@ -129,38 +130,50 @@ def choose_emotions(
 
 # %% ../nbs/09_cli.ipynb #ff54d725
 def _listed(file):
-    "Paths in a text or CSV file, with their lines"
-    try: lines = Path(file).read_text(encoding='utf-8-sig')
+    "(line, path, label or None) of each shot in a text or CSV file"
+    from sere_nb.corpora import read_cells
+    try:
+        columns,lines = read_cells(file)
+        if 'path' not in columns: return [(i,o.strip(),None) for i,o in
+            enumerate(Path(file).read_text(encoding='utf-8-sig').splitlines(), 1) if o.strip()]
     except OSError as e: raise UseError(f"{file}: the list of shots cannot be read ({e.strerror}). Give a file with one path a line, or a CSV with a column 'path'.") from None
     except UnicodeDecodeError: raise UseError(f"{file}: the list of shots is not UTF-8 text. Save it as UTF-8.") from None
-    rows = csv.reader(lines.splitlines(keepends=True))
-    head = [o.strip() for o in next(rows, [])]
-    if 'path' not in head: return [(i,o.strip()) for i,o in enumerate(lines.splitlines(), 1) if o.strip()]
-    at = head.index('path')
-    return [(rows.line_num,row[at].strip()) for row in rows if len(row)>at and row[at].strip()]
+    rows = ((line,dict(zip(columns, cells))) for line,cells in lines)
+    return [(line,row['path'],row.get('emotion')) for line,row in rows if row.get('path')]
 
 def read_shots(
-    file,   # one path a line, or a CSV file with a column `path`
-    table,  # the source's manifest
-)->list: # absolute paths, as in the column `file` of `table`
-    "The shots that somebody has chosen. `UseError` if one is not in the manifest, or has no label there"
-    by_path,label = dict(zip(table.path, table.file)),dict(zip(table.file, table.emotion))
-    shots = {}
-    for line,path in _listed(file):
-        near = os.path.normpath(os.path.join(os.path.abspath(Path(file).parent), path))
-        found = by_path.get(path) or next((o for o in (near,os.path.abspath(path)) if o in label), None)
+    file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`
+    table,          # the source's manifest
+    labels=None,    # {theirs: ours}, as for `read_manifest`
+)->dict: # {absolute path, as in the column `file` of `table`: label}
+    "The shots that somebody has chosen. `UseError` if one is not in the manifest, or has no label"
+    from sere_nb.corpora import ManifestWarning,find_file,is_placeholder,one_vocabulary
+    by_path,known = dict(zip(table.path, table.file)),dict(zip(table.file, table.emotion))
+    shots,other = {},[]
+    for line,path,label in _listed(file):
+        near = (find_file(path, o) for o in (Path(file).parent,'.'))
+        found = by_path.get(path) or next((o for o in near if o in known), None)
         if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the source's manifest. Write it as the manifest does, or add a row for it.")
-        if not label[found]: raise UseError(f"{file}, line {line}: shot {path} has no emotion in the source's manifest. Fill it in.")
-        shots[found] = line
+        label = (labels or {}).get(label, label)
+        none = not label or is_placeholder(label)
+        word = '' if none else one_vocabulary([label], filter(None, known.values()))[label]
+        if not (word or known[found]): raise UseError(f"{file}, line {line}: shot {path} has no emotion in the source's manifest. Fill it in.")
+        if word and known[found] not in ('',word): other.append((line,word,known[found]))
+        shots[found] = word or known[found]
     if not shots: raise UseError(f"{file}: the list of shots is empty. Write one path a line.")
-    return list(shots)
+    if other: warnings.warn(("{}: {} of {} shots have another label than in the manifest (the first in line {}: "
+        "'{}', there '{}'). This list counts; mend the one that is wrong.").format(file, len(other), len(shots), *other[0]),
+        ManifestWarning, stacklevel=2)
+    return shots
 
 # %% ../nbs/09_cli.ipynb #460e311e
 def _by_language(special, languages):
     "`['de=X', 'it=Y']` to {'de':'X', 'it':'Y'}"
+    from sere_nb.corpora import language_code
     pairs = {}
     for o in special or ():
         language,equals,spec = (x.strip() for x in o.partition('='))
+        language = language_code(language)
         if not (language and equals and spec): raise UseError(f"--encoder-for {o}: not of the form LANGUAGE=ENCODER, such as de=acoustic.")
         if language not in languages: raise UseError(f"--encoder-for {o}: no clip is in the language '{language}'. There are: {', '.join(sorted(languages))}.")
         pairs[language] = spec
@@ -207,9 +220,10 @@ def read_encoders(
 )->dict: # language: Encoder
     "The encoders that a model has learnt with. `UseError` if they cannot be had as they were"
     from sere_nb.encoder import EncoderError,load_encoder
+    from sere_nb.corpora import language_code
     file = Path(folder)/'encoder.json'
-    try: known = json.loads(file.read_text(encoding='utf-8'))['languages']
-    except (OSError,ValueError,KeyError,TypeError,RecursionError): known = None
+    try: known = {language_code(k):o for k,o in json.loads(file.read_text(encoding='utf-8'))['languages'].items()}
+    except (OSError,ValueError,KeyError,TypeError,AttributeError,RecursionError): known = None
     if not (isinstance(known, dict) and known and all(map(_is_about, known.values()))): raise UseError(f"{folder}: no model with its encoder.json is there. Give the folder 'model' that `sere run` wrote.") from None
     pairs,out,made = _by_language(special, languages),{},{}
     for language in sorted(languages):
@@ -234,6 +248,13 @@ def _blank(emb):
     emb.table = emb.table.assign(emotion='')
     return emb
 
+def _labelled(emb, table):
+    "With the labels of a manifest"
+    import copy
+    emb,label = copy.copy(emb),dict(zip(table.path, table.emotion))
+    emb.table = emb.table.assign(emotion=emb.table.path.map(label))
+    return emb
+
 def _apart(source, target, name):
     "Source clips that are not in the target too"
     from sere_nb.corpora import ManifestError,ManifestWarning
@@ -248,7 +269,7 @@ def _pick(table, files, args):
     if files is None:
         emotions = choose_emotions(table, args.shots, args.emotions, args.source)
         return draw_shots(table, args.shots, args.seed, emotions, args.min_speakers),emotions
-    picked = table.file.isin(files).to_numpy()
+    picked = table.file.isin(list(files)).to_numpy()
     emotions = choose_emotions(table[picked], 1, args.emotions, args.shots_file)
     return picked & table.emotion.isin(emotions).to_numpy(),emotions
 
@@ -340,10 +361,8 @@ def _verdict(metrics):
 
 def _mismatch(truth, emotions):
     "Sentences about labels that could not be predicted, and emotions that no label has"
-    from sere_nb.corpora import emotion_word
     other = Counter(o for o in truth if o and o not in emotions)
-    meant = ', '.join(f'{word} for {one_line(o)}' for o in other if (word := emotion_word(o)) in emotions)
-    if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."+(f" Write {meant}, and they are." if meant else '')
+    if other: yield f"Not scored: {_count(sum(other.values()), 'clip')} of the target with labels that the shots do not have ({', '.join(f'{one_line(k)} {n}' for k,n in other.items())})."
     mine = Counter(o for o in truth if o in emotions)
     absent = [one_line(o) for o in emotions if not mine[o]]
     if absent and len(mine)>1 and sum(mine.values())>=20*len(emotions):     # of a few labels, some are absent by chance
@@ -358,10 +377,35 @@ def _cluster():
     except ImportError as e: raise UseError(e) from None
     return cluster
 
-def _manifest(where):
-    "A manifest: of a CSV file, or of a folder that `sere shards` wrote"
+def _given(args, *files):
+    "What --column and --labels say to each of these manifests: {file: settings of `read_manifest`}"
+    from sere_nb.corpora import column_names,read_labels
+    ours,labels = dict(getattr(args, 'column', None) or ()),getattr(args, 'labels', None)
+    labels = read_labels(labels) if labels else None
+    if len(files)<2 or not ours: return {o:dict(columns=ours, labels=labels) for o in files}
+    there = {o:column_names(o) for o in files}      # of two, one may have other names than ours
+    for o,theirs in ours.items():
+        if not any(theirs in names for names in there.values()):
+            raise UseError(f"--column {o}={theirs}: no manifest has a column '{theirs}'.")
+    some = lambda file: {k:v for k,v in ours.items() if v in there[file]}
+    return {o:dict(columns=some(o), labels=labels) for o in files}
+
+def _manifest(args):
+    "The manifest of a command that takes one"
     from sere_nb.corpora import read_manifest
-    return _cluster().shard_manifest(where) if _is_shards(where) else read_manifest(where)
+    return read_manifest(args.manifest, **_given(args, args.manifest)[args.manifest])
+
+def _manifests(args, *places):
+    "Manifests of CSV files or of shards' folders; the later ones in the words of the first"
+    from sere_nb.corpora import one_vocabulary,read_manifest
+    given = _given(args, *(o for o in places if not _is_shards(o)))
+    tables,known = [],{}
+    for o in places:
+        table = read_manifest(o, **given[o]) if o in given else _cluster().shard_manifest(o)
+        words = one_vocabulary(filter(None, table.emotion), known)
+        tables.append(table.assign(emotion=table.emotion.map(lambda o: words.get(o, o))))
+        known |= dict.fromkeys(words.values())
+    return tables
 
 def _embedded(where, table, encoders, args):
     "The clips of a manifest: encoded, or read from its shards"
@@ -374,12 +418,16 @@ _RESULTS = ('predictions.csv','metrics.json','skipped.csv','report.html',*(f'mod
 def _read_both(args):
     "(source, target, clips that could not be used, files chosen as shots, names of encoders, encoders)"
     import pandas as pd
-    source,target = _manifest(args.source),_manifest(args.target)
+    from sere_nb.corpora import read_labels
+    source,target = _manifests(args, args.source, args.target)
     _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out DIR')
-    files = read_shots(args.shots_file, source) if args.shots_file else None
+    labels = read_labels(args.labels) if args.labels else None
+    files = read_shots(args.shots_file, source, labels) if args.shots_file else None
+    if files: source['emotion'] = source.file.map(files).fillna(source.emotion)
     _pick(source, files, args)      # what cannot be drawn is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
-    clips = [_embedded(where, o, encoders, args) for where,o in ((args.source,source),(args.target,target))]
+    both = ((args.source,source),(args.target,target))
+    clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in both]
     skipped = pd.concat([_skipped(*o) for o in zip(clips, (source,target))])
     return _apart(*clips, args.source),clips[1],skipped,files,specs,encoders
 
@@ -435,12 +483,11 @@ def predict(
     args, # as `parser` gives it for `sere predict`
 )->int: # exit status
     "Emotions of more clips, by a model that is there"
-    from sere_nb.corpora import read_manifest
     from sere_nb.encoder import embed
     from sere_nb.learner import SERE
     _writable(args.out.parent, '--out FILE')
     if args.out.is_dir(): raise UseError(f"{args.out}: a folder. Give the CSV file to write: --out {args.out/'predictions.csv'}")
-    table = read_manifest(args.manifest)
+    table = _manifest(args)
     lost = args.out.with_name(args.out.stem+'.skipped.csv')
     _spare([args.out,lost], args, table, way_out='-o FILE')
     encoders = read_encoders(args.model, set(table.language), args.encoder, args.encoder_for)
@@ -456,12 +503,28 @@ def predict(
     return 0
 
 # %% ../nbs/09_cli.ipynb #2b89fe2b
+def _fix(args, how):
+    "Write the list as it is read: one vocabulary, one code a language, CSV in UTF-8"
+    from sere_nb.corpora import read_manifest,write_manifest
+    if not args.out: raise UseError(
+        "check --fix: give the file to write, too: -o FILE. The list itself stays as it is.")
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')     # `check` says it
+        table = read_manifest(args.manifest, **how)
+    _spare([args.out], args, table, way_out='-o FILE')
+    _writable(args.out.parent, '-o FILE')
+    write_manifest(table, args.out)
+    print(f"{_count(len(table), 'row')} written to {one_line(args.out)}, as they are read; "
+        f"what follows is about {one_line(args.manifest)}.")
+
 def check(
     args, # as `parser` gives it for `sere check`
 )->int: # exit status: 2 if there are errors
     "What is wrong with a manifest and its audio, file by file"
     from sere_nb.corpora import check_manifest
-    found = check_manifest(args.manifest, args.progress)
+    how = _given(args, args.manifest)[args.manifest]
+    if args.fix: _fix(args, how)
+    found = check_manifest(args.manifest, args.progress, **how)
     for o in found.itertuples():
         where = '' if o.path in ('',str(args.manifest)) else f'{o.path}: '
         print(one_line(f"{args.manifest}:{o.line}: {o.level}: {where}{o.problem}. {o.advice[:1].upper()}{o.advice[1:]}{'' if o.advice.endswith('.') else '.'}"))
@@ -508,10 +571,9 @@ def embed_clips(
     args, # as `parser` gives it for `sere embed`
 )->int: # exit status
     "Encode clips ahead of time, into the cache"
-    from sere_nb.corpora import read_manifest
     from sere_nb.encoder import embed
     _writable(args.cache, '--cache DIR')    # else the work would be for nothing
-    table = read_manifest(args.manifest)
+    table = _manifest(args)
     clips = embed(table, load_encoders(args.encoder, args.encoder_for, set(table.language))[1], args.cache, args.progress)
     print(f"{_count(len(clips), 'clip')}, {clips.table.seconds.sum()/60:.1f} minutes of speech"+(f"; {_count(len(clips.skipped), 'clip')} left out" if len(clips.skipped) else '')+'.')
     if len(clips.skipped): print(f"Which, and why: sere check {one_line(args.manifest)}")
@@ -523,9 +585,8 @@ def shards(
     args, # as `parser` gives it for `sere shards`
 )->int: # exit status
     "Encode many clips to Parquet shards, on this machine or on a Ray cluster; with a model, name their emotions too"
-    from sere_nb.corpora import read_manifest
     from sere_nb.learner import SERE
-    cluster,table = _cluster(),read_manifest(args.manifest)
+    cluster,table = _cluster(),_manifest(args)
     languages,how = set(table.language),dict(ray=args.ray, workers=args.workers, progress=args.progress)
     if args.model: SERE.load(args.model)    # what cannot be read is said before any work
     encoders = read_encoders(args.model, languages, args.encoder, args.encoder_for) if args.model else load_encoders(args.encoder or 'acoustic', args.encoder_for, languages)[1]
@@ -691,6 +752,21 @@ def _share(text):
 
 def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
 
+def _column(text):
+    "'speaker=speaker_id' to a pair"
+    ours,equals,theirs = (o.strip() for o in text.partition('='))
+    names = ('path','language','speaker','emotion','corpus')
+    if not theirs or ours not in names: raise argparse.ArgumentTypeError(
+        f"'{text}' is not of the form OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
+    return ours,theirs
+
+def _list_options(p, labels=False):
+    "Options of commands that read a manifest"
+    p.add_argument('--column', metavar='OURS=THEIRS', type=_column, action='append',
+        help='the manifest calls a column otherwise, such as speaker=speaker_id; may be given several times')
+    if labels: p.add_argument('--labels', metavar='FILE', help='words for labels: a CSV file with the '
+        'columns from and to, such as W,anger. The usual words of some languages are known without')
+
 _CACHE = "folder that keeps encoded clips (default: what SERE_CACHE says, else a folder sere_nb among the system's caches)"
 _ENC = "acoustic (needs no download), a model id on the Hugging Face hub such as openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views"
 
@@ -720,10 +796,11 @@ A run that was stopped goes on from the cache when the same command is given aga
     p.add_argument('--out', metavar='DIR', type=Path, required=True, help='folder for predictions.csv, metrics.json, model, report.html')
     how = p.add_mutually_exclusive_group()
     how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled clips of each emotion, drawn from the source; its other labels are not used (default: 5)')
-    how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a line, or a CSV with a column 'path'")
+    how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a line, or a CSV with the columns path and, if you like, emotion, which counts more than the manifest's")
     p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these emotions (default: all that the source has enough clips of)')
     p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each emotion's shots come from at least so many speakers (default: 1)")
     p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same shots, same result (default: 0)')
+    _list_options(p, labels=True)
     _add_at_least(p)
     sound = p.add_mutually_exclusive_group()
     sound.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB (default: 20)')
@@ -738,6 +815,7 @@ def _add_predict(add):
     p.add_argument('--manifest', metavar='U.csv', required=True, help='manifest of the clips')
     p.add_argument('-o', '--out', metavar='P.csv', type=Path, required=True, help='file to write')
     _add_at_least(p)
+    _list_options(p)
     _shared(p, encoder=None)
 
 # %% ../nbs/09_cli.ipynb #cf5f5ce9
@@ -766,6 +844,7 @@ def _add_bench(add):
 def _add_small(add):
     p = add('embed', embed_clips, 'encode clips ahead of time', '', "example:\n  sere embed --manifest mine.csv --encoder openai/whisper-base+acoustic --cache cache")
     p.add_argument('--manifest', metavar='M.csv', required=True, help='manifest of the clips')
+    _list_options(p)
     _shared(p, encoder=False)
     p = add('shards', shards, 'encode very many clips to Parquet shards, here or on a Ray cluster',
         """A shard is a Parquet file with a row a clip; embeddings/ opens as one table in pandas, polars, DuckDB or datasets, and `sere run` takes DIR in place of a manifest.
@@ -778,6 +857,7 @@ Needs an extra: pip install 'sere_nb[cluster]'.""",
 
 On a cluster, the manifest's sound and DIR must lie where all machines see them: on a shared disk or in an object store.""")
     p.add_argument('--manifest', metavar='M.csv', required=True, help='manifest of the clips; a path may be a URI such as s3://bucket/a.wav')
+    _list_options(p, labels=True)
     p.add_argument('--out', metavar='DIR', required=True, help='folder, or URI such as s3://bucket/shards, for embeddings and predictions')
     p.add_argument('--encoder', metavar='ENC', help=_ENC+' (default: acoustic, or the encoder of --model)')
     p.add_argument('--encoder-for', metavar='LANG=ENC', action='append', help='another encoder for one language; may be given several times')
@@ -810,8 +890,12 @@ On a cluster, the manifest's sound and DIR must lie where all machines see them:
 From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/02_your_language.html
 
 example:
-  sere check mine.csv""")
+  sere check mine.csv
+  sere check list.xlsx --column path=Datei --column speaker=Sprecher --fix -o mine.csv""")
     p.add_argument('manifest', metavar='M.csv', help='manifest')
+    _list_options(p, labels=True)
+    p.add_argument('--fix', action='store_true', help='also write the list as it is read to -o FILE: labels in one vocabulary, languages as codes, CSV in UTF-8')
+    p.add_argument('-o', '--out', metavar='FIXED.csv', type=Path, help='file to write with --fix')
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
 # %% ../nbs/09_cli.ipynb #f5e81323

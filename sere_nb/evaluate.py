@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 import sere_nb
-from .corpora import EMOTIONS,draw_shots,read_manifest,shared_emotions
+from .corpora import EMOTIONS,draw_shots,one_vocabulary,read_manifest,shared_emotions
 from .encoder import Embeddings,Encoder,embed,load_encoder
 from .files import not_read,replaceable,write
 from .learner import SERE,SETTINGS
@@ -620,9 +620,22 @@ def thinned(
     return {**protocol, 'name':f"{protocol.get('name','')}: {what}".removeprefix(': '), 'tasks':tasks}
 
 # %% ../nbs/07_evaluate.ipynb #7cc893b4
+def _in_vocabulary(task, where):
+    "A task in the words that manifests are read in"
+    emotions,shares = [str(o) for o in task['emotions']],task.get('target_shares')
+    shares = {str(o):share for o,share in shares.items()} if isinstance(shares, dict) else {}
+    words,first = one_vocabulary([*emotions,*shares]),{}
+    for o in emotions:
+        if words[o] in first: raise ProtocolError(f"{where}, {task_name(task)}: "
+            f"'{first[words[o]]}' and '{o}' are the same emotion. Name it once.")
+        first[words[o]] = o
+    task = {**task, 'emotions':list(first)}
+    if shares: task['target_shares'] = {words[o]:share for o,share in shares.items()}
+    return task
+
 def read_protocol(
     protocol,   # a JSON file, or the dict itself
-)->dict:
+)->dict: # with emotions in the words of the vocabulary
     "Read a protocol. `ProtocolError` if it has not the form of one"
     where = 'protocol' if isinstance(protocol, dict) else str(protocol)
     if not isinstance(protocol, dict):
@@ -640,7 +653,7 @@ def read_protocol(
         if odd is not None: raise ProtocolError(f"{where}, {task_name(t)}: seed {odd!r} is not a whole number. Seeds are the keys of 'shots'.")
     twice = pd.Series([task_name(t) for t in tasks]).loc[lambda o: o.duplicated()]
     if len(twice): raise ProtocolError(f"{where}, {twice.iloc[0]}: the task is there twice. Remove one.")
-    return protocol
+    return {**protocol, 'tasks':[_in_vocabulary(t, where) for t in tasks]}
 
 # %% ../nbs/07_evaluate.ipynb #2fa55879
 def _check_shares(task, table):

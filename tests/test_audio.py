@@ -54,6 +54,133 @@ def test_hole_in_the_middle(odd, tmp_path):
     assert len(clip.wave)>.1*SR and "damaged" in str(said[0].message)
 
 
+# ---- cut short, put together, or no sound at all ----
+
+def told(path, **kw):
+    """(clip, what was said) of a file."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        clip = load_audio(path, **kw)
+    return clip, [str(o.message) for o in said]
+
+
+def written(path, seconds=6., **kw):
+    """Bytes of the toy voice as a file of that kind."""
+    sf.write(path, voice(seconds), SR, **kw)
+    return path.read_bytes()
+
+
+DECLARING = {"pcm.wav": {}, "float.wav": dict(subtype="FLOAT"), "24.wav": dict(subtype="PCM_24"), "x.aiff": {}, "x.au": {}, "64.w64": dict(format="W64"), "rf.wav": dict(format="RF64"), "ulaw.wav": dict(subtype="ULAW")}
+
+
+@pytest.mark.parametrize("share", [.5, .9])
+@pytest.mark.parametrize("name", DECLARING)
+def test_declared_against_present(tmp_path, name, share):
+    p = tmp_path/name
+    data = written(p, **DECLARING[name])
+    assert told(p)[1]==[]
+    p.write_bytes(data[:int(share*len(data))])
+    clip, said = told(p)
+    assert clip.file_s==pytest.approx(6*share, abs=.02)
+    assert said==[f"{p}: cut short: its header declares 6.0 s, but {clip.file_s:.1f} s are there and used. Copy or download it again."]
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_without_its_end(tmp_path, subtype):
+    """Cut within a page, in its first bytes, and between two; with something behind the end, it is whole."""
+    p = tmp_path/"a.ogg"
+    data = written(p, 20., format="OGG", subtype=subtype)
+    pages = [i for i in range(len(data)) if data.startswith(b"OggS", i)]
+    for cut in (len(data)//2, pages[-3]+9, pages[-1], len(data)-1):
+        p.write_bytes(data[:cut])
+        clip, said = told(p)
+        assert 4<clip.file_s<20 and said==[f"{p}: its end is missing; the {clip.file_s:.1f} s that are there are used. Copy or download it again."]
+    p.write_bytes(data+b"TAG"+bytes(125))
+    assert told(p)[1]==[]
+
+
+@pytest.mark.parametrize("a, b", [("v.ogg", "v.ogg"), ("o.opus", "v.ogg"), ("o.opus", "o.opus"), ("m.mp3", "m.mp3"), ("m.mp3", "tagged.mp3"), ("tagged.mp3", "m.mp3")])
+def test_two_in_one_file(tmp_path, a, b):
+    data = {"v.ogg": written(tmp_path/"v.ogg", 2., format="OGG", subtype="VORBIS"), "o.opus": written(tmp_path/"o.opus", 2., format="OGG", subtype="OPUS"), "m.mp3": written(tmp_path/"m.mp3", 2.)}
+    data["tagged.mp3"] = b"ID3\x04\0\0\0\0\0\x0a"+bytes(10)+data["m.mp3"]
+    (p := tmp_path/("two"+a[-4:])).write_bytes(data[a]+data[b])
+    clip, said = told(p)
+    assert clip.file_s==pytest.approx(2, abs=.1) and len(said)==1 and "one behind the other; only the first 2.0 s are used" in said[0]
+    for name, one in data.items():
+        p.write_bytes(one+(b"TAG"+bytes(125) if "mp3" in name else b""))
+        assert told(p)[1]==[], name
+
+
+@pytest.mark.parametrize("kw", [{}, dict(subtype="FLOAT"), dict(subtype="PCM_24"), dict(subtype="PCM_U8")])
+@pytest.mark.parametrize("size", [0, 2**32-1, 2**31-1, 2**32-37])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wav_from_a_pipe(tmp_path, kw, size, channels):
+    sf.write(p := tmp_path/"a.wav", np.stack([voice(2.)]*channels, 1), SR, **kw)
+    whole, data = load_audio(p), p.read_bytes()
+    at = data.index(b"data")+4
+    p.write_bytes(data[:4]+size.to_bytes(4, "little")+data[8:at]+size.to_bytes(4, "little")+data[at+4:])
+    clip, said = told(p)
+    assert said==[] and torch.equal(clip.wave, whole.wave) and audio_info(p).seconds==2
+
+
+def test_empty_wavs_stay_empty(tmp_path):
+    data = written(tmp_path/"a.wav")
+    at = data.index(b"data")+4
+    for behind in (b"", b"LIST\x04\0\0\0none", b"odd \x01\0\0\0x", b"odd \x01\0\0\0x\0"):
+        (p := tmp_path/"e.wav").write_bytes(data[:at]+bytes(4)+behind)
+        with pytest.raises(AudioError, match="only 0.000 s long"): load_audio(p)
+
+
+@pytest.mark.parametrize("data, says", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a Git LFS pointer, not the sound. In its repository: git lfs pull."),
+    (b"/annex/objects/SHA256E-s12--4d7a.wav\n", "a git-annex pointer, not the sound. In its repository: git annex get ."),
+    (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "a web page, not the sound. Download the file itself."), (b"\xef\xbb\xbf\r\n <HTML>", "a web page"),
+    (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "a web page"),
+])
+@pytest.mark.parametrize("ending", ["wav", "mp3", "flac", "raw"])
+def test_what_only_bears_the_name(tmp_path, data, says, ending):
+    (p := tmp_path/f"a.{ending}").write_bytes(data)
+    with pytest.raises(AudioError) as e: load_audio(p)
+    assert str(e.value).startswith(f"{p}: {says}") and "ffmpeg" not in str(e.value)
+
+
+def damaged_mp3s(folder):
+    """An mp3 cut in half, one with a hole, one with rubbish in it, one that ends in rubbish."""
+    data = written(folder/"whole.mp3", 20.)
+    half, rubbish = len(data)//2, np.random.default_rng(0).integers(0, 256, 3000, dtype="uint8").tobytes()
+    for name, some in dict(half=data[:half], hole=data[:half]+bytes(4000)+data[half+4000:], rubbish=data[:half]+rubbish+data[half+3000:], tail=data[:half]+rubbish).items():
+        (folder/f"{name}.mp3").write_bytes(some)
+        yield folder/f"{name}.mp3"
+
+
+def test_damaged_mp3_is_one_warning_and_nothing_else(tmp_path, capfd):
+    for p in damaged_mp3s(tmp_path):
+        clip, said = told(p)
+        assert len(said)==1 and said[0].startswith(f"{p}: damaged after ") and 9<len(clip.wave)/SR, said
+        audio_info(p)
+    assert capfd.readouterr()==("", "")
+
+
+def test_nothing_of_others_is_lost_while_an_mp3_is_read(tmp_path, capfd):
+    from concurrent.futures import ThreadPoolExecutor
+    import os
+    files, lines = list(damaged_mp3s(tmp_path))*6, [f"line {i}\n" for i in range(4000)]
+    with ThreadPoolExecutor(4) as pool:
+        reading = [pool.submit(audio_info, o) for o in files*20]
+        for o in lines: os.write(2, o.encode())
+        for o in reading: o.result()
+    assert "".join(o for o in capfd.readouterr().err.splitlines(keepends=True) if o.startswith("line"))=="".join(lines)
+
+
+def test_stderr_that_is_closed(tmp_path):
+    import shlex
+    import subprocess
+    import sys
+    p = next(damaged_mp3s(tmp_path))
+    code = f"from sere_nb.audio import load_audio; print(len(load_audio({str(p)!r}).wave)>0)"
+    assert subprocess.run(f"{sys.executable} -c {shlex.quote(code)} 2>&-", shell=True, stdout=subprocess.PIPE, text=True).stdout=="True\n"
+
+
 def test_two_hours_read_only_what_is_needed(two_hours):
     tracemalloc.start()
     start = time.perf_counter()

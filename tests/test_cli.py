@@ -89,7 +89,7 @@ def test_no_command_and_version(capsys):
 
 
 def test_bug_is_said_to_be_one(capsys, tmp_path, monkeypatch):
-    def broken(*a): raise KeyError("oops")
+    def broken(*a, **k): raise KeyError("oops")
     monkeypatch.setattr("sere_nb.corpora.check_manifest", broken)
     assert main(["check", "m.csv"]) == 1
     err = capsys.readouterr().err
@@ -199,10 +199,10 @@ def test_check(pair, odd, tmp_path, capsys):
 
 
 def test_check_of_what_is_no_manifest(tmp_path, capsys):
-    (tmp_path/"excel.csv").write_text("path;language\na.wav;hu\n")
+    (tmp_path/"excel.csv").write_text("Pfad;language\na.wav;hu\n")
     assert main(["check", str(tmp_path/"excel.csv"), "-q"]) == 2
     said = capsys.readouterr()
-    assert "separated by ';'" in said.out and "no manifest that can be used" in said.err and "Clips" not in said.err
+    assert "no column 'path'; there are: Pfad, language" in said.out and "no manifest that can be used" in said.err and "Clips" not in said.err
 
 
 def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
@@ -225,6 +225,141 @@ def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
     assert "has been changed since sere wrote it" in capsys.readouterr().err and (tmp_path/"lists/mine.csv").read_bytes() == before
     assert main(["manifest", "notes", "--language", "hu", "-o", "none.csv"]) == 2 and not (tmp_path/"none.csv").exists()
     assert main(["check", "my clips", "-q"]) == 2 and "sere manifest my clips" in capsys.readouterr().out
+
+
+def test_folders_as_they_lie_on_disks(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rec/jan/a.wav", "rec/jan/a.mp3", "disk/b.wav"):
+        (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+        sf.write(tmp_path/name, voice(), SR)
+    os.symlink(tmp_path/"disk", "rec/spk1")
+    os.symlink(tmp_path/"rec", "disk/circle")
+    try: os.mkdir(b"rec/Col\xe8re")
+    except OSError: pytest.skip("this system has no such names")
+    assert main(["manifest", "rec", "--language", "", "-o", "m.csv"]) == 2
+    one_line(capsys, "no language is given")
+    assert main(["manifest", "rec", "--language", "French", "-o", "m.csv"]) == 0
+    err = capsys.readouterr().err
+    assert "language French is written as fr" in err and "better format, too, such as 'a.mp3'" in err and r"rec/Col\xe8re" in err
+    t = read_manifest("m.csv")
+    assert list(t.path) == ["rec/jan/a.wav", "rec/spk1/b.wav"] and list(t.speaker) == ["jan", "spk1"] and set(t.language) == {"fr"}
+    assert main(["corpus", "cafe", "rec", "-o", "c.csv"]) == 2
+    one_line(capsys, "no file of CaFE found", r"Col\xe8re")
+
+
+def test_a_damaged_mp3_says_nothing_of_its_own(corpus, tmp_path, capfd):
+    m = corpus(clips=3, language="aa", name="m.csv")
+    sf.write(tmp_path/"aa"/"whole.mp3", voice(20.), SR)
+    data = (tmp_path/"aa"/"whole.mp3").read_bytes()
+    (tmp_path/"aa"/"Ann_fear_0.wav").write_bytes(data[:len(data)//2]+bytes(4000)+data[len(data)//2+4000:])
+    assert main(["check", str(m), "-q"]) == 0
+    said = capfd.readouterr()
+    assert said.out.count("aa/Ann_fear_0.wav: damaged after ") == 1 and "1 warning, no error" in said.out and not said.err
+
+
+# ---- lists as people have them ----
+
+def spelt(*words): return lambda t: [dict(zip(("anger", "fear"), words[i%len(words)]))[e] for i, e in enumerate(t.emotion)]
+
+
+def test_one_vocabulary_for_source_target_and_emotions(corpus, tmp_path, capsys):
+    s, t = corpus(clips=4, language="aa", name="s.csv"), corpus(clips=2, language="bb", name="t.csv", f0=108)
+    rows(s, emotion=spelt(("anger", "panic!"), ("Angry", "Panic!")))
+    rows(t, emotion=spelt(("Wut", "PANIC!"), ("ANGRY", "panic!")))
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--emotions", "Anger,PANIC!", "--out", str(tmp_path/"out"), "-q"]) == 0
+    said = capsys.readouterr()
+    assert list(pd.read_csv(tmp_path/"out"/"predictions.csv"))[2:4] == ["p_anger", "p_panic!"]
+    m = json.loads((tmp_path/"out"/"metrics.json").read_text())
+    assert m["n_clips"] == 8 and not m["not_scored"]
+    assert said.err.count("s.csv: labels brought to one vocabulary") == said.err.count("t.csv: labels brought to one vocabulary") == 1 and "Wut → anger 2" in said.err
+
+
+def test_columns_and_labels_are_what_one_says(corpus, tmp_path, capsys):
+    """In the source alone, in the target alone: --column holds where there is such a column."""
+    s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=2, language="bb", name="t.csv", f0=108)
+    s.write_text(s.read_text().replace("speaker,emotion", "Sprecher;Gefühl".replace(";", ","), 1).replace(",anger", ",W").replace(",fear", ",A").replace(",", ";"))
+    (tmp_path/"words.csv").write_text("from,to\nW,anger\nA,fear\n")
+    how = ["--column", "speaker=Sprecher", "--column", "emotion=Gefühl", "--labels", str(tmp_path/"words.csv")]
+    assert main(["check", str(s), "-q"]) == 0 and "column 'Sprecher' is not used; did you mean speaker" in capsys.readouterr().out
+    assert main(["check", str(s), *how, "-q"]) == 0
+    out = capsys.readouterr().out
+    assert "is not used" not in out and "read with semicolons between columns" in out and "W → anger 6" in out
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), *how, "--min-speakers", "2", "--out", str(tmp_path/"out"), "-q"]) == 0
+    assert json.loads((tmp_path/"out"/"metrics.json").read_text())["n_clips"] == 8
+    capsys.readouterr()
+    assert main(["predict", "--model", str(tmp_path/"out"/"model"), "--manifest", str(s), *how[:4], "--out", str(tmp_path/"p.csv"), "-q"]) == 0
+    assert main(["embed", "--manifest", str(s), "--encoder", "acoustic", *how[:4], "-q"]) == 0
+    capsys.readouterr()
+    assert main(["run", "--source", str(s), "--target", str(t), "--column", "speaker=Sprechr", "--out", str(tmp_path/"o"), "-q"]) == 2
+    one_line(capsys, "no manifest has a column 'Sprechr'")
+    assert main(["embed", "--manifest", str(s), "--encoder", "acoustic", "--column", "corpus=Korpus", "-q"]) == 2
+    one_line(capsys, "no column 'Korpus' to be read as corpus; there are: path, language, Sprecher, Gefühl")
+    assert main(["check", str(s), "--column", "voice=Sprecher"]) == 2
+    one_line(capsys, "not of the form OURS=THEIRS")
+
+
+def test_encoders_by_any_name_of_a_language(corpus, tmp_path, capsys):
+    m = corpus(clips=1, language="aa", name="m.csv")
+    rows(m, language=lambda t: [("de", "German", "deu", "de-DE")[i%4] for i in range(len(t))])
+    assert main(["embed", "--manifest", str(m), "--encoder", "acoustic", "--encoder-for", "Deutsch=acoustic", "-q"]) == 0
+    assert capsys.readouterr().err.count("languages brought to one code each") == 1
+    assert main(["embed", "--manifest", str(m), "--encoder", "acoustic", "--encoder-for", "French=acoustic", "-q"]) == 2
+    assert "no clip is in the language 'fr'. There are: de." in capsys.readouterr().err
+
+
+def test_placeholders_in_a_run(corpus, tmp_path, capsys):
+    s, t = corpus(clips=6, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    rows(s, emotion=lambda t: [("nan", "N/A", "?", "xxx")[i//2%4] if i%2 else e for i, e in enumerate(t.emotion)])
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q"]) == 0
+    assert "12 of 24 labels are placeholders (nan 3, N/A 3, ? 3, xxx 3)" in capsys.readouterr().err
+    assert list(pd.read_csv(tmp_path/"out"/"predictions.csv"))[2:4] == ["p_anger", "p_fear"]
+
+
+def test_shots_with_labels(corpus, tmp_path, capsys):
+    """The list of shots counts, and a line says where it differs; the manifest need not have a label for them."""
+    s, t = corpus(clips=3, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    table = pd.read_csv(s, dtype=str)
+    shots = table.groupby("emotion").head(3)[["path", "emotion"]]
+    swapped = shots.assign(emotion=shots.emotion.map(dict(anger="Angst", fear="Wut")))
+    run = lambda out: main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--shots-file", str(tmp_path/"shots.csv"), "--out", str(tmp_path/out), "-q"])
+    p = {}
+    for name, list_, warned in (("same", shots, 0), ("swapped", swapped, 1)):
+        list_.to_csv(tmp_path/"shots.csv", index=False, sep=";")
+        assert run(name) == 0
+        assert capsys.readouterr().err.count("6 of 6 shots have another label than in the manifest (the first in line 2: 'fear', there 'anger')") == warned
+        p[name] = pd.read_csv(tmp_path/name/"predictions.csv")
+    rows(s, emotion="")
+    assert run("bare") == 0 and not capsys.readouterr().err
+    p["bare"] = pd.read_csv(tmp_path/"bare"/"predictions.csv")
+    assert np.allclose(p["same"].p_anger, p["swapped"].p_fear, atol=1e-3) and not np.allclose(p["same"].p_anger, p["swapped"].p_anger, atol=.1)
+    assert set(p["bare"].emotion) <= {"anger", "fear"}
+
+
+def test_check_writes_the_mended_list(corpus, tmp_path, capsys):
+    m = corpus(clips=5, language="aa", name="m.csv")
+    rows(m, language="German", emotion=spelt(("Wut", "Angst"), ("angry", "nan")))
+    m.write_text(m.read_text().replace("speaker", "spk", 1).replace(",", ";"), encoding="utf-16")
+    before, fixed = m.read_bytes(), tmp_path/"lists"/"fixed.csv"
+    assert main(["check", str(m), "--column", "speaker=spk", "--fix", "-o", str(fixed), "-q"]) == 0
+    assert "20 rows written" in capsys.readouterr().out and m.read_bytes() == before
+    assert fixed.read_text(encoding="utf-8").splitlines()[:2] == ["path,language,speaker,emotion,corpus", f"{tmp_path}/aa/Ann_anger_0.wav,de,Ann,anger,"]
+    assert main(["check", str(fixed), "-q"]) == 0 and "all is well" in capsys.readouterr().out
+    fix = lambda out: main(["check", str(m), "--column", "speaker=spk", "--fix", "-o", str(out), "-q"])
+    was = fixed.read_bytes()
+    assert fix(fixed) == 0 and fixed.read_bytes() == was and "20 rows written" in capsys.readouterr().out
+    os.link(m, tmp_path/"hard.csv")
+    for out in (m, tmp_path/"lists"/".."/"m.csv", tmp_path/"hard.csv"):
+        assert fix(out) == 2
+        one_line(capsys, "this command reads that file", "-o FILE")
+    (tmp_path/"mine.csv").write_text("mine")
+    fixed.write_bytes(was+b"mine")
+    for out, why in ((tmp_path/"mine.csv", "nothing says that sere wrote it"), (fixed, "has been changed since sere wrote it")):
+        assert fix(out) == 2
+        one_line(capsys, why, "-o FILE")
+    assert (tmp_path/"mine.csv").read_text() == "mine" and fixed.read_bytes() == was+b"mine"
+    assert main(["check", str(m), "--fix", "-q"]) == 2
+    one_line(capsys, "give the file to write, too")
+    assert m.read_bytes() == before
 
 
 # ---- a run ----

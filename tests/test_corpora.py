@@ -1,5 +1,7 @@
 """Manifests as people write them, corpora as people download them, draws that can be repeated."""
 import os
+import re
+import sys
 import warnings
 from collections import Counter
 
@@ -8,8 +10,8 @@ import pytest
 from conftest import BAD, FINE
 from hypothesis import given, settings, strategies as st
 
-from sere_nb.corpora import (EMOTIONS, RECIPES, ManifestError, ManifestWarning, check_manifest, draw_shots, make_manifest, read_manifest,
-                             read_manifests, shared_emotions, write_manifest)
+from sere_nb.corpora import (EMOTIONS, RECIPES, ManifestError, ManifestWarning, check_manifest, draw_shots, folder_manifest, is_placeholder, language_code,
+                             make_manifest, read_labels, read_manifest, read_manifests, shared_emotions, write_manifest)
 
 
 def write(path, text):
@@ -20,9 +22,11 @@ def write(path, text):
 @pytest.mark.parametrize("text, says", [
     ("", "empty"), ("\n\n", "empty"), ("path,language\n", "no rows"), ("path,language\n,de\n", "no rows"),
     ("file,language\na,b\n", "no column 'path'"), ("path,lang\na,b\n", "no column 'language'"), ("Path,language\na,b\n", "there are: Path, language"),
-    ("path;language\na;b\n", "separated by ';'"), ("path\tlanguage\na\tb\n", "separated by"),
+    ("Pfad;Sprache\na;b\n", "there are: Pfad, Sprache"), ("Path;Language\na;b\n", "Did you mean 'Path'? Then say so: --column path=Path"),
+    ("path,language,,\na,b,c,d\n", "1 × more cells than columns"), ("path,language\na,,,\n", "1 × no language"),
     ("path,language,path\na,b,c\n", "twice"), ('path,language\n"a,b\n', "not CSV"), ('path,language\n"a"b,c\n', "line 2: not CSV"),
-    ("path,language\nä,de\n".encode("latin1"), "not UTF-8"), ("path,language\n".encode("utf-16"), "not UTF-8"),
+    ("path,language\nä,de\n".encode("latin1"), "not UTF-8"), ("path,language\n".encode("utf-16"), "no rows"),
+    ("path,language\na,de\n".encode("utf-16")[:-1], "not UTF-8"), (b"PK\x03\x04 no workbook", "workbook"), (b"\xd0\xcf\x11\xe0 old", "old Excel workbook"),
     (b"RIFF\x00\x00\x00\x00WAVEfmt \xff", "not"),
 ])
 def test_useless_manifest_is_one_line(tmp_path, text, says):
@@ -46,9 +50,9 @@ def test_spreadsheets(tmp_path):
 
 
 def test_rows_left_out_are_counted(tmp_path):
-    p = write(tmp_path/"m.csv", "path,language,emotion\na.wav,de,anger\n./a.wav,de,fear\nb.wav,,anger\n,de,anger\nc.wav,de,anger,x\nd.wav,de,NA\n")
+    p = write(tmp_path/"m.csv", "path,language,emotion\na.wav,de,anger\n./a.wav,de,fear\nb.wav,,anger\n,de,anger\nc.wav,de,anger,x\nd.wav,de,amused\n")
     with pytest.warns(ManifestWarning) as said: t = read_manifest(p)
-    assert list(t.path)==["a.wav", "d.wav"] and t.emotion[1]=="NA"
+    assert list(t.path)==["a.wav", "d.wav"] and t.emotion[1]=="amused"
     assert "4 of 6 rows left out" in str(said[0].message) and "1 × path twice" in str(said[0].message)
     assert "there 'anger', here 'fear'" in " ".join(check_manifest(p).problem)
 
@@ -66,11 +70,214 @@ def test_several_manifests(tmp_path):
     assert list(t.path)==["x.wav", "y.wav"] and list(t.age)==["9", ""]
 
 
+# ---- lists as people have them ----
+
+def said_of(f):
+    """(result, what was said) of a call."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        return f(), [str(o.message) for o in said if issubclass(o.category, ManifestWarning)]
+
+
+def listed(path, rows, columns="path,language,speaker,emotion"):
+    """A manifest of these rows, cell by cell, with CSV's quotes where needed."""
+    pd.DataFrame(rows, columns=columns.split(",")).to_csv(path, index=False)
+    return path
+
+
+def test_what_is_valid_is_read_as_it_stands(tmp_path):
+    """Codes and words of the contract, labels and columns of one's own, odd speakers: nothing is changed and nothing is said."""
+    rows = [(f"{i}.wav", l, s, e, "x;y") for i, (l, s, e) in enumerate(zip(
+        ["de", "it", "zh", "xx", "aa", "no", "yue", "Klingonish", "de", "de", "de"], ["001", "Anna", "Na", "02", "0", "s-1", "?x", "no one", "é", "None of us", ""],
+        [*EMOTIONS, "amused", ""]))]
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", rows, "path,language,speaker,emotion,my note")))
+    assert [tuple(o) for o in t[["path", "language", "speaker", "emotion", "my note"]].to_numpy()]==rows and said==[]
+
+
+PLACEHOLDERS = ["nan", "NaN", "None", "N/A", "NULL", "?", "-", "unknown", "xxx", "oth", "NA", "n/a", "null", "Unknown", "--", "??", "#N/A", "<NA>", "—", "Other", "no label"]
+
+
+@pytest.mark.parametrize("word", PLACEHOLDERS)
+def test_placeholders_are_no_labels(tmp_path, word):
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", [("a.wav", "de", "Ann", "anger"), ("b.wav", "de", "Ann", word), ("c.wav", "de", "Ann", word)])))
+    assert list(t.emotion)==["anger", "", ""]
+    assert len(said)==1 and f"2 of 3 labels are placeholders ({word} 2)" in said[0]
+    assert f"({word} 2)" in " ".join(check_manifest(tmp_path/"m.csv").problem)
+
+
+@pytest.mark.parametrize("word", [o for o in PLACEHOLDERS if o.lower() not in ("xxx", "oth", "other", "no label")])
+def test_placeholders_are_no_speakers(tmp_path, word):
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", [("a.wav", "de", "Ann", ""), ("b.wav", "de", word, "")])))
+    assert list(t.speaker)==["Ann", ""] and len(said)==1 and f"1 of 2 clips have a placeholder as speaker ({word} 1)" in said[0]
+
+
+SPELLINGS = {
+    "anger": "anger Angry ANGER wut Ärger ärger A\u0308rger rabbia colère enfado ang", "boredom": "bored Langeweile ennui noia", "calm": "Calm ruhig calme",
+    "disgust": "disgusted DISGUST Ekel dégoût Degout", "fear": "fearful Angst peur paura miedo Fear", "happiness": "happy Happiness happiness/joy joy Freude gioia joie alegría alegria",
+    "neutral": "Neutral neu neutro neutre", "sadness": "sad Trauer traurig tristezza tristesse SADNESS", "surprise": "surprised Überraschung Ueberraschung sorpresa pleasant_surprise pleasant-surprise"}
+
+
+@pytest.mark.parametrize("word", SPELLINGS)
+def test_spellings_are_one_word(tmp_path, word):
+    several = SPELLINGS[word].split()
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", [(f"{i}.wav", "de", "Ann", o) for i, o in enumerate(several)])))
+    assert set(t.emotion)=={word} and len(said)==1 and "labels brought to one vocabulary" in said[0]
+    report = check_manifest(tmp_path/"m.csv").problem
+    assert report.str.contains("labels brought to one vocabulary").sum()==1 and not report.str.contains("not in the vocabulary").any()
+
+
+def test_own_labels_join_the_first_spelling(tmp_path):
+    a = listed(tmp_path/"a.csv", [("a.wav", "de", "", "Amused"), ("b.wav", "de", "", "amused"), ("c.wav", "de", "", "very  AMUSED")])
+    b = listed(tmp_path/"b.csv", [("d.wav", "de", "", "AMUSED"), ("e.wav", "de", "", "frustrated")])
+    t, said = said_of(lambda: read_manifest(a))
+    assert list(t.emotion)==["Amused", "Amused", "very  AMUSED"] and "amused → Amused 1" in said[0]
+    assert list(said_of(lambda: read_manifests([a, b]))[0].emotion)==["Amused", "Amused", "very  AMUSED", "Amused", "frustrated"]
+
+
+def test_a_list_of_labels_has_the_last_word(tmp_path):
+    m = listed(tmp_path/"m.csv", [(f"{i}.wav", "de", "", e) for i, e in enumerate(["W", "w", "anxiety", "unknown", "joy", "sad", "worry"])])
+    given = read_labels(write(tmp_path/"l.csv", "from;to\nW;Anger\nanxiety;Worry\nunknown;unknown\nsad;\n"))
+    assert given=={"W": "Anger", "anxiety": "Worry", "unknown": "unknown", "sad": ""}
+    t, said = said_of(lambda: read_manifest(m, labels=given))
+    assert list(t.emotion)==["anger", "anger", "Worry", "unknown", "happiness", "", "Worry"]
+    assert not any("placeholder" in o for o in said) and any("sad → no label 1" in o for o in said)
+    for text, says in (("a,b\n1,2\n", "needs the columns from and to; there are: a, b"), ("", "needs the columns")):
+        with pytest.raises(ManifestError, match=says): read_labels(write(tmp_path/"l.csv", text))
+    with pytest.raises(ManifestError, match="cannot be read"): read_labels(tmp_path/"none.csv")
+
+
+@pytest.mark.parametrize("theirs, ours", [("label", "emotion"), ("emo", "emotion"), ("Emotion", "emotion"), ("spk", "speaker"), ("speaker_id", "speaker"), ("Speaker", "speaker"),
+                                          ("Speaker ID", "speaker"), ("Sprecher", "speaker"), ("dataset", "corpus")])
+def test_look_alikes_are_named_and_can_be_meant(tmp_path, theirs, ours):
+    m = listed(tmp_path/"m.csv", [("a.wav", "de", "anger")], f"path,language,{theirs}")
+    t, said = said_of(lambda: read_manifest(m))
+    assert t[ours][0]=="" and t[theirs][0]=="anger" and said[0].startswith(f"{m}: column '{theirs}' is not used; did you mean {ours}. If so: --column {ours}={theirs}")
+    assert f"column '{theirs}' is not used" in " ".join(check_manifest(m).problem)
+    t, said = said_of(lambda: read_manifest(m, columns={ours: theirs}))
+    assert t[ours][0]=="anger" and theirs not in t and not said
+    assert f"'{theirs}'" not in " ".join(check_manifest(m, columns={ours: theirs}).problem)
+
+
+@pytest.mark.parametrize("theirs, ours", [("file", "path"), ("Filename", "path"), ("File Name", "path"), ("Datei", "path"), ("lang", "language"), ("Sprache", "language")])
+def test_needed_columns_under_other_names(tmp_path, theirs, ours):
+    other = dict(path="language", language="path")[ours]
+    m = write(tmp_path/"m.csv", f"{theirs};{other}\n"+("a.wav;de\n" if ours=="path" else "de;a.wav\n"))
+    with pytest.raises(ManifestError, match=f"no column '{ours}'.*Did you mean '{theirs}'"): read_manifest(m)
+    t, _ = said_of(lambda: read_manifest(m, columns={ours: theirs}))
+    assert (t.path[0], t.language[0])==("a.wav", "de")
+
+
+def test_columns_that_cannot_be_renamed(tmp_path):
+    m = listed(tmp_path/"m.csv", [("a.wav", "de", "x", "y")], "path,language,speaker,spk")
+    with pytest.raises(ManifestError, match="no column 'spkr' to be read as speaker; there are: path"): read_manifest(m, columns=dict(speaker="spkr"))
+    with pytest.raises(ManifestError, match="there is a column 'speaker', too"): read_manifest(m, columns=dict(speaker="spk"))
+    assert "too" in check_manifest(m, columns=dict(speaker="spk")).problem[0]
+
+
+def test_one_code_a_language(tmp_path):
+    names = "de DE German german Deutsch deu ger de-DE de_AT".split()
+    m = listed(tmp_path/"m.csv", [(f"{i}.wav", o, "", "") for i, o in enumerate(names)])
+    t, said = said_of(lambda: read_manifest(m))
+    assert set(t.language)=={"de"} and len(said)==1 and "German → de 1" in said[0]
+    assert "languages brought to one code each" in " ".join(check_manifest(m).problem)
+    assert [language_code(o) for o in ("zho", "zh-Hant-TW", "cmn", "italiano", "Français", "per", "Persian", "Greek", "中文")]==["zh", "zh", "zh", "it", "fr", "fa", "fa", "el", "zh"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=12))
+def test_any_language(word): assert language_code(language_code(word))==language_code(word) and isinstance(language_code(word), str)
+
+
+@pytest.mark.parametrize("a, b", [("Anna", "anna"), ("001", "1"), ("s01", "S1"), ("José", "Jose\u0301"), ("A  B", "a b")])
+def test_speakers_that_may_be_one(tmp_path, a, b):
+    m = listed(tmp_path/"m.csv", [("a.wav", "de", a, ""), ("b.wav", "de", b, ""), ("c.wav", "de", "Anne", ""), ("d.wav", "de", "10", "")])
+    t, said = said_of(lambda: read_manifest(m))
+    assert list(t.speaker)==[a, b, "Anne", "10"] and len(said)==1 and f"speakers {a!r} and {b!r} differ only" in said[0]
+
+
+FORMS = {"semicolons": (";", "utf-8"), "tabs": ("\t", "utf-8"), "bars": ("|", "utf-8"), "UTF-16 (Excel's Unicode text)": ("\t", "utf-16"), "UTF-16 without a mark": (",", "utf-16-le"),
+         "big end first": (";", "utf-16-be"), "UTF-8 with a mark": (";", "utf-8-sig"), "Windows": (";", "cp1252")}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("tail, hint", [("", ""), ("", "sep=;\r\n"), (";;;", "")])
+def test_what_spreadsheets_save(tmp_path, name, tail, hint):
+    sep, encoding = FORMS[name]
+    write(tmp_path/"müde.wav", "x")
+    text = f"{hint}path;language;emotion;note{tail}\r\nmüde.wav;de;anger;\"1,5;x|y\tz\"{tail}\r\nb.wav;de;fear;{tail}\r\n;;;{tail}\r\n"
+    text = re.sub("(?<!5);", lambda _: sep, text)
+    m = write(tmp_path/"m.csv", text.encode(encoding))
+    t, said = said_of(lambda: read_manifest(m))
+    assert list(t.path)==["müde.wav", "b.wav"] and list(t.emotion)==["anger", "fear"] and list(t.note)==["1,5;x|y\tz", ""]
+    assert list(t)==["path", "file", "language", "speaker", "emotion", "corpus", "note"]
+    assert len(said)==(name!="UTF-16 without a mark" or 1) and "read " in said[0]
+
+
+def test_rows_that_all_end_in_commas(tmp_path):
+    """Beyond the header's columns, too. But where only some rows do, a comma in a cell may have pushed the others aside."""
+    t, said = said_of(lambda: read_manifest(write(tmp_path/"m.csv", "path,language\na.wav,de,,,\nb.wav,de,,,\n")))
+    assert list(t.path)==["a.wav", "b.wav"] and not said
+    t, said = said_of(lambda: read_manifest(write(tmp_path/"m.csv", "path,language,emotion\na.wav,de,anger\nb, c.wav,de,\n")))
+    assert list(t.path)==["a.wav"] and "1 × more cells than columns" in said[0]
+
+
+def test_a_code_page_is_not_guessed(tmp_path):
+    rows = "path,language,speaker,emotion\n{},de,{},{}\n"
+    for path, speaker, emotion in (("ä.wav", "A", "anger"), ("a.wav", "Jörg", "anger"), ("a.wav", "A", "fröhlich und mehr")):
+        with pytest.raises(ManifestError, match="not UTF-8 text .byte [0-9]+.. Save it"): read_manifest(write(tmp_path/"m.csv", rows.format(path, speaker, emotion).encode("cp1252")))
+    with pytest.raises(ManifestError, match="not UTF-8"): read_manifest(write(tmp_path/"m.csv", rows.format("ä.wav", "ő", "").encode("cp1250")))
+    t, said = said_of(lambda: read_manifest(write(tmp_path/"m.csv", rows.format("a.wav", "Jörg", "Überraschung").encode("cp1252"))))
+    assert t.speaker[0]=="Jörg" and t.emotion[0]=="surprise" and "read as Windows text (cp1252)" in said[0]
+
+
+def test_workbook(tmp_path):
+    pytest.importorskip("openpyxl")
+    table = pd.DataFrame(dict(path=["a.wav", "b.wav"], language="de", speaker=["001", 7], emotion=["Wut", None], take=[1, 2]))
+    with pd.ExcelWriter(tmp_path/"m.xlsx") as book:
+        table.to_excel(book, sheet_name="clips", index=False)
+        table.to_excel(book, sheet_name="old", index=False)
+    t, said = said_of(lambda: read_manifest(tmp_path/"m.xlsx"))
+    assert list(t.speaker)==["001", "7"] and list(t.emotion)==["anger", ""] and list(t["take"])==["1", "2"] and "an Excel workbook (sheet 'clips')" in said[0]
+
+
+def test_workbook_without_its_library(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ManifestError, match=r"an Excel workbook. To read it: pip install 'sere_nb\[excel\]'; or save it"): read_manifest(write(tmp_path/"m.xlsx", b"PK\x03\x04"))
+
+
+@pytest.mark.parametrize("there, written", [("snd/a.wav", "snd\\a.wav"), ("snd/a.wav", ".\\snd\\a.wav"), ("A\u0308/e\u0301.wav", "Ä/é.wav"), ("Ä/é.wav", "A\u0308/e\u0301.wav"),
+                                            ("Ä/e\u0301.wav", "A\u0308\\é.wav"), ("a b/ä.wav", "file://{}/a%20b/%C3%A4.wav"), ("a.wav", "file:{}/a.wav"), ("a.wav", "file://localhost{}/a.wav")])
+def test_paths_of_other_computers(tmp_path, there, written):
+    (tmp_path/there).parent.mkdir(exist_ok=True)
+    write(tmp_path/there, "x")
+    written = written.format(tmp_path)
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", [(written, "de", "", "")])))
+    assert t.file[0]==str(tmp_path/there) and t.path[0]==written and len(said)==1 and "1 of 1 paths are written otherwise" in said[0]
+
+
+def test_a_name_with_a_backslash_is_itself(tmp_path):
+    write(tmp_path/"a\\b.wav", "x")
+    (tmp_path/"a").mkdir()
+    write(tmp_path/"a/b.wav", "x")
+    t, said = said_of(lambda: read_manifest(listed(tmp_path/"m.csv", [("a\\b.wav", "de", "", "")])))
+    assert t.file[0]==str(tmp_path/"a\\b.wav") and not said
+
+
+@pytest.mark.parametrize("there, written, says", [("Snd/A.WAV", "snd/a.wav", "there is 'A.WAV'"), ("Snd/a.wav", "snd/a.wav", "there is 'a.wav' in '"), ("a.flac", "a.wav", "there is 'a.flac'"),
+                                                  ("b.wav", "a.wav", "no such file"), ("a.wav", r"C:\Users\eva\a.wav", "a path of a Windows computer")])
+def test_what_differs_is_told(tmp_path, there, written, says):
+    (tmp_path/there).parent.mkdir(exist_ok=True)
+    write(tmp_path/there, "x")
+    report = check_manifest(listed(tmp_path/"m.csv", [(written, "de", "s", "")]))
+    assert says in report.problem[report.level=="error"].iloc[0]
+
+
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).map(str.strip).filter(bool)
+kept = text.filter(lambda o: language_code(o)==o and not is_placeholder(o, speaker=True))
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(text, text, text), min_size=1, max_size=5, unique_by=lambda r: r[0]))
+@given(st.lists(st.tuples(text, kept, kept), min_size=1, max_size=5, unique_by=lambda r: r[0]))
 def test_written_and_read_back(tmp_path_factory, rows):
     d = tmp_path_factory.mktemp("rt")
     t = pd.DataFrame([dict(path=f"clips/{i}{p.replace('/', '_')}.wav", language=l, speaker=s) for i, (p, l, s) in enumerate(rows)])
@@ -183,6 +390,81 @@ def test_wrong_folder(tmp_path):
     (tmp_path/"a.wav").touch()
     with pytest.raises(ManifestError, match="found 1 sound files such as 'a.wav'"): make_manifest("emodb", tmp_path)
     with pytest.raises(ManifestError, match="no recipe 'EmoDB'"): make_manifest("EmoDB", tmp_path)
+
+
+# -- folders as they lie on disks
+
+def plant(folder, *names):
+    for o in names:
+        (folder/o).parent.mkdir(parents=True, exist_ok=True)
+        (folder/o).touch()
+    return folder
+
+
+def foreign(folder, *names):
+    """Files and folders (those end in /) whose names are bytes that are no UTF-8."""
+    try:
+        for o in names: os.mkdir(os.fsencode(folder)+b"/"+o) if o.endswith(b"/") else open(os.fsencode(folder)+b"/"+o, "w").close()
+    except OSError: pytest.skip("this system has no such names")
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    d = plant(tmp_path/"rec", "Colère/Faible/01-C-1-1.wav", "eva/a.wav")
+    foreign(d, b"Col\xe8re/", b"Col\xe8re/01-C-1-2.wav", b"eva/\xff.wav")
+    for make in (lambda: folder_manifest(d, "fr"), lambda: make_manifest("cafe", d)):
+        t, said = said_of(make)
+        assert any(r"Col\xe8re; rename them" in o and "left out" in o for o in said) and all(o.isprintable() for o in said)
+        back, _ = said_of(lambda: read_manifest(write_manifest(t, tmp_path/"m.csv")))
+        assert list(back.file)==list(t.file) and all(map(os.path.exists, t.file))
+    only = tmp_path/"only"
+    only.mkdir()
+    foreign(only, b"\xe8/", b"\xe8/a.wav")
+    for make in (lambda o: folder_manifest(o, "fr"), lambda o: make_manifest("cafe", o)):
+        with pytest.raises(ManifestError, match=r"Left out: .*only/\\xe8; rename"): make(only)
+        with pytest.raises(ManifestError, match=r"only/\\xe8: this name is not UTF-8"): make(os.fsdecode(os.fsencode(only)+b"/\xe8"))
+    with pytest.raises(ManifestError, match="not UTF-8"): write_manifest(pd.DataFrame([dict(path=os.fsdecode(b"\xe8.wav"), language="fr")], dtype=object), tmp_path/"n.csv")
+    assert not (tmp_path/"n.csv").exists() and not list(tmp_path.glob("*.tmp"))
+
+
+def test_folder_that_cannot_be_opened(tmp_path):
+    plant(tmp_path, "a/a.wav", "b/b.wav")
+    os.chmod(tmp_path/"a", 0)
+    if os.access(tmp_path/"a", os.R_OK): pytest.skip("root may open anything")
+    t, said = said_of(lambda: folder_manifest(tmp_path, "de"))
+    assert list(t.speaker)==["b"] and f"{tmp_path}/a" in said[0]
+    os.chmod(tmp_path/"a", 0o755)
+
+
+def test_links_are_followed_and_circles_end(tmp_path):
+    plant(tmp_path, "disk/eva/a.wav", "disk/eva/more/b.wav", "rec/jan/c.wav", "beside/d.wav", "other/e.wav")
+    for name, to in dict(spk1="../disk/eva", circle="..", self=".", jan2="jan", gone="nowhere", file="jan/c.wav").items(): os.symlink(to, tmp_path/"rec"/name)
+    os.symlink("../../rec", tmp_path/"disk/eva/back")
+    os.symlink("../../other", tmp_path/"disk/eva/on")
+    t, said = said_of(lambda: folder_manifest(tmp_path/"rec", "de"))
+    assert [os.path.relpath(o, tmp_path/"rec") for o in t.path]==["jan/c.wav", "spk1/a.wav", "spk1/more/b.wav", "spk1/on/e.wav"] and not said
+    assert list(t.speaker)==["jan", "spk1", "spk1", "spk1"]
+    os.symlink(tmp_path/"rec", tmp_path/"all")
+    assert len(folder_manifest(tmp_path/"all", "de"))==4
+
+
+@pytest.mark.parametrize("order", [("AudioMP3", "AudioWAV"), ("mp3", "wav"), ("z/MP3", "a/WAV")])
+def test_the_take_that_lost_nothing(tmp_path, order):
+    lossy, lossless = order
+    plant(tmp_path, f"{lossy}/1001_DFA_ANG_XX.mp3", f"{lossless}/1001_DFA_ANG_XX.wav", f"{lossy}/1002_DFA_SAD_XX.mp3", f"{lossless}/1003_DFA_SAD_XX.flac", f"{lossy}/1003_DFA_SAD_XX.ogg")
+    t, said = said_of(lambda: make_manifest("cremad", tmp_path))
+    assert sorted(os.path.basename(o) for o in t.file)==["1001_DFA_ANG_XX.wav", "1002_DFA_SAD_XX.mp3", "1003_DFA_SAD_XX.flac"] and "2 (there twice)" in said[0]
+
+
+def test_one_take_in_several_formats(tmp_path):
+    plant(tmp_path, "a.wav", "a.mp3", "a.flac", "x/a.mp3", "x/b.MP3", "x/b.opus", "AudioMP3/c.mp3", "AudioWAV/c.wav", "1/d.wav", "2/d.wav", "2/d.WAV", "one.two.mp3", "one.three.wav")
+    t, said = said_of(lambda: folder_manifest(tmp_path, "de"))
+    assert sorted(os.path.relpath(o, tmp_path) for o in t.path)==sorted(["a.wav", "x/a.mp3", "x/b.opus", "AudioWAV/c.wav", "1/d.wav", "2/d.wav", "2/d.WAV", "one.two.mp3", "one.three.wav"])
+    assert len(said)==1 and "left out 4 that are there in a better format, too, such as 'a.flac'" in said[0]
+
+
+@pytest.mark.parametrize("language", ["", " "])
+def test_a_manifest_needs_a_language(tmp_path, language):
+    with pytest.raises(ManifestError, match="no language is given"): folder_manifest(plant(tmp_path, "a.wav"), language)
 
 
 # -- shots

@@ -11,7 +11,7 @@ import sere_nb.evaluate as ev
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
 
-NAMES = ["anger", "fear", "joy"]
+NAMES = ["anger", "fear", "pride"]
 
 
 # ---- scores ----
@@ -483,7 +483,9 @@ def spoil(p, task=0, **kw):
     (lambda p: spoil(p, emotions=[]), "task 1: 'emotions' is missing, empty"),
     (lambda p: spoil(p, source="nowhere"), "nowhere→yb: corpus nowhere has no manifest"),
     (lambda p: spoil(p, emotions=[*NAMES, "calm"]), "xa→yb: no clip of xa carries 'calm'"),
-    (lambda p: spoil(p, emotions=NAMES[:2]), "carries 'joy', which is not among the task's emotions"),
+    (lambda p: spoil(p, emotions=NAMES[:2]), "carries 'pride', which is not among the task's emotions"),
+    (lambda p: spoil(p, emotions=[*NAMES, "Wut"]), "xa→yb: 'anger' and 'Wut' are the same emotion"),
+    (lambda p: spoil(p, emotions=[*NAMES, 5]), "xa→yb: no clip of xa carries '5'"),
     (lambda p: spoil(p, shots={"0": ["xa/0_fear_9.wav"]}), "xa→yb, seed 0: shot xa/0_fear_9.wav is not in xa"),
     (lambda p: spoil(p, shots={"0": ["xa/0_fear_1.wav"]*6}), "seed 0: 0 different shots of 'anger' in xa, but 2 are promised"),
     (lambda p: spoil(p, shots={"first": []}), "seed 'first' is not a whole number"),
@@ -498,6 +500,20 @@ def spoil(p, task=0, **kw):
 def test_protocols_that_do_not_fit(world, change, says):
     with pytest.raises(ProtocolError) as e: bench(change(world[1]), world[0], "acoustic", "nearest_prototype", seeds="0-1", progress=False)
     assert says in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("word", ["joy", "happy", "Freude", "happiness"])
+def test_a_protocol_in_other_words(tmp_path, monkeypatch, word):
+    """As people had them before manifests were brought to one vocabulary: the same result, and what was given stays."""
+    monkeypatch.setattr(ev, "embed", fake_embed)
+    for name in ("xa", "yb"): manifest(tmp_path, name, ["anger", "fear", "joy"])
+    with pytest.warns(UserWarning, match="joy → happiness"): plain = make_protocol(tmp_path, ["xa", "yb"], shots=2, seeds=[0])
+    said = lambda e: word if e=="happiness" else e
+    p = {**plain, "tasks": [{**t, "emotions": [said(e) for e in t["emotions"]], "target_shares": {said(e): s for e, s in dict(anger=.5, happiness=.5).items()}} for t in plain["tasks"]]}
+    before = json.dumps(p)
+    assert read_protocol(p)["tasks"] == [{**t, "target_shares": dict(anger=.5, happiness=.5)} for t in plain["tasks"]] and read_protocol(read_protocol(p)) == read_protocol(p)
+    with pytest.warns(UserWarning, match="joy → happiness"): r = bench(p, tmp_path, "acoustic", "nearest_prototype", progress=False)
+    assert len(r) == 2 and r.n_classes.eq(3).all() and json.dumps(p) == before
 
 
 def test_protocol_files_that_cannot_be_read(tmp_path):

@@ -18,7 +18,7 @@ from sere_nb.learner import SERE
 
 pytestmark = pytest.mark.skipif(os.name=="nt", reason="links and pipes as Unix has them")
 
-RUN = "run --map pca --no-audio --shots-file shots.txt -q --source aa.csv --target bb.csv"
+RUN = "run --map pca --no-audio --shots-file shots.txt --labels words.csv -q --source aa.csv --target bb.csv"
 COMMANDS = {    # what is typed; what it may write
     "run": (RUN+" --out out",
             ["out/predictions.csv", "out/metrics.json", "out/skipped.csv", "out/report.html",
@@ -30,14 +30,16 @@ COMMANDS = {    # what is typed; what it may write
                ["s/about.json", "s/manifest.parquet", "s/embeddings/00000.parquet", "s/predictions/00000.parquet"]),
     "corpus": ("corpus emodb emo -o e.csv", ["e.csv"]),
     "manifest": ("manifest aa --language aa -o m.csv", ["m.csv"]),
+    "check": ("check bb.csv --labels words.csv --fix -q -o c.csv", ["c.csv"]),
 }
 INPUTS = {
-    "run": ["aa.csv", "bb.csv", "shots.txt", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
+    "run": ["aa.csv", "bb.csv", "shots.txt", "words.csv", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
     "predict": ["bb.csv", "bb/Bob_anger_1.wav", "made/model.json", "made/model.safetensors", "made/encoder.json"],
     "bench": ["protocol.json", "aa.csv", "bb.csv", "aa/Ann_fear_0.wav"],
     "shards": ["bb.csv", "bb/Bob_anger_1.wav", "made/model.json"],
     "corpus": ["emo/wav/03a01Fa.wav"],
     "manifest": ["aa/Ann_fear_0.wav"],
+    "check": ["bb.csv", "words.csv", "bb/Bob_anger_1.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
         if ("-o " in COMMANDS[c][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
@@ -74,6 +76,7 @@ def inputs(tmp_path_factory):
     d = tmp_path_factory.mktemp("inputs")
     for i, o in enumerate(("aa", "bb")): make_corpus(d, clips=2, language=o, name=f"{o}.csv", f0=100+8*i)
     (d/"shots.txt").write_text("".join(f"aa/{who}_{e}_0.wav\n" for who in ("Ann", "Bob") for e in ("anger", "fear")))
+    (d/"words.csv").write_text("from,to\nrage,anger\n")
     protocol = make_protocol(d, ["aa", "bb"], shots=2, seeds=[0])
     (d/"protocol.json").write_text(json.dumps({**protocol, "tasks": protocol["tasks"][:1]}))
     (d/"emo"/"wav").mkdir(parents=True)
