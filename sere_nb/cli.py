@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop', 'parser',
-           'main']
+           'manifest', 'voices', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop',
+           'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
@@ -488,6 +488,30 @@ def manifest(
     print(f"Mend the column speaker if a folder is no voice. Then: sere check {one_line(shlex.quote(str(args.out)))}")
     return 0
 
+# %% ../nbs/09_cli.ipynb #b7c1e0a4
+def voices(
+    args, # as `parser` gives it for `sere voices`
+)->int: # exit status
+    "Who speaks, found by sound: a manifest with the column speaker filled"
+    from sere_nb.corpora import read_manifest,write_manifest
+    from sere_nb.voices import load_voice_encoder,voices
+    same = args.out.exists() and args.out.samefile(args.manifest) if Path(args.manifest).exists() else False
+    if same: raise UseError(f"{args.out}: is the manifest itself. Give the new one another name: -o FILE.")
+    if args.out.exists(): raise UseError(f"{args.out}: is there already. Give another name: -o FILE.")
+    table = read_manifest(args.manifest)
+    _writable(args.out.parent, '-o FILE')
+    found = voices(table, load_voice_encoder(args.voice_model), args.cache, args.voices, args.progress)
+    write_manifest(found.assign(voice_sure=found.voice_sure.map('{:.2f}'.format)), args.out)
+    heard,told = found[found.speaker!=''],int((table.speaker!='').sum())
+    each = heard.groupby(['corpus','speaker'] if found.corpus.nunique()>1 else 'speaker', sort=False).voice_sure.agg(['size','mean'])
+    names = [' '.join(map(one_line, o)) if isinstance(o, tuple) else one_line(o) for o in each.index]
+    print(f"{_count(len(each), 'voice')} in {_count(len(heard), 'clip')}; a clip is of its voice with {100*heard.voice_sure.mean():.0f} % on average.\n")
+    print(_rows([('voice','clips','how sure'), *((o, int(n), f'{100*sure:.0f} %') for o,(n,sure) in zip(names, each.to_numpy()))])+'\n')
+    if len(heard)<len(found): print(f"Without a voice: {_count(len(found)-len(heard), 'clip')} that could not be used. Which, and why: sere check {one_line(args.manifest)}")
+    if told: print(f"{_count(told, 'clip')} had a speaker before; the new manifest has the voices found in their place.")
+    print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, say so: --voices N.")
+    return 0
+
 # %% ../nbs/09_cli.ipynb #8c629e4a
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
@@ -798,6 +822,19 @@ example:
     p.add_argument('manifest', metavar='M.csv', help='manifest')
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
+# %% ../nbs/09_cli.ipynb #e3d90b15
+def _add_voices(add):
+    p = add('voices', voices, 'who speaks, found by sound',
+        """Writes a copy of the manifest with the column speaker filled, v1, v2, ..., and voice_sure, from 0 to 1.
+Voices are found within a corpus; when in doubt fewer. Needs an extra: pip install 'sere_nb[voices]'.""",
+        "examples:\n  sere voices mine.csv -o mine-voices.csv\n  sere voices mine.csv -o mine-voices.csv --voices 2")
+    p.add_argument('manifest', metavar='M.csv', help='manifest')
+    p.add_argument('-o', '--out', metavar='M2.csv', type=Path, required=True, help='manifest to write; never one that is there')
+    p.add_argument('--voices', metavar='N', type=_number, help='how many voices there are (in each corpus), if you know')
+    p.add_argument('--voice-model', metavar='ENC', default='campplus', help="a speaker encoder of transformers in place of CAM++: a model id on the hub with an x-vector head, or a folder (default: campplus)")
+    p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
+    p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
+
 # %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
@@ -815,7 +852,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37
