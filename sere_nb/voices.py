@@ -234,8 +234,8 @@ class VoiceEncoder(Encoder):
         max_s:float=10.,    # seconds of a clip that are listened to
     ):
         self.device,self.max_s,self._file = _device(device),max_s,find_weights()
-        # what stays near a processor is done sooner
-        self.budget_s = 8. if self.device.type=='cpu' else 200.
+        # short tapes stay in a processor's cache, long ones its cores can share
+        self.budget_s = 24. if self.device.type=='cpu' else 200.
         self._own = dict(part='campplus', weights=fingerprint([self._file]), max_s=max_s)
 
     @cached_property
