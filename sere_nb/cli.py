@@ -16,6 +16,7 @@ from html import escape
 from pathlib import Path
 
 import sere_nb
+from .files import not_read,remove,replaceable,write
 
 # %% ../nbs/09_cli.ipynb #a66cd55f
 class UseError(ValueError):
@@ -79,17 +80,26 @@ def _writable(folder, option):
     except OSError as e: raise UseError(f"{folder}: this folder cannot be written ({e.strerror or e}). Choose another one: {option}.") from None
     return folder
 
+_READ = ('source','target','shots_file','manifest','protocol')     # options that name a file
+_MODEL = ('model.safetensors','model.json','encoder.json')
+
+def _spare(
+    outputs,    # files that the command may write or remove
+    args,       # as `parser` gives it
+    *tables,    # manifests, of which the sounds are read
+    way_out,    # an option
+):
+    "`LostError`, before any work, if something would be lost"
+    inputs = [o for k in _READ if (o := getattr(args, k, None))]
+    if getattr(args, 'model', None): inputs += [Path(args.model)/o for o in _MODEL]
+    way_out = f'give another place: {way_out}'
+    not_read(outputs, [*inputs, *(f for t in tables for f in t.file)], way_out)
+    replaceable(outputs, way_out)
+
 def _write(path, text):
     "Whole or not at all"
-    path,temporary = Path(path),None
-    try:
-        fd,temporary = tempfile.mkstemp(dir=path.parent, prefix='.', suffix='.tmp')
-        with open(fd, 'w', encoding='utf-8', newline='') as f: f.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as e:
-        if temporary: Path(temporary).unlink(missing_ok=True)
-        raise UseError(f"{path}: cannot be written ({e.strerror or e}). Make room, or choose another folder; a file that is there already stays.") from None
+    try: write(path, text)
+    except OSError as e: raise UseError(f"{path}: cannot be written ({e.strerror or e}). Make room, or choose another folder; a file that is there already stays.") from None
 
 # %% ../nbs/09_cli.ipynb #92f2c807
 def _in_order(emotions):
@@ -359,10 +369,13 @@ def _embedded(where, table, encoders, args):
     if not _is_shards(where): return embed(table, encoders, args.cache, args.progress)
     return _cluster().read_shards(where, {k:encoders[k] for k in set(table.language)})
 
+_RESULTS = ('predictions.csv','metrics.json','skipped.csv','report.html',*(f'model/{o}' for o in _MODEL))
+
 def _read_both(args):
     "(source, target, clips that could not be used, files chosen as shots, names of encoders, encoders)"
     import pandas as pd
     source,target = _manifest(args.source),_manifest(args.target)
+    _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out DIR')
     files = read_shots(args.shots_file, source) if args.shots_file else None
     _pick(source, files, args)      # what cannot be drawn is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
@@ -393,7 +406,7 @@ def run(
     metrics = judge(truth, predictions, emotions, args.at_least)
     for name,text in (('metrics.json', metrics and json.dumps(metrics, indent=1, ensure_ascii=False)+'\n'), ('skipped.csv', len(skipped) and _csv(skipped))):
         if text: _write(out/name, text)
-        else: (out/name).unlink(missing_ok=True)    # of an earlier run
+        else: remove(out/name)      # of an earlier run
     about = _describe(args, source, target, encoders, picked, emotions)
     silent = int((given.emotion=='').sum())
     lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
@@ -428,14 +441,15 @@ def predict(
     _writable(args.out.parent, '--out FILE')
     if args.out.is_dir(): raise UseError(f"{args.out}: a folder. Give the CSV file to write: --out {args.out/'predictions.csv'}")
     table = read_manifest(args.manifest)
+    lost = args.out.with_name(args.out.stem+'.skipped.csv')
+    _spare([args.out,lost], args, table, way_out='-o FILE')
     encoders = read_encoders(args.model, set(table.language), args.encoder, args.encoder_for)
     learner = SERE.load(args.model)
     clips = embed(table, encoders, args.cache, args.progress)
     predictions = answered(prediction_table(learner, _blank(clips)), args.at_least)
     _write(args.out, _csv(predictions))
-    lost = args.out.with_name(args.out.stem+'.skipped.csv')
     if len(clips.skipped): _write(lost, _csv(_skipped(clips, table)))
-    else: lost.unlink(missing_ok=True)
+    else: remove(lost)
     print(f"{_count(len(clips), 'clip')} named.\n\n{_tally(predictions, _in_order(learner.classes_))}\n")
     if len(clips.skipped): print(f"Left out: {_count(len(clips.skipped), 'clip')} that could not be used; {lost} says why.")
     print(args.out)
@@ -466,6 +480,7 @@ def corpus(
         for o in RECIPES.values(): print(f"{o.name:<10} {o.language}  {f'{o.clips:,} clips' if o.clips else '':>11}  {o.title}; {o.licence}; {o.url}")
         return 0
     if not (args.recipe and args.root and args.out): raise UseError("corpus: give a recipe, the corpus's folder and the file to write: sere corpus emodb FOLDER -o emodb.csv. For the recipes: sere corpus --list")
+    _spare([args.out], args, way_out='-o FILE')
     table = make_manifest(args.recipe, args.root)
     write_manifest(table, args.out)
     n = Counter(table.emotion)
@@ -479,7 +494,7 @@ def manifest(
 )->int: # exit status
     "A manifest of a folder of recordings"
     from sere_nb.corpora import folder_manifest,write_manifest
-    if args.out.exists(): raise UseError(f"{args.out}: is there already, and somebody may have filled in labels. Give another name: -o FILE.")
+    _spare([args.out], args, way_out='-o FILE')     # somebody may have filled in labels
     table = folder_manifest(args.folder, args.language, args.corpus)
     _writable(args.out.parent, '-o FILE')
     write_manifest(table, args.out)
@@ -495,10 +510,8 @@ def voices(
     "Who speaks, found by sound: a manifest with the column speaker filled"
     from sere_nb.corpora import read_manifest,write_manifest
     from sere_nb.voices import load_voice_encoder,voices
-    same = args.out.exists() and args.out.samefile(args.manifest) if Path(args.manifest).exists() else False
-    if same: raise UseError(f"{args.out}: is the manifest itself. Give the new one another name: -o FILE.")
-    if args.out.exists(): raise UseError(f"{args.out}: is there already. Give another name: -o FILE.")
     table = read_manifest(args.manifest)
+    _spare([args.out], args, table, way_out='-o FILE')
     _writable(args.out.parent, '-o FILE')
     found = voices(table, load_voice_encoder(args.voice_model), args.cache, args.voices, args.progress)
     write_manifest(found.assign(voice_sure=found.voice_sure.map('{:.2f}'.format)), args.out)
@@ -567,6 +580,7 @@ def bench(
     from sere_nb import evaluate
     _writable(args.out, '--out DIR')
     protocol = evaluate.read_protocol(args.protocol)
+    not_read([args.out/o for o in evaluate.OUTPUTS], [args.protocol], 'give another place: --out DIR')
     if args.thin or args.missing: protocol = evaluate.thinned(protocol, args.thin, args.missing)
     encoder = args.encoder
     if args.encoder_for:
@@ -829,7 +843,7 @@ def _add_voices(add):
 Voices are found within a corpus; when in doubt fewer. Needs an extra: pip install 'sere_nb[voices]'.""",
         "examples:\n  sere voices mine.csv -o mine-voices.csv\n  sere voices mine.csv -o mine-voices.csv --voices 2")
     p.add_argument('manifest', metavar='M.csv', help='manifest')
-    p.add_argument('-o', '--out', metavar='M2.csv', type=Path, required=True, help='manifest to write; never one that is there')
+    p.add_argument('-o', '--out', metavar='M2.csv', type=Path, required=True, help='manifest to write')
     p.add_argument('--voices', metavar='N', type=_number, help='how many voices there are (in each corpus), if you know')
     p.add_argument('--voice-model', metavar='ENC', default='campplus', help="a speaker encoder of transformers in place of CAM++: a model id on the hub with an x-vector head, or a folder (default: campplus)")
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)

@@ -415,32 +415,46 @@ def _open(where):
 
 def _identity(about, i): return dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'], each=about['each'], shard=i)
 
+def _must_be_shard(folder, name, begun):
+    "`ClusterError` if a file is none of ours; a damaged one may be, where a job has begun"
+    with folder.fs.open_input_file(folder.at(name)) as f:
+        ends = f.read_at(4, 0),f.read_at(4, max(0, f.size()-4))
+        try: ours = bool({_SEAL,b'sere_nb'} & set(pq.read_metadata(f).metadata or ()))
+        except (pa.ArrowException,OSError,ValueError): ours = begun and (b'PAR1' in ends or not any(ends))
+    if not ours: raise ClusterError(f"{folder.at(name)}: is there already, and nothing says that "
+        "sere wrote it. It stays as it is; move it away, or give another folder.")
+
 def _inventory(folder, about):
     "(clips, errors) of each shard; None for those that are missing or damaged"
-    there = folder.names('embeddings')
+    there,begun = folder.names('embeddings'),folder.has('about.json')
     def look(i):
         name = _name('embeddings', i)
-        found = _footer(folder, name) if name.rpartition('/')[2] in there else None
-        if not found: return None
+        if name.rpartition('/')[2] not in there: return None
+        if not (found := _footer(folder, name)): return _must_be_shard(folder, name, begun)
         if found[0]!=_identity(about, i): raise ClusterError(f"{folder}: {name} is of another manifest or encoder, or of other shards. Give another folder, or remove what is in this one.")
         return found[1:]
     with ThreadPoolExecutor(8) as pool: return list(pool.map(look, range(about['shards'])))
 
 # %% ../nbs/10_cluster.ipynb #369ca328
 def _begin(folder, table, encoders, each):
-    "Make the folder ready, or see that it fits"
+    "Make the folder ready, or see that it fits; (about, what is there of each shard)"
     taken = sorted({o for e in encoders.values() for v in e.views for o in (v,v+_MEAN)}.union(_EXTRA) & set(table))
     if taken: raise ClusterError(f"the manifest has a column {taken[0]!r}, which shards need for themselves. Rename it.")
     about = dict(format=_FORMAT, manifest=_manifest_hash(table), encoder=_key_of(encoders), clips=len(table), each=each, shards=-(-len(table)//each),
                  sere_nb=sere_nb.__version__, settings={k or 'all languages':e.settings for k,e in encoders.items()})
-    if folder.has('about.json'):
+    if begun := folder.has('about.json'):
         known = _open(folder.where)[1]
         for what,why in (('manifest', f"{known['clips']} clips there, {len(table)} here"), ('encoder', f"{known['encoder']} there, {about['encoder']} here"), ('each', f"{known['each']} clips a shard there, {each} here")):
             if known[what]!=about[what]: raise ClusterError(f"{folder}: holds shards of another {'size' if what=='each' else what} ({why}). Give another folder, or go on with what these were made with.")
+    scored = [f'predictions/{o}' for o in folder.names('predictions') if o[0]!='.']
+    for o in ('manifest.parquet',*scored):
+        if folder.has(o): _must_be_shard(folder, o, begun)
+    found = _inventory(folder, about)
     rows = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata().add_column(0, 'row', pa.array(np.arange(len(table))))
     _write_parquet(folder, 'manifest.parquet', rows, row_group_size=each)
-    folder.write('about.json', lambda f: f.write(json.dumps(about, indent=1, ensure_ascii=False).encode()))
-    return about
+    text = json.dumps(about, indent=1, ensure_ascii=False)
+    if not begun: folder.write('about.json', lambda f: f.write(text.encode()))
+    return about,found
 
 class _EncodeShard:
     "Shard by shard"
@@ -478,8 +492,7 @@ def encode_shards(
     table['file'] = [f if _URI.match(f) else os.path.abspath(f) for f in table.file]
     encoders = _by_language(table, encoder)
     folder = _Folder(out)
-    about = _begin(folder, table, encoders, each)
-    found = _inventory(folder, about)
+    about,found = _begin(folder, table, encoders, each)
     todo = [i for i,o in enumerate(found) if o is None or again and o[1]]
     sent = {k:e if workers==0 else _light(e) for k,e in encoders.items()}
     size = lambda i: min(each, len(table)-i*each)
@@ -586,6 +599,8 @@ def score_shards(
     identities = [dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'], model=mark, corpus=c) for c in shards]
     look = lambda: [_footer(folder, _name('predictions', i)) for i in range(len(shards))]
     found = look()
+    for name in [_name('predictions', i) for i,o in enumerate(found) if o is None]:
+        if folder.has(name): _must_be_shard(folder, name, True)
     fits = [o is not None and o[0]==identities[i] for i,o in enumerate(found)]
     for i in [i for i,o in enumerate(found) if o and not fits[i]]: folder.fs.delete_file(folder.at(_name('predictions', i)))    # two models' words must not stand side by side
     jobs = [[i,c,shards[c]] for i,c in enumerate(shards) if not fits[i]]

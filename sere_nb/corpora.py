@@ -8,7 +8,7 @@ __all__ = ['EMOTIONS', 'RECIPES', 'emotion_word', 'ManifestError', 'ManifestWarn
            'shared_emotions', 'data_samples']
 
 # %% ../nbs/01_corpora.ipynb #5152e67b
-import csv,hashlib,os,re,sys,tempfile,warnings
+import csv,hashlib,os,re,sys,warnings
 from collections import Counter
 from dataclasses import dataclass,field
 from pathlib import Path
@@ -19,6 +19,7 @@ import pandas as pd
 
 import sere_nb
 from .audio import SR,AudioError,AudioWarning,load_audio
+from .files import replacing
 
 # %% ../nbs/01_corpora.ipynb #d072b173
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness","surprise")
@@ -140,11 +141,7 @@ def write_manifest(
     paths = [Path(os.path.relpath(o, folder)).as_posix() if o.startswith(folder+os.sep) else o for o in files]
     out = table.drop(columns='file', errors='ignore').assign(path=paths)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=path.parent, suffix='.tmp', delete=False) as f:
-            out.to_csv(f, index=False)
-        os.chmod(f.name, 0o644)
-        os.replace(f.name, path)
+        with replacing(path) as (new,): out.to_csv(new, index=False)
     except OSError as e: raise ManifestError(f"{path}: cannot be written ({e.strerror}). Choose another folder.") from None
     return path
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder import Embeddings, Stored, _device
+from .files import replacing
 from .irf import balancing_offsets, borne_out, class_prior, highlight_spans, highlight_weights, instantaneous_resonance, outstanding, share_hypotheses
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups, relations
 from .tric import homecoming, tric
@@ -590,25 +591,20 @@ def _seal(meta, weights):
     return hashlib.sha256(json.dumps({k:v for k,v in meta.items() if k!='seal'}, sort_keys=True).encode()+digest).hexdigest()
 
 def save(self:SERE,
-    folder, # made if missing; a model in it is replaced
+    folder, # made if missing; a model that `save` wrote there is replaced, any other file stays
 )->Path: # the folder
     "Write `model.safetensors` and `model.json`; neither is touched before both are there whole"
     from safetensors.torch import save as packed
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted, so there is nothing to save. Call fit first.")
-    folder,made = Path(folder),{}
+    folder = Path(folder)
     _measure_moments(self)      # so that a field is the same after loading
     tensors,meta = _flatten(self)
-    sealed = lambda: json.dumps(meta|dict(seal=_seal(meta, made['model.safetensors'])), ensure_ascii=False, indent=1).encode('utf8')
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name,data in (('model.safetensors', lambda: packed(tensors)), ('model.json', sealed)):
-            fd,made[name] = tempfile.mkstemp(dir=folder, prefix=f'.{name}.')
-            with open(fd,'wb') as f: f.write(data())
-            os.chmod(made[name], 0o644)     # mkstemp's files are for the owner alone
-        for name,temporary in made.items(): os.replace(temporary, folder/name)
+        with replacing(*(folder/o for o in ('model.safetensors','model.json'))) as (weights,about):
+            weights.write_bytes(packed(tensors))
+            sealed = json.dumps(meta|dict(seal=_seal(meta, weights)), ensure_ascii=False, indent=1)
+            about.write_bytes(sealed.encode('utf8'))
     except OSError as e: raise LearnerError(f"{folder}: the model cannot be written ({e.strerror or e}). Make room, or give another folder; a model that is in it already stays.") from None
-    finally:
-        for temporary in made.values(): Path(temporary).unlink(missing_ok=True)
     return folder
 
 SERE.save = save

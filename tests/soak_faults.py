@@ -15,6 +15,7 @@ from soak_trust import Part
 
 from sere_nb.corpora import data_samples, read_manifest
 from sere_nb.encoder import CacheError, EmbeddingCache, Stored, embed, load_encoder
+from sere_nb.files import MARK
 
 MOMENTS, WRITES = 50, 25        # kills at random times; kills at random points where a file is opened for writing, or moved into place
 
@@ -148,9 +149,9 @@ def tiny_model(folder):
     return folder
 
 
-def temporary(path): return path.name.startswith(".") or path.suffix==".tmp"
+def temporary(path): return (path.name.startswith(".") or path.suffix==".tmp") and path.name!=MARK
 
-def files(folder): return {str(o.relative_to(folder)): o for o in sorted(Path(folder).rglob("*")) if o.is_file() and not temporary(o)}
+def files(folder): return {str(o.relative_to(folder)): o for o in sorted(Path(folder).rglob("*")) if o.is_file() and not temporary(o) and o.name!=MARK}
 
 _MADE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(, sere_nb)")
 

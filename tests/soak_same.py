@@ -57,7 +57,7 @@ def contents(home):
     "What a process has written, without what says when"
     found = {}
     for o in sorted(home.rglob("*")):
-        if not o.is_file() or o.name in ("said.json", "stderr", "summary.md") or "index" in o.parts or "hf" in o.parts: continue
+        if not o.is_file() or o.name in ("said.json", "stderr", "summary.md", ".sere.jsonl") or "index" in o.parts or "hf" in o.parts: continue
         data = o.read_bytes()
         if o.suffix==".html":
             for what, by in _WHEN: data = what.sub(by, data)

@@ -217,9 +217,12 @@ def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
     table = read_manifest("lists/mine.csv")
     assert [Path(o).name for o in table.file] == ["a.wav", "B.WAV"] and list(table.speaker) == ["eva", "jan"] and set(table.corpus) == {"my clips"} and not any(table.emotion)
     assert main(["check", "lists/mine.csv", "-q"]) == 0
+    assert main(["manifest", "my clips", "--language", "hu", "-o", "lists/mine.csv"]) == 0
+    table.assign(emotion=["anger", ""]).drop(columns="file").to_csv("lists/mine.csv", index=False)    # labels filled in
     before = (tmp_path/"lists/mine.csv").read_bytes()
+    capsys.readouterr()
     assert main(["manifest", "my clips", "--language", "hu", "-o", "lists/mine.csv"]) == 2
-    assert "is there already" in capsys.readouterr().err and (tmp_path/"lists/mine.csv").read_bytes() == before
+    assert "has been changed since sere wrote it" in capsys.readouterr().err and (tmp_path/"lists/mine.csv").read_bytes() == before
     assert main(["manifest", "notes", "--language", "hu", "-o", "none.csv"]) == 2 and not (tmp_path/"none.csv").exists()
     assert main(["check", "my clips", "-q"]) == 2 and "sere manifest my clips" in capsys.readouterr().out
 
@@ -228,8 +231,8 @@ def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
 
 def test_run_writes_what_it_promises(done, pair):
     out, said = done
-    assert sorted(o.name for o in out.iterdir()) == ["metrics.json", "model", "predictions.csv", "report.html"]
-    assert {o.suffix for o in (out/"model").iterdir()} == {".json", ".safetensors"}
+    assert sorted(o.name for o in out.glob("[!.]*")) == ["metrics.json", "model", "predictions.csv", "report.html"]
+    assert {o.suffix for o in (out/"model").glob("[!.]*")} == {".json", ".safetensors"}
     t, target = pd.read_csv(out/"predictions.csv"), read_manifest(pair[1])
     assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s"]    # calm has one clip only
     assert list(t.path) == list(target.path) and set(t.emotion) <= {"anger", "fear"}
@@ -387,7 +390,7 @@ def test_bench_in_other_conditions(corpus, tmp_path, capsys):
     (tmp_path/"p.json").write_text(json.dumps(make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])))
     def go(out, *options): return main(["bench", "--protocol", str(tmp_path/"p.json"), "--corpora", str(tmp_path), "--encoder", "acoustic", "--cache", str(tmp_path/"c"), "--out", str(tmp_path/out), "-q", *options])
     assert go("shots", "--methods", "logistic_regression", "--shots", "1,3", "--clips") == 0
-    assert "Shots an emotion" in capsys.readouterr().out and len(list((tmp_path/"shots"/"clips").iterdir())) == 4
+    assert "Shots an emotion" in capsys.readouterr().out and len(list((tmp_path/"shots"/"clips").glob("*.csv"))) == 4
     assert go("thin", "--methods", "jdar,nearest_prototype", "--thin", "0.6", "--missing", "1") == 0
     assert "one emotion 60 % of the target, 1 emotion missing" in (tmp_path/"thin"/"summary.md").read_text()
     capsys.readouterr()

@@ -218,7 +218,7 @@ def test_highlights_lie_in_the_file(samples, fitted):
 
 def test_save_and_load(samples, fitted, tmp_path):
     folder = fitted.save(tmp_path/'model')
-    assert sorted(p.name for p in folder.iterdir()) == ['model.json', 'model.safetensors']
+    assert sorted(p.name for p in folder.glob('[!.]*')) == ['model.json', 'model.safetensors']
     again = SERE.load(folder)
     target = samples[2]
     assert np.array_equal(again.predict(target), fitted.predict(target))

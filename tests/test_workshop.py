@@ -95,14 +95,14 @@ def test_checks_say_what_is_wrong(source, monkeypatch):
 
 def test_copies(tmp_path, capsys):
     assert main(['workshop', str(tmp_path/'course')]) == 0
-    assert sorted(o.name for o in (tmp_path/'course').iterdir()) == [o.name for o in SOURCES]
+    assert sorted(o.name for o in (tmp_path/'course').glob('[!.]*')) == [o.name for o in SOURCES]
     mine = tmp_path/'course'/SOURCES[0].name
     mine.write_text('my work')
     (tmp_path/'course'/SOURCES[1].name).unlink()
     assert main(['workshop', str(tmp_path/'course')]) == 0
     assert mine.read_text() == 'my work' and (tmp_path/'course'/SOURCES[1].name).exists() and 'Left as they are' in capsys.readouterr().out
     assert main(['workshop', str(tmp_path/'teacher'), '--solutions']) == 0
-    assert sorted(o.stem for o in (tmp_path/'teacher'/'slides').iterdir()) == [o.stem for o in SOURCES]
+    assert sorted(o.stem for o in (tmp_path/'teacher'/'slides').glob('[!.]*')) == [o.stem for o in SOURCES]
     assert f"Begin with {tmp_path/'teacher'/'teacher.md'}" in capsys.readouterr().out
     assert main(['workshop', str(tmp_path/'a course')]) == 0 and f"jupyter lab '{tmp_path/'a course'}'" in capsys.readouterr().out
     assert (tmp_path/'teacher'/'teacher.md').exists() and not any(tagged(nbformat.read(tmp_path/'teacher'/o.name, 4), 'exercise') for o in SOURCES)
