@@ -28,7 +28,7 @@ from .encoder import Embeddings,Encoder,embed,load_encoder
 from .files import not_read,replaceable,write
 from .learner import SERE,SETTINGS
 from .structure import Space,utterance_vectors
-from .voices import load_voice_encoder,voices
+from .voices import load_voice_encoder,voices as with_voices
 
 # %% ../nbs/07_evaluate.ipynb #ae2d6eea
 def _judged(truth, predicted):
@@ -901,7 +901,7 @@ class _Corpora(dict):
     def voices(self, name, emotions, table):
         "(n,) voices found among the clips of a corpus with these emotions"
         key = name,frozenset(emotions)
-        if key not in self._heard: self._heard[key] = voices(table.assign(corpus=name), self.listener, self.how['cache'], progress=self.how['progress']).speaker.to_numpy(dtype=object)
+        if key not in self._heard: self._heard[key] = with_voices(table.assign(corpus=name), self.listener, self.how['cache'], progress=self.how['progress']).speaker.to_numpy(dtype=object)
         return self._heard[key]
 
 def _clips_file(row): return re.sub(r'[^\w.+-]', '_', '.'.join(str(row[o]) for o in _KEY))+'.csv'

@@ -12,7 +12,7 @@ import pytest
 import soundfile as sf
 import torch
 import torch.nn.functional as F
-from conftest import SR, make_corpus
+from conftest import SR, make_corpus, stub_voices
 from sklearn.metrics import adjusted_rand_score as ari
 
 from sere_nb import voices as v
@@ -231,10 +231,8 @@ def test_command(tmp_path, capsys):
     old, got = read_manifest(manifest), read_manifest(new)
     assert got.file.tolist()==old.file.tolist() and set(got.speaker)=={"v1", "v2"} and got.voice_sure.astype(float).between(0, 1).all()
     assert got.emotion.tolist()==old.emotion.tolist() and manifest.read_text()==text
-    for out in (manifest, new):
-        before = out.read_bytes()
-        assert main(["voices", str(manifest), "-o", str(out), "-q"])==2
-        assert out.read_bytes()==before
+    assert main(["voices", str(manifest), "-o", str(new), "--voices", "1", "-q"])==0 and set(read_manifest(new).speaker)=={"v1"}    # its own may be made anew
+    assert main(["voices", str(manifest), "-o", str(manifest), "-q"])==2
     (tmp_path/"link.csv").symlink_to(manifest)
     assert main(["voices", str(manifest), "-o", str(tmp_path/"link.csv"), "-q"])==2 and manifest.read_text()==text
     assert main(["voices", str(tmp_path/"no.csv"), "-o", str(tmp_path/"x.csv"), "-q"])==2
@@ -252,3 +250,149 @@ def test_clips_that_cannot_be_used_have_no_voice(tmp_path, capsys):
     assert "Without a voice: 1 clip" in capsys.readouterr().out
     got = read_manifest(tmp_path/"new.csv")
     assert got.speaker[0]=="" and (got.speaker[1:]!="").all()
+
+
+# ---- --speakers found ----
+
+@pytest.fixture
+def listener(monkeypatch): return stub_voices(monkeypatch)
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch):
+    """Two manifests in the present folder, without speakers."""
+    monkeypatch.chdir(tmp_path)
+    for i, o in enumerate(("aa", "bb")):
+        file = make_corpus(tmp_path, clips=6, language=o, name=f"{o}.csv", f0=100+8*i)
+        file.write_text(file.read_text().replace(",Ann,", ",,").replace(",Bob,", ",,"))
+    return tmp_path
+
+
+def sere(line): return main(line.split())
+
+RUN = "run --source aa.csv --target bb.csv --shots 2 --map pca --no-audio -q --out "
+
+
+def told(folder, out):
+    """The two manifests with the column speaker filled by `sere voices`."""
+    for o in ("aa", "bb"): assert sere(f"voices {o}.csv -o {o}_{out}.csv -q")==0
+
+
+def speech(folder): return pd.read_csv(folder/"predictions.csv").drop(columns="path")
+
+
+def test_found_is_what_sere_voices_writes(pair, listener, capsys):
+    assert sere(RUN+"found --speakers found")==0
+    said = capsys.readouterr().out
+    told(pair, "told")
+    assert sere(RUN.replace("aa.csv", "aa_told.csv").replace("bb.csv", "bb_told.csv")+"known")==0
+    pd.testing.assert_frame_equal(speech(pair/"found"), speech(pair/"known"))
+    n = [read_manifest(f"{o}_told.csv") for o in ("aa", "bb")]
+    each = [o.speaker.nunique() for o in n]
+    assert max(each)==2
+    sure = np.mean([float(s) for o in n for s in o.voice_sure])
+    heard = json.loads((pair/"found"/"metrics.json").read_text())["voices"]
+    assert [heard[o]["found"] for o in ("source", "target", "all")]==[*each, sum(each)] and abs(heard["all"]["sure"]-sure)<.01
+    line = f"{sum(each)} voices found ({each[0]} in the source, {each[1]} in the target), sure of {100*heard['all']['sure']:.0f} %"
+    assert line in said and line in (pair/"found"/"report.html").read_text() and "who speaks" in (pair/"found"/"report.html").read_text()
+    assert "voices" not in json.loads((pair/"known"/"metrics.json").read_text())
+
+
+def test_found_does_not_ask_the_manifest(pair, listener):
+    assert sere(RUN+"one --speakers found")==0
+    for o in ("aa", "bb"):
+        t = pd.read_csv(f"{o}.csv")
+        t.assign(speaker=[f"s{i%3}" for i in range(len(t))]).to_csv(f"{o}.csv", index=False)
+    assert sere(RUN+"two --speakers found")==0
+    assert (pair/"one"/"predictions.csv").read_bytes()==(pair/"two"/"predictions.csv").read_bytes()
+    assert sere(RUN+"three")==0 and sere(RUN+"four --speakers none")==0 and sere(RUN+"five --no-speakers")==0
+    a, b, c = (speech(pair/o) for o in ("three", "four", "five"))
+    assert b.equals(c) and not a.equals(b)
+    assert sere(RUN+"six --no-speakers --speakers found")==2 and sere(RUN+"six --speakers some")==2
+
+
+def test_the_same_corpus_on_both_sides_has_no_voice_in_common(pair, listener):
+    for o in ("aa", "bb"): pd.read_csv(f"{o}.csv").assign(language="xx", corpus="one").to_csv(f"{o}.csv", index=False)
+    assert sere(RUN+"o --speakers found")==0
+    from sere_nb.learner import SERE
+    known = SERE.load("o/model").voices_
+    assert {o.split("_")[0] for o in known}=={"one/source", "one/target"}
+
+
+def test_shots_of_several_voices(pair, listener, capsys):
+    told(pair, "told")
+    n = read_manifest("aa_told.csv").groupby("emotion").speaker.nunique().min()
+    assert n==2
+    assert sere(RUN+"o --speakers found --min-speakers 2")==0
+    capsys.readouterr()
+    assert sere(RUN.replace("--shots 2", "--shots 4")+"p --speakers found --min-speakers 3")==2 and "clips of 2 known speakers, but 3" in capsys.readouterr().err
+    assert sere(RUN+"p --min-speakers 2")==2
+
+
+def test_later_clips(pair, listener, monkeypatch, capsys):
+    from sere_nb import cli
+    from sere_nb.learner import SERE
+    assert sere(RUN+"o --speakers found")==0 and sere(RUN+"n --speakers none")==0
+    assert json.loads((pair/"o"/"model"/"encoder.json").read_text())["speakers"]=="found"
+    seen, real = [], SERE.predict_proba
+    monkeypatch.setattr(SERE, "predict_proba", lambda self, clips: (seen.append(set(clips.table.speaker)), real(self, clips))[1])
+    def later(o): return sere(f"predict --manifest bb.csv -o p.csv -q --model {o}")
+    capsys.readouterr()
+    assert later("o/model")==0 and "Who speaks: 2 voices found, sure of" in capsys.readouterr().out
+    first = (pair/"p.csv").read_bytes()
+    assert later("o/model --speakers found")==0 and (pair/"p.csv").read_bytes()==first
+    capsys.readouterr()
+    assert later("o/model --speakers known")==0 and later("o/model --speakers none")==0 and "Who speaks" not in capsys.readouterr().out
+    assert seen==[{"new_v1", "new_v2"}]*2+[{""}]*2
+    assert later("n/model")==0
+    for o in ("found", "known"):
+        assert later(f"n/model --speakers {o}")==2 and "made without speakers" in capsys.readouterr().err
+    about = json.loads((pair/"o"/"model"/"encoder.json").read_text())
+    for old in (None, 5, "some", "known"):     # models of before, and of others
+        (pair/"o"/"model"/"encoder.json").write_text(json.dumps({**about, "speakers": old}))
+        assert later("o/model")==0 and seen[-1]=={""}
+    clips = embed(read_manifest("bb.csv"), "acoustic", progress=False)
+    class args: cache, progress = None, False
+    got = cli._with_voices(clips, listener(), args, "new", ["bb/new_v1", "x/y/new__v2"])
+    assert set(got.table.speaker)=={"new___v1", "new___v2"} and set(clips.table.speaker)=={""}
+
+
+def test_voices_are_kept_by_embed(pair, listener, monkeypatch, capsys):
+    for o in ("aa", "bb"): assert sere(f"embed --manifest {o}.csv --encoder acoustic --speakers found -q")==0
+    assert "voice of each clip" in capsys.readouterr().out
+    monkeypatch.setattr(listener, "_encode", lambda *o: pytest.fail("encoded again"))
+    assert sere(RUN+"o --speakers found")==0
+
+
+def test_shards_hold_no_sound(pair, listener, capsys):
+    pytest.importorskip("pyarrow")
+    assert sere("shards --manifest bb.csv --encoder acoustic --workers 0 -q --out s")==0
+    capsys.readouterr()
+    assert sere(RUN.replace("bb.csv", "s")+"o --speakers found")==2
+    said = capsys.readouterr().err
+    assert said.startswith("sere: s: voices cannot be found in shards") and said.count("\n")==1
+
+
+def test_found_without_the_extra(pair, monkeypatch, capsys, tmp_path_factory):
+    stub = pytest.MonkeyPatch()
+    stub_voices(stub)
+    assert sere(RUN+"o --speakers found")==0
+    stub.undo()
+    from sere_nb.evaluate import make_protocol
+    (pair/"p.json").write_text(json.dumps(make_protocol(pair, ["aa", "bb"], shots=2, seeds=[0])))
+    monkeypatch.setenv("SERE_CACHE", str(cache := tmp_path_factory.mktemp("cache")))
+    monkeypatch.setattr(v, "find_spec", lambda name: None)
+    capsys.readouterr()
+    for line in (RUN+"q --speakers found", "predict --model o/model --manifest bb.csv -o q.csv -q", "embed --manifest bb.csv --encoder acoustic --speakers found -q",
+                 "bench --protocol p.json --corpora . --encoder acoustic --methods nearest_prototype --speakers found -q --out b"):
+        assert sere(line)==2
+        said = capsys.readouterr().err
+        assert said.count("\n")==1 and "pip install 'sere_nb[voices]'" in said and "--speakers known" in said, said
+        assert not list(cache.rglob("*.safetensors"))
+    assert sere("predict --model o/model --manifest bb.csv -o q.csv --speakers known -q")==0
+
+
+@needs_weights
+def test_found_with_the_real_encoder(pair):
+    assert sere(RUN+"o --speakers found")==0
+    assert json.loads((pair/"o"/"metrics.json").read_text())["voices"]["all"]["found"]>=2
