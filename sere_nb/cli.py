@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop', 'parser',
-           'main']
+           'manifest', 'voices', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop',
+           'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
@@ -196,10 +196,11 @@ def write_encoders(
     folder,         # of the model
     specs:dict,     # language: name as given
     encoders:dict,  # language: Encoder
+    speakers:str='known', # or 'found' by sound, or 'none'
 ):
     "Say in `encoder.json` which encoder a model has learnt with"
     about = {o:dict(encoder=specs[o], settings=encoders[o].settings) for o in specs}
-    _write(Path(folder)/'encoder.json', json.dumps(dict(sere_nb=sere_nb.__version__, languages=about), indent=1, ensure_ascii=False)+'\n')
+    _write(Path(folder)/'encoder.json', json.dumps(dict(sere_nb=sere_nb.__version__, speakers=speakers, languages=about), indent=1, ensure_ascii=False)+'\n')
 
 def _how(settings):
     "Layers and precision that the transformer in `settings` had"
@@ -263,15 +264,43 @@ def _apart(source, target, name):
     if both.any(): warnings.warn(f"{name}: {both.sum()} clips are in the target too (the first is {source.table.path[both].iloc[0]}); they count as target only.", ManifestWarning, stacklevel=2)
     return source[~both]
 
-def _pick(table, files, args):
+def _pick(table, files, args, min_speakers=1):
     "(which rows are shots, emotions)"
     from sere_nb.corpora import draw_shots
     if files is None:
         emotions = choose_emotions(table, args.shots, args.emotions, args.source)
-        return draw_shots(table, args.shots, args.seed, emotions, args.min_speakers),emotions
+        return draw_shots(table, args.shots, args.seed, emotions, min_speakers),emotions
     picked = table.file.isin(list(files)).to_numpy()
     emotions = choose_emotions(table[picked], 1, args.emotions, args.shots_file)
     return picked & table.emotion.isin(emotions).to_numpy(),emotions
+
+# %% ../nbs/09_cli.ipynb #b8e2f71d
+def _listener(speakers):
+    "The speaker encoder if voices are to be found, else None; `UseError` if there is none"
+    if speakers!='found': return None
+    from sere_nb.voices import VoiceError,load_voice_encoder
+    try: return load_voice_encoder()
+    except VoiceError as e: raise UseError(f"--speakers found: {e}; or do without: --speakers known.") from None
+
+def _with_voices(clips, listener, args, name, taken=()):
+    "The same clips, `speaker` a voice that was found, `<name>_v1` and so on; none is among `taken`, as corpus/speaker"
+    import copy
+    from sere_nb.voices import voices
+    found = voices(clips.table, listener, args.cache, progress=args.progress)
+    while any(g.endswith(f'/{name}_{o}') for o in set(found.speaker) for g in taken): name += '_'
+    clips = copy.copy(clips)        # in memory or on disk
+    clips.table = found.assign(speaker=[o and f'{name}_{o}' for o in found.speaker])
+    return clips
+
+def _heard(*tables):
+    "How many voices were found among clips, and how sure it is on average whose a clip is"
+    sure = [s for t in tables for s in t.voice_sure[t.speaker!='']]
+    return dict(found=sum(t.speaker[t.speaker!=''].nunique() for t in tables), sure=round(float(sum(sure)/max(1, len(sure))), 6))
+
+def _hearing(heard, parts=''):
+    "A line about that"
+    return f"{_count(heard['found'], 'voice')} found{parts}, sure of {100*heard['sure']:.0f} %"
+
 
 # %% ../nbs/09_cli.ipynb #a72dd291
 def prediction_table(
@@ -321,7 +350,11 @@ def _skipped(clips, table):
 
 def _count(n, what): return f"{n:,} {what}{'' if n==1 else 's'}"
 
-def _describe(args, source, target, encoders, picked, emotions):
+def _voices_line(heard):
+    "How many voices were found in a run, and how sure, of what `metrics.json` holds"
+    return _hearing(heard['all'], f" ({heard['source']['found']} in the source, {heard['target']['found']} in the target)")
+
+def _describe(args, source, target, encoders, picked, emotions, heard=None):
     "The settings of a run, for its report; manifests by name, so that no folder of this machine gets into it"
     where = lambda manifest,emb: f"{Path(manifest).name} ({', '.join(sorted(set(emb.table.language)))}; {_count(len(emb), 'clip')})"
     each = Counter(source.table.emotion[picked]).values()
@@ -329,7 +362,7 @@ def _describe(args, source, target, encoders, picked, emotions):
     names = dict.fromkeys(o.name for o in encoders.values())
     return {'source':where(args.source, source), 'target':where(args.target, target), 'shots':shots+(f' ({Path(args.shots_file).name})' if args.shots_file else ''),
             'encoder':', '.join(names) if len(names)<2 else ', '.join(f'{k}: {o.name}' for k,o in encoders.items()),
-            'speakers':'known' if args.speakers else 'not used', 'seed':args.seed, 'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
+            'who speaks':_voices_line(heard) if heard else 'known' if args.speakers=='known' else 'not used', 'seed':args.seed, 'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
 
 def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     "The page of a run: all clips, the labels of the target (`rows`) to compare with"
@@ -419,17 +452,21 @@ def _read_both(args):
     "(source, target, clips that could not be used, files chosen as shots, names of encoders, encoders)"
     import pandas as pd
     from sere_nb.corpora import read_labels
+    listener = _listener(args.speakers)
+    if listener and (where := next((o for o in (args.source,args.target) if _is_shards(o)), None)): raise UseError(f"{where}: voices cannot be found in shards, which hold no sound. Fill in the column speaker before (sere voices), and make shards of that manifest; or --speakers known.")
     source,target = _manifests(args, args.source, args.target)
     _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out DIR')
     labels = read_labels(args.labels) if args.labels else None
     files = read_shots(args.shots_file, source, labels) if args.shots_file else None
     if files: source['emotion'] = source.file.map(files).fillna(source.emotion)
-    _pick(source, files, args)      # what cannot be drawn is said before any work
+    _pick(source, files, args, 1 if listener else args.min_speakers)    # what cannot be drawn is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
     both = ((args.source,source),(args.target,target))
     clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in both]
     skipped = pd.concat([_skipped(*o) for o in zip(clips, (source,target))])
-    return _apart(*clips, args.source),clips[1],skipped,files,specs,encoders
+    source,target = _apart(*clips, args.source),clips[1]
+    if listener: source,target = _with_voices(source, listener, args, 'source'),_with_voices(target, listener, args, 'target')
+    return source,target,skipped,files,specs,encoders
 
 def run(
     args, # as `parser` gives it for `sere run`
@@ -440,27 +477,29 @@ def run(
     from sere_nb.learner import SERE
     out = _writable(args.out, '--out DIR')
     source,target,skipped,files,specs,encoders = _read_both(args)
-    picked,emotions = _pick(source.table, files, args)
+    heard = {k:_heard(*o) for k,o in dict(all=(source.table,target.table), source=(source.table,), target=(target.table,)).items()} if args.speakers=='found' else None
+    picked,emotions = _pick(source.table, files, args, args.min_speakers)
     rest = ~picked & source.table.emotion.isin([*emotions,'']).to_numpy()     # clips known to be something else would only mislead
     clips,truth = _blank(target),target.table.emotion     # from here on nothing but `judge` and the report see a label of the target
     unlabelled = Embeddings.concat([_blank(source[rest]), clips])
-    learner = SERE(seed=args.seed, speakers=args.speakers).fit(source[picked], unlabelled, progress=args.progress)
+    learner = SERE(seed=args.seed, speakers=args.speakers!='none').fit(source[picked], unlabelled, progress=args.progress)
     learner.save(out/'model')
-    write_encoders(out/'model', specs, encoders)
+    write_encoders(out/'model', specs, encoders, args.speakers)
     rows = np.arange(len(learner.table_)-len(clips), len(learner.table_))
     predictions = prediction_table(learner, rows)
     given = answered(predictions, args.at_least)
     _write(out/'predictions.csv', _csv(given))
     metrics = judge(truth, predictions, emotions, args.at_least)
+    if metrics and heard: metrics['voices'] = heard
     for name,text in (('metrics.json', metrics and json.dumps(metrics, indent=1, ensure_ascii=False)+'\n'), ('skipped.csv', len(skipped) and _csv(skipped))):
         if text: _write(out/name, text)
         else: remove(out/name)      # of an earlier run
-    about = _describe(args, source, target, encoders, picked, emotions)
+    about = _describe(args, source, target, encoders, picked, emotions, heard)
     silent = int((given.emotion=='').sum())
     lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
     _write(out/'report.html', _report(args, learner, rows, truth, int(picked.sum()), metrics, about, [*args.notes, *lines]))
     print(f"{_count(len(target), 'clip')} named from {_count(int(picked.sum()), 'shot')}.\n\n{_tally(given, emotions)}\n")
-    for o in [*(_verdict(metrics) if metrics else ()), *lines]: print(o)
+    for o in [*(_verdict(metrics) if metrics else ()), *([f'Who speaks: {_voices_line(heard)}.'] if heard else []), *lines]: print(o)
     print(_rows([(out/'predictions.csv',), *([(out/'metrics.json',)] if metrics else []), *([(out/'skipped.csv',)] if len(skipped) else []), (out/'model',), (out/'report.html',)]))
     return 0
 
@@ -479,6 +518,14 @@ def demo(
     return 0
 
 # %% ../nbs/09_cli.ipynb #fe77eadd
+def _speakers(args, learner):
+    "'known', 'found' or 'none': as asked for, else as the model was made"
+    if args.speakers in ('known','found') and not learner.speakers: raise UseError(f"--speakers {args.speakers}: {args.model} was made without speakers, so it cannot use any. Leave the option out, or make the model again.")
+    if args.speakers: return args.speakers
+    try: about = json.loads((args.model/'encoder.json').read_text(encoding='utf-8'))
+    except (OSError,ValueError,RecursionError): about = None
+    return 'found' if learner.speakers and isinstance(about, dict) and about.get('speakers')=='found' else 'known'
+
 def predict(
     args, # as `parser` gives it for `sere predict`
 )->int: # exit status
@@ -492,12 +539,17 @@ def predict(
     _spare([args.out,lost], args, table, way_out='-o FILE')
     encoders = read_encoders(args.model, set(table.language), args.encoder, args.encoder_for)
     learner = SERE.load(args.model)
+    who = _speakers(args, learner)
+    listener = _listener(who)
     clips = embed(table, encoders, args.cache, args.progress)
+    if listener: clips = _with_voices(clips, listener, args, 'new', learner.voices_)
+    if who=='none': clips.table = clips.table.assign(speaker='')
     predictions = answered(prediction_table(learner, _blank(clips)), args.at_least)
     _write(args.out, _csv(predictions))
     if len(clips.skipped): _write(lost, _csv(_skipped(clips, table)))
     else: remove(lost)
     print(f"{_count(len(clips), 'clip')} named.\n\n{_tally(predictions, _in_order(learner.classes_))}\n")
+    if listener: print(f"Who speaks: {_hearing(_heard(clips.table))}.")
     if len(clips.skipped): print(f"Left out: {_count(len(clips.skipped), 'clip')} that could not be used; {lost} says why.")
     print(args.out)
     return 0
@@ -566,6 +618,28 @@ def manifest(
     print(f"Mend the column speaker if a folder is no voice. Then: sere check {one_line(shlex.quote(str(args.out)))}")
     return 0
 
+# %% ../nbs/09_cli.ipynb #b7c1e0a4
+def voices(
+    args, # as `parser` gives it for `sere voices`
+)->int: # exit status
+    "Who speaks, found by sound: a manifest with the column speaker filled"
+    from sere_nb.corpora import write_manifest
+    from sere_nb.voices import load_voice_encoder,voices
+    table = _manifest(args)
+    _spare([args.out], args, table, way_out='-o FILE')
+    _writable(args.out.parent, '-o FILE')
+    found = voices(table, load_voice_encoder(args.voice_model), args.cache, args.voices, args.progress)
+    write_manifest(found.assign(voice_sure=found.voice_sure.map('{:.2f}'.format)), args.out)
+    heard,told = found[found.speaker!=''],int((table.speaker!='').sum())
+    each = heard.groupby(['corpus','speaker'] if found.corpus.nunique()>1 else 'speaker', sort=False).voice_sure.agg(['size','mean'])
+    names = [' '.join(map(one_line, o)) if isinstance(o, tuple) else one_line(o) for o in each.index]
+    print(f"{_count(len(each), 'voice')} in {_count(len(heard), 'clip')}; a clip is of its voice with {100*heard.voice_sure.mean():.0f} % on average.\n")
+    print(_rows([('voice','clips','how sure'), *((o, int(n), f'{100*sure:.0f} %') for o,(n,sure) in zip(names, each.to_numpy()))])+'\n')
+    if len(heard)<len(found): print(f"Without a voice: {_count(len(found)-len(heard), 'clip')} that could not be used. Which, and why: sere check {one_line(args.manifest)}")
+    if told: print(f"{_count(told, 'clip')} had a speaker before; the new manifest has the voices found in their place.")
+    print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, say so: --voices N.")
+    return 0
+
 # %% ../nbs/09_cli.ipynb #8c629e4a
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
@@ -573,11 +647,13 @@ def embed_clips(
     "Encode clips ahead of time, into the cache"
     from sere_nb.encoder import embed
     _writable(args.cache, '--cache DIR')    # else the work would be for nothing
-    table = _manifest(args)
+    listener,table = _listener(args.speakers),_manifest(args)
     clips = embed(table, load_encoders(args.encoder, args.encoder_for, set(table.language))[1], args.cache, args.progress)
+    if listener: embed(clips.table, listener, args.cache, args.progress)
     print(f"{_count(len(clips), 'clip')}, {clips.table.seconds.sum()/60:.1f} minutes of speech"+(f"; {_count(len(clips.skipped), 'clip')} left out" if len(clips.skipped) else '')+'.')
     if len(clips.skipped): print(f"Which, and why: sere check {one_line(args.manifest)}")
     print(clips.describe().to_string())
+    if listener: print('and a vector of the voice of each clip')
     print(args.cache)
     return 0
 
@@ -618,6 +694,7 @@ def bench(
     "Methods on the tasks of a protocol, seed by seed"
     from sere_nb import evaluate
     _writable(args.out, '--out DIR')
+    if not args.new_speakers: _listener(args.speakers)
     protocol = evaluate.read_protocol(args.protocol)
     not_read([args.out/o for o in evaluate.OUTPUTS], [args.protocol], 'give another place: --out DIR')
     if args.thin or args.missing: protocol = evaluate.thinned(protocol, args.thin, args.missing)
@@ -770,11 +847,17 @@ def _list_options(p, labels=False):
 _CACHE = "folder that keeps encoded clips (default: what SERE_CACHE says, else a folder sere_nb among the system's caches)"
 _ENC = "acoustic (needs no download), a model id on the Hugging Face hub such as openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views"
 
-def _shared(p, encoder='acoustic', speakers=False, languages=True):
+def _add_speakers(p, default='known'):
+    "Who speaks"
+    who = p.add_mutually_exclusive_group()
+    who.add_argument('--speakers', choices=('known','found','none'), default=default, help=f"who speaks: known, what the column speaker says; found, voices found by sound in each corpus (extra voices); none, not used (default: {default or 'as when the model was made'})")
+    who.add_argument('--no-speakers', dest='speakers', action='store_const', const='none', default=argparse.SUPPRESS, help='the same as --speakers none')
+
+def _shared(p, encoder='acoustic', speakers='known', languages=True):
     "Options of several commands"
     p.add_argument('--encoder', metavar='ENC', default=encoder, required=encoder is False, help=_ENC+(f' (default: {encoder})' if encoder else ''))
     if languages: p.add_argument('--encoder-for', metavar='LANG=ENC', action='append', help='another encoder for one language; may be given several times')
-    if speakers: p.add_argument('--no-speakers', dest='speakers', action='store_false', help='do not use who speaks, even if the manifest says so')
+    _add_speakers(p, speakers)
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
 
@@ -806,7 +889,7 @@ A run that was stopped goes on from the cache when the same command is given aga
     sound.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB (default: 20)')
     sound.add_argument('--no-audio', dest='audio_mb', action='store_const', const=0., default=argparse.SUPPRESS, help='no sound in the report: nobody can be heard who was not asked')
     p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap', help="ground of the report's map that is shown first; umap takes some ten seconds, and is left out if you choose another (default: umap)")
-    _shared(p, speakers=True)
+    _shared(p)
     p.set_defaults(notes=[])
 
 def _add_predict(add):
@@ -816,7 +899,7 @@ def _add_predict(add):
     p.add_argument('-o', '--out', metavar='P.csv', type=Path, required=True, help='file to write')
     _add_at_least(p)
     _list_options(p)
-    _shared(p, encoder=None)
+    _shared(p, encoder=None, speakers=None)
 
 # %% ../nbs/09_cli.ipynb #cf5f5ce9
 def _add_bench(add):
@@ -839,7 +922,7 @@ def _add_bench(add):
     p.add_argument('--new-speakers', action='store_true', help="score half of the target's speakers, with and without their clips in the fit (methods sere and its variants)")
     p.add_argument('--clips', action='store_true', help='keep what was said of each clip, in the folder clips of --out')
     p.add_argument('--out', metavar='DIR', type=Path, required=True, help='folder for results.csv, summary.md, heatmap.html')
-    _shared(p, encoder=False, speakers=True)
+    _shared(p, encoder=False)
 
 def _add_small(add):
     p = add('embed', embed_clips, 'encode clips ahead of time', '', "example:\n  sere embed --manifest mine.csv --encoder openai/whisper-base+acoustic --cache cache")
@@ -898,6 +981,19 @@ example:
     p.add_argument('-o', '--out', metavar='FIXED.csv', type=Path, help='file to write with --fix')
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
+# %% ../nbs/09_cli.ipynb #e3d90b15
+def _add_voices(add):
+    p = add('voices', voices, 'who speaks, found by sound',
+        """Writes a copy of the manifest with the column speaker filled, v1, v2, ..., and voice_sure, from 0 to 1.
+Voices are found within a corpus; when in doubt fewer. Needs an extra: pip install 'sere_nb[voices]'.""",
+        "examples:\n  sere voices mine.csv -o mine-voices.csv\n  sere voices mine.csv -o mine-voices.csv --voices 2")
+    p.add_argument('manifest', metavar='M.csv', help='manifest')
+    p.add_argument('-o', '--out', metavar='M2.csv', type=Path, required=True, help='manifest to write')
+    p.add_argument('--voices', metavar='N', type=_number, help='how many voices there are (in each corpus), if you know')
+    p.add_argument('--voice-model', metavar='ENC', default='campplus', help="a speaker encoder of transformers in place of CAM++: a model id on the hub with an x-vector head, or a folder (default: campplus)")
+    p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
+    p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
+
 # %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
@@ -915,7 +1011,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37

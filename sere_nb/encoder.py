@@ -327,6 +327,7 @@ def _fetch(spec, online=True):
 def find_model(
     spec:str,           # a folder, a hub id, or a hub id with @revision
     online:bool=True,   # fetch from the hub what is not on disk?
+    types:tuple=_TYPES, # kinds of model that will do, as config.json names them
 )->tuple: # its folder, its configuration (dict), its weight files
     "Find a model and check that it is complete and of a kind that can be used"
     from safetensors import safe_open
@@ -339,7 +340,8 @@ def find_model(
     except FileNotFoundError: raise EncoderError(f"{spec}: the folder has no config.json, so it is not a model in the hub's layout. Choose the folder that save_pretrained wrote.") from None
     except (ValueError,OSError,RecursionError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
     kind = config.get('model_type') if isinstance(config, dict) else None
-    if kind not in _TYPES: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; only {', '.join(_TYPES)} can be used as encoders. Choose another model, or 'acoustic'.")
+    either = ", or 'acoustic'" if types==_TYPES else ''
+    if kind not in types: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; only {', '.join(types)} can be used as encoders. Choose another model{either}.")
     if (folder/'adapter_config.json').exists(): raise EncoderError(f"{spec}: holds an adapter, whose adapter_config.json may send for another model. Merge it into the weights and save them, or remove that file.")
     files = _weights(folder)
     if not files:

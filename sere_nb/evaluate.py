@@ -28,6 +28,7 @@ from .encoder import Embeddings,Encoder,embed,load_encoder
 from .files import not_read,replaceable,write
 from .learner import SERE,SETTINGS
 from .structure import Space,utterance_vectors
+from .voices import load_voice_encoder,voices as with_voices
 
 # %% ../nbs/07_evaluate.ipynb #ae2d6eea
 def _judged(truth, predicted):
@@ -716,12 +717,19 @@ def read_results(
     for o in EXTRA: table[o] = pd.to_numeric(table[o], errors='coerce') if o in table else np.nan
     return table.drop_duplicates(_KEY, keep='last').reset_index(drop=True)
 
+def _who(speakers):
+    "'known', 'found' or 'none'"
+    who = ('known' if speakers else 'none') if isinstance(speakers, (bool,np.bool_)) else speakers
+    if who in ('known','found','none'): return who
+    raise BenchError(f"speakers {speakers!r}: there is no such way. Choose 'known', 'found' or 'none'.")
+
 def _open_results(out, settings):
     "Results that are already there; `BenchError` if they were made with other settings"
     file,about = out/'results.csv',out/'bench.json'
     if about.exists() and file.exists():
         try: old = json.loads(about.read_text(encoding='utf-8'))
         except ValueError: old = {}
+        if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
         other = [k for k in settings if old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
     elif file.exists(): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
@@ -759,12 +767,13 @@ def _new_half(speaker, seed):
 class _Task:
     "Clips of a task without their labels, and the labels apart"
     def __init__(self, task, corpora, speakers):
-        self.task,parts = task,[]
+        self.task,parts,who = task,[],_who(speakers)
         for name in (task['source'],task['target']):
             emb = corpora[name]
             emb = emb[emb.table.emotion.isin(task['emotions']).to_numpy()]
             if not len(emb): raise BenchError(f"{task_name(task)}: no clip of {name} could be encoded. `sere check` on its manifest says why.")
-            hidden,order = blind(emb, name, speakers)
+            hidden,order = blind(emb, name, who=='known')
+            if who=='found': hidden.table['speaker'] = corpora.voices(name, task['emotions'], emb.table.iloc[order])
             parts.append((hidden, emb.table.iloc[order]))
         (source,self._source),(target,self._target) = parts
         have = [{v for v,frames in o.views.items() if (frames.lengths>0).any()} for o in (source,target)]
@@ -886,21 +895,28 @@ def read_tables(
 
 def _digest(thing): return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()[:16]
 
-def _settings(protocol, tables, encoder, speakers, new_speakers):
+def _settings(protocol, tables, encoder, speakers, new_speakers, listener=None):
     "What results depend on, beside method and seed"
     encoders = encoder if isinstance(encoder, dict) else {'':encoder}
     labels = {k:t[[o for o in ('path','language','speaker','emotion') if o in t]].to_numpy().tolist() for k,t in tables.items()}
     return dict(protocol=dict(name=protocol.get('name',''), note=protocol.get('note',''), shots=protocol.get('shots_per_emotion'), tasks=_digest(protocol['tasks'])),
-        encoder={k:dict(name=e.name, parts=[p.key for p in e.parts]) for k,e in encoders.items()}, speakers=bool(speakers), new_speakers=bool(new_speakers),
-        corpora={k:dict(clips=len(t), labels=_digest(labels[k])) for k,t in tables.items()}, sere_settings=SERE().settings, version=sere_nb.__version__)
+        encoder={k:dict(name=e.name, parts=[p.key for p in e.parts]) for k,e in encoders.items()}, speakers=_who(speakers), new_speakers=bool(new_speakers),
+        corpora={k:dict(clips=len(t), labels=_digest(labels[k])) for k,t in tables.items()}, sere_settings=SERE().settings, version=sere_nb.__version__, **(dict(voices=dict(name=listener.name, key=listener.key)) if listener else {}))
 
 # %% ../nbs/07_evaluate.ipynb #75e86839
 class _Corpora(dict):
     "Embeddings of a corpus, made when first asked for"
-    def __init__(self, tables, encoder, cache, progress): self.tables,self.how = tables,dict(encoder=encoder, cache=cache, progress=progress)
+    def __init__(self, tables, encoder, cache, progress, listener=None):
+        self.tables,self.how,self.listener,self._heard = tables,dict(encoder=encoder, cache=cache, progress=progress),listener,{}
     def __missing__(self, name):
         self[name] = embed(self.tables[name], **self.how)
         return self[name]
+
+    def voices(self, name, emotions, table):
+        "(n,) voices found among the clips of a corpus with these emotions"
+        key = name,frozenset(emotions)
+        if key not in self._heard: self._heard[key] = with_voices(table.assign(corpus=name), self.listener, self.how['cache'], progress=self.how['progress']).speaker.to_numpy(dtype=object)
+        return self._heard[key]
 
 def _clips_file(row): return re.sub(r'[^\w.+-]', '_', '.'.join(str(row[o]) for o in _KEY))+'.csv'
 
@@ -943,7 +959,7 @@ def bench(
     encoder,                # an `Encoder` or its name; or one a language
     methods=None,           # names in `METHODS` (or of a variant), as a list or with commas between; all if None
     seeds=None,             # such as '0-9' or [0,1]; all of the protocol if None
-    speakers:bool=True,     # may methods know who speaks?
+    speakers='known',       # who speaks: 'known' (what the manifests say; True is the same), 'found' (by sound, corpus by corpus), 'none' (False)
     cache=None,             # folder for embeddings; None keeps none
     out=None,               # folder for results.csv, summary.md, heatmap.html, bench.json; None writes nothing
     ablate:bool=False,      # add SERE's variants of `ABLATION`?
@@ -959,19 +975,21 @@ def bench(
     levels = shots and sorted(_whole_numbers(shots, 'shots'))
     methods = _read_methods(methods, protocol, ablate, new_speakers)
     kinds = ('seen','new','other') if new_speakers else ('',)
+    if _who(speakers)=='found' and new_speakers: raise BenchError("new speakers cannot be drawn where speakers are to be found: which clips are new depends on who is known to speak. Choose speakers known, or leave new speakers out.")
+    listener,knows = load_voice_encoder() if _who(speakers)=='found' else None,_who(speakers)!='none'
     tables = read_tables(protocol, corpora)
     check_protocol(protocol, tables, seeds)
     fits = [list(_todo(t, tables[t['source']], seeds, levels)) for t in protocol['tasks']]
     made = lambda e: e if isinstance(e, Encoder) else load_encoder(e)
     encoder = {k:made(e) for k,e in encoder.items()} if isinstance(encoder, dict) else made(encoder)
-    settings = _settings(protocol, tables, encoder, speakers, new_speakers)
+    settings = _settings(protocol, tables, encoder, speakers, new_speakers, listener)
     fit = lambda t,s,n,m,k: (':'.join(filter(None, (m,k))),t['source'],t['target'],s,n)
     each = [[(s,n,paths,m,k) for s,n,paths in f for m in methods for k in kinds] for f in fits]
     kept = [fit(t,s,n,m,k) for t,f in zip(protocol['tasks'], each) for s,n,_,m,k in f if clips]
     if out: _spare(Path(out), corpora, tables, kept)
     results = _open_results(Path(out), settings) if out else pd.DataFrame(columns=[*COLUMNS,*EXTRA])
     done = set(results[_KEY].itertuples(index=False, name=None))
-    corpora,rows = _Corpora(tables, encoder, cache, progress),[]
+    corpora,rows = _Corpora(tables, encoder, cache, progress, listener),[]
     left = [[(s,n,paths,m,k) for s,n,paths,m,k in f if fit(t,s,n,m,k) not in done] for t,f in zip(protocol['tasks'], each)]
     with tqdm(total=sum(map(len, left)), desc='bench', unit='fit', delay=2, disable=not progress) as bar:
         for t,todo in zip(protocol['tasks'], left):
@@ -981,10 +999,10 @@ def bench(
                 if last is None or seed!=last and (new_speakers or 'target_shares' in t):     # other clips take part
                     task = whole.thinned(seed)
                     parts = dict(zip(kinds, task.halves(seed) if new_speakers else [task]))
-                    shared = {k:Shared(o.clips, speakers) for k,o in parts.items()}
+                    shared = {k:Shared(o.clips, knows) for k,o in parts.items()}
                 last,task = seed,parts[kind]
                 bar.set_postfix_str(f'{task_name(t)} {name}')
-                scored,said = task.run(methods[name], task.draw(seed, paths), seed, speakers, shared[kind])
+                scored,said = task.run(methods[name], task.draw(seed, paths), seed, knows, shared[kind])
                 rows.append(dict(method=':'.join(filter(None, (name,kind))), source=t['source'], target=t['target'], seed=seed, n_classes=len(t['emotions']), shots=n, **scored))
                 if out and clips: _write(Path(out)/'clips'/_clips_file(rows[-1]), pd.concat([pd.DataFrame({o:rows[-1][o] for o in _KEY}, index=said.index), said], axis=1).to_csv(index=False, float_format='%.5f', lineterminator='\n'))
                 if out: _append(Path(out)/'results.csv', rows[-1])
@@ -1122,11 +1140,13 @@ def _cells(*cells): return '| '+' | '.join(str(o) for o in cells)+' |\n'
 
 def _points(d): return f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to {100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks"
 
+_SPEAKERS = dict(known='known', found='found by sound', none='not known')
+
 def _conditions(results, settings, lost):
     "Lines that say under which conditions the results were got"
     encoder = ', '.join(f"{k+': ' if k else ''}{e['name']}" for k,e in settings['encoder'].items())
     yield from [o for o in (settings['protocol']['note'],) if o]
-    yield f"Encoder {encoder}; speakers {'known' if settings['speakers'] else 'not known'}; seeds {', '.join(map(str, sorted(results.seed.unique())))}; sere_nb {settings['version']}."
+    yield f"Encoder {encoder}; speakers {_SPEAKERS[_who(settings['speakers'])]}; seeds {', '.join(map(str, sorted(results.seed.unique())))}; sere_nb {settings['version']}."
     yield 'Clips in the manifests: '+', '.join(f"{k} {c['clips']}" for k,c in settings['corpora'].items())+'. A task uses those whose emotion it lists.'
     for k,n in lost.items(): yield f'{n} clips of {k} could not be used and are missing from its scores.'
     asks = lambda what: [m for m in results.method.unique() if (known := {**METHODS,**VARIANTS}.get(re.sub(':(seen|new)$', '', m))) and _asks(known, what)]

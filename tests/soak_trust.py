@@ -520,7 +520,7 @@ def _listen(): sys.addaudithook(lambda event, args: [o.append(str(args)) for o i
 
 # -- the source
 
-FORBIDDEN = dict(pickle=r"\b(c?[Pp]ickle|dill|joblib|shelve|marshal)\b(?! weights)", torch_load=r"\btorch\.load\b", allow=r"allow_pickle\s*=\s*True|weights_only\s*=\s*False", remote=r"trust_remote_code\s*=\s*(?!False)\S",
+FORBIDDEN = dict(pickle=r"\b(c?[Pp]ickle|dill|joblib|shelve|marshal)\b(?! weights)", torch_load=r"\btorch\.load\b(?!\([^()]*weights_only=True\))", allow=r"allow_pickle\s*=\s*True|weights_only\s*=\s*False", remote=r"trust_remote_code\s*=\s*(?!False)\S",
                  run=r"(?<![\w.])(eval|exec|__import__|compile)\(|os\.system|shell\s*=\s*True", yaml=r"yaml\.(load|unsafe_load)\b", sockets=r"\b(urlopen|requests\.|httpx|aiohttp|urllib3|socket\.(create_connection|socket))")
 # what these mean there: a word in a message or a docstring; the hub's own client is only in `_fetch`
 def source():

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import sere_nb.evaluate as ev
+from sere_nb.corpora import read_manifest
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
 
@@ -241,6 +242,60 @@ def test_speakers_are_kept_from_methods_that_must_not_know(world, monkeypatch):
     run(world, "spy", seeds=0)
     assert [set(s["unlabelled"].table.speaker) for s in spy.seen] == [{""}]*2 + [{f"{c}_{i}" for c in ("xa", "yb") for i in (0, 1)}]*2
     assert [s["speakers"] for s in spy.seen] == [False, False, True, True]
+
+
+@pytest.fixture
+def heard(world, monkeypatch):
+    "Tables whose voices were asked for; a clip's is odd or even as the last digit of its hash"
+    asked = []
+    def voices(table, encoder, cache=None, n_voices=None, progress=True):
+        asked.append(table)
+        return table.assign(speaker=[f"v{1+int(k[-1], 16)%2}" for k in table.key], voice_sure=.9)
+    class Listener: name, key = "stub", "stub-1"
+    monkeypatch.setattr(ev, "with_voices", voices)
+    monkeypatch.setattr(ev, "load_voice_encoder", Listener)
+    return asked
+
+
+def test_voices_are_found_among_the_clips_of_a_task(world, heard, monkeypatch):
+    spy = Spy()
+    monkeypatch.setitem(METHODS, "spy", spy)
+    less = json.loads(json.dumps(world[1]))
+    less["tasks"][1]["emotions"] = NAMES[:2]
+    by = pd.concat(fake_embed(read_manifest(world[0]/f"{o}.csv")).table for o in ("xa", "yb")).set_index("path").emotion
+    less["tasks"][1]["shots"] = {s: [p for p in paths if by[p] in NAMES[:2]] for s, paths in less["tasks"][1]["shots"].items()}
+    bench(less, world[0], "acoustic", "spy", progress=False, speakers="found", out=world[0]/"out")
+    assert [(set(t.corpus), set(t.emotion)) for t in heard] == [({c}, set(NAMES[:n])) for c, n in (("xa", 3), ("yb", 3), ("yb", 2), ("xa", 2))]     # once each, not once a seed
+    assert all(t.key.is_monotonic_increasing for t in heard)     # the order of the names says nothing
+    for s in spy.seen:
+        for part in (s["shots"], s["unlabelled"]): assert part.table.speaker.tolist() == [f"v{1+int(k[-1], 16)%2}" for k in part.table.key]
+        assert s["speakers"] is True
+    about = json.loads((world[0]/"out"/"bench.json").read_text())
+    assert about["speakers"] == "found" and about["voices"] == dict(name="stub", key="stub-1")
+    assert "speakers found by sound;" in (world[0]/"out"/"summary.md").read_text()
+
+
+def test_voices_are_not_found_where_nobody_asks(world, heard):
+    for i, (who, says) in enumerate({"known": "known", "none": "not known", True: "known", False: "not known"}.items()):
+        run(world, "nearest_prototype", seeds=0, speakers=who, out=world[0]/f"out{i}")
+        assert json.loads((world[0]/f"out{i}"/"bench.json").read_text())["speakers"] == ["known", "none"][i%2]
+        assert f"speakers {says};" in (world[0]/f"out{i}"/"summary.md").read_text()
+    assert not heard
+    for bad in ("some", None, 2, []):
+        with pytest.raises(BenchError, match="Choose 'known', 'found' or 'none'"): run(world, "nearest_prototype", speakers=bad)
+    with pytest.raises(BenchError, match="new speakers cannot be drawn"): run(world, "sere", speakers="found", new_speakers=True)
+
+
+@pytest.mark.parametrize("old, now, other", [(True, "known", "found"), (False, "none", "known")])
+def test_benches_from_before_voices_could_be_found_go_on(world, heard, old, now, other):
+    from sere_nb import files
+    out = world[0]/"out"
+    run(world, "nearest_prototype", seeds=0, speakers=now, out=out)
+    about = json.loads((out/"bench.json").read_text())
+    files.write(out/"bench.json", json.dumps({**about, "speakers": old}))
+    with pytest.raises(BenchError, match="other speakers"): run(world, "nearest_prototype", seeds=0, speakers=other, out=out)
+    assert len(run(world, "nearest_prototype", speakers=now, out=out)) == 4
+    assert json.loads((out/"bench.json").read_text())["speakers"] == now
 
 
 def test_baselines_on_an_easy_task(world):

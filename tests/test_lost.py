@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import make_corpus
+from conftest import make_corpus, stub_voices
 from hypothesis import given, strategies as st
 
 from sere_nb import encoder, files
@@ -31,6 +31,7 @@ COMMANDS = {    # what is typed; what it may write
     "corpus": ("corpus emodb emo -o e.csv", ["e.csv"]),
     "manifest": ("manifest aa --language aa -o m.csv", ["m.csv"]),
     "check": ("check bb.csv --labels words.csv --fix -q -o c.csv", ["c.csv"]),
+    "voices": ("voices aa.csv -q -o v.csv", ["v.csv"]),
 }
 INPUTS = {
     "run": ["aa.csv", "bb.csv", "shots.txt", "words.csv", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
@@ -40,6 +41,7 @@ INPUTS = {
     "corpus": ["emo/wav/03a01Fa.wav"],
     "manifest": ["aa/Ann_fear_0.wav"],
     "check": ["bb.csv", "words.csv", "bb/Bob_anger_1.wav"],
+    "voices": ["aa.csv", "aa/Ann_fear_0.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
         if ("-o " in COMMANDS[c][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
@@ -69,7 +71,12 @@ def refused(line, folder, *says):
     assert not list(Path(os.environ["SERE_CACHE"]).rglob("*.safetensors"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def listener():
+    with pytest.MonkeyPatch.context() as m: yield stub_voices(m)
+
+
+@pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     """What commands read: manifests with their sound, a protocol, a corpus as it is unpacked, a model."""
     from sere_nb.evaluate import make_protocol
@@ -88,8 +95,8 @@ def inputs(tmp_path_factory):
     return d
 
 
-@pytest.fixture(scope="session")
-def outputs(inputs, tmp_path_factory):
+@pytest.fixture(scope="module")
+def outputs(inputs, listener, tmp_path_factory):
     """The same and all that the commands have written."""
     d = shutil.copytree(inputs, tmp_path_factory.mktemp("outputs")/"d")
     os.environ["SERE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
