@@ -988,6 +988,7 @@ def _add_voices(add):
 Voices are found within a corpus; when in doubt fewer. Needs an extra: pip install 'sere_nb[voices]'.""",
         "examples:\n  sere voices mine.csv -o mine-voices.csv\n  sere voices mine.csv -o mine-voices.csv --voices 2")
     p.add_argument('manifest', metavar='M.csv', help='manifest')
+    _list_options(p)
     p.add_argument('-o', '--out', metavar='M2.csv', type=Path, required=True, help='manifest to write')
     p.add_argument('--voices', metavar='N', type=_number, help='how many voices there are (in each corpus), if you know')
     p.add_argument('--voice-model', metavar='ENC', default='campplus', help="a speaker encoder of transformers in place of CAM++: a model id on the hub with an x-vector head, or a folder (default: campplus)")

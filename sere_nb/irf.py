@@ -4,11 +4,9 @@
 
 # %% auto #0
 __all__ = ['softmax_by_clip', 'highlight_weights', 'instantaneous_resonance', 'highlight_spans', 'highlight_span',
-           'balancing_offsets', 'even_out', 'share_hypotheses', 'borne_out', 'outstanding', 'class_prior']
+           'balancing_offsets', 'even_out', 'class_prior']
 
 # %% ../nbs/04_irf.ipynb #9f7032ea
-import itertools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -130,54 +128,6 @@ def even_out(
             moved = max(moved, float(step.abs().max()))
         if moved<tolerance: break
     return total,out
-
-# %% ../nbs/04_irf.ipynb #a72a3773
-_PAIRS_UP_TO = 10   # emotions; pairs of more would be too many to try
-
-def share_hypotheses(
-    k:int,          # emotions
-    main:float=.5,  # share of the frequent one
-)->dict: # family: (m, k), rows sum to 1. Families of fewer than three are left out
-    "What the shares of a corpus might be"
-    _must_be(k=(k,1,65536), main=(main,0.,1.))
-    def but(*missing):
-        h = torch.ones(k)
-        h[list(missing)] = 0.
-        return h/h.sum()
-    one = torch.full((k,k), (1-main)/max(1, k-1)).fill_diagonal_(main)
-    families = {'one frequent':list(one), 'one missing':[but(i) for i in range(k)],
-                'two missing':[but(*pair) for pair in itertools.combinations(range(k), 2)] if 4<=k<=_PAIRS_UP_TO else []}
-    return {name:torch.stack(members) for name,members in families.items() if k>=3 and len(members)>=3}
-
-# %% ../nbs/04_irf.ipynb #26d98961
-def borne_out(
-    share:Tensor,           # (n, K) what was settled on
-    prior:Tensor,           # (K,) the shares under which
-    nearness:Tensor,        # (V, n, K) what each view says of it
-    cover:Tensor,           # (V, n) bool
-    elsewhere:Tensor,       # (n, K) log-shares from a structure that was made without these clips
-)->float: # 0 at best
-    "How well each view on its own, and other clips' structure, bear out what was settled on"
-    _must_fit(share=(share,'n K'), prior=(prior,'K'), nearness=(nearness,'V n K'), cover=(cover,'V n',any), elsewhere=(elsewhere,'n K')); _must_be(clips=(len(share),1,2**40))
-    log_prior,c = prior.clamp_min(1e-3).log(),cover.to(share)
-    views = ((nearness+log_prior).log_softmax(2)*share).sum(2)
-    elsewhere = ((elsewhere+balancing_offsets(elsewhere, prior)).log_softmax(1)*share).sum(1)
-    return float(((views*c).sum(0)/c.sum(0).clamp_min(1)).mean()+elsewhere.mean())
-
-# %% ../nbs/04_irf.ipynb #c5912f15
-def outstanding(
-    scores:dict,        # family: (m,) scores
-    by:float=.3,        # by how much the best must be above the mean of the others
-): # (family, position), or None
-    "What stands out most from its family"
-    best = None
-    for name,s in scores.items():
-        s = torch.as_tensor(s, dtype=torch.float64)
-        if len(s)<2: continue       # it has no family
-        i = int(s.argmax())
-        ahead = float(s[i]-(s.sum()-s[i])/(len(s)-1))
-        if ahead>by: best,by = (name,i),ahead
-    return best
 
 # %% ../nbs/04_irf.ipynb #43cde1e8
 def class_prior(
