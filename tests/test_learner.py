@@ -5,7 +5,6 @@ import numpy as np, pandas as pd, pytest, torch
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Frames, embed
-from sere_nb.irf import share_hypotheses
 from sere_nb.learner import SERE, LearnerError
 from sere_nb.structure import Space
 
@@ -164,7 +163,7 @@ def test_teach_goes_on_and_can_be_taken_back(samples):
     row, wrong = len(shots)+7, int(last[len(shots)+7].argmin())
     emotion = s.classes_[wrong]
     s.teach(row, emotion).step()
-    assert s._share[row].argmax() == wrong and s.label_[row] == wrong and s.history_[-1]['home'][row] == 1
+    assert s._share[row].argmax() == wrong and s.label_[row] == wrong
     assert not torch.equal(s.history_[-1]['proba'], last) and len(s.history_) == 5
     s.teach(row).step()
     assert s.label_[row] == -1 and (s.label_ >= 0).sum() == len(shots)
@@ -180,13 +179,13 @@ def test_settings_change_between_rounds(samples):
     shots, unlabelled, _ = samples
     s = SERE(**QUICK).fit(shots, unlabelled)
     vectors = s._clips.x
-    s.change(chain=0., temperature=.1).step()
-    assert s.settings['chain'] == 0 and s._clips.x is vectors
+    s.change(balance=0., freedom=30.).step()
+    assert s.settings['balance'] == 0 and s.structure.freedom == 30 and s._clips.x is vectors
     s.change(loud=0.).step()
     assert s._clips.x.shape[0] < vectors.shape[0]       # no second pooling
     s.change(prior={e: .5 if e == 'anger' else .1 for e in s.classes_}).step()
     assert next(iter(s.prior_.values()))[0] == pytest.approx(.5)
-    for wrong, says in (dict(rate=1), 'not known'), (dict(contents=(8,)), 'Fit anew'), (dict(prior='estimate'), 'begin or fit'):
+    for wrong, says in (dict(rate=1), 'not known'), (dict(contents=(8,)), 'Fit anew'), (dict(prior='guess'), 'not known'):
         with pytest.raises(LearnerError, match=says): s.change(**wrong)
     with pytest.raises(LearnerError, match='Give shots'): SERE().begin()
     with pytest.raises(LearnerError, match='nothing to go on'): SERE().step()
@@ -196,14 +195,14 @@ def test_history_holds_what_an_explorer_needs(samples, fitted):
     n = len(samples[0])+len(samples[1])
     assert (fitted.classes_[fitted.label_[fitted.label_ >= 0]] == samples[0].table.emotion).all()
     assert [h['round'] for h in fitted.history_] == [0, 1, 2, 3] and len(fitted.table_) == n and 'emotion' not in fitted.table_
-    assert all(h['home'].shape == (n,) and h['home'].min() >= 0 and h['home'].max() <= 1+1e-6 for h in fitted.history_)
     for h in fitted.history_:
         profile, landmarks = h['profile'].float(), h['landmarks'].float()
         assert profile.shape == (n, landmarks.shape[1]) and len(landmarks) == 6
         assert torch.allclose(torch.cat([profile, landmarks]).norm(dim=1), torch.ones(n+6), atol=2e-3)
         assert ((profile@landmarks.T).argmax(1) == h['resonance'].argmax(1)).float().mean() > .8      # the map's neighbourhoods are the learner's
         assert all(np.isfinite(v) for v in h['losses'].values())
-    assert set(fitted.history_[-1]['losses']) == {'labelled_prototype', 'unlabelled_prototype', 'labelled_unlabelled', 'chain'}
+        assert h['losses']['tric'] == pytest.approx(sum(v for k, v in h['losses'].items() if k != 'tric'), abs=1e-4)
+    assert list(fitted.history_[-1]['losses']) == ['tric', 'labelled_prototype', 'unlabelled_prototype', 'certainty', 'spread', 'circumstances', 'balance']
 
 
 def test_highlights_lie_in_the_file(samples, fitted):
