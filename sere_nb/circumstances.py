@@ -35,7 +35,8 @@ class Said:
             self.centre = y.mean(0)
             self.components = _low_rank(y-self.centre, self.dims)[2].T[:,:self.dims]
         y = F.normalize((y-self.centre)@self.components, dim=1)
-        return x.new_zeros(len(x), y.shape[1]).index_copy_(0, there.nonzero()[:,0], y)
+        y = F.pad(y, (0,self.dims-y.shape[1]))      # of few clips there are fewer components
+        return x.new_zeros(len(x), self.dims).index_copy_(0, there.nonzero()[:,0], y)
 
 # %% ../nbs/03b_circumstances.ipynb #debf32f2
 class SameWords:

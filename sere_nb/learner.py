@@ -175,7 +175,7 @@ def _reduce(self):
     for rows in _voice_by_voice(self._group, size, most):
         prepared = prepare(rows, self.space)
         x[:,rows],cover[:,rows] = self.projection(prepared, weights(prepared))
-        if (y := _said(self, prepared.said, rows)) is not None: said[rows,:y.shape[1]] = y.half().cpu()
+        if (y := _said(self, prepared.said, rows)) is not None: said[rows] = y.half().cpu()
         self.projection.measure(prepared[np.flatnonzero(pd.Series(self._group[rows]).groupby(self._group[rows]).cumcount()<_FOR_MOMENTS)])
         self._spans[rows] = _spans(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']), self.space.bin_s)
         del prepared
@@ -199,8 +199,8 @@ def _said(self, said, rows):
             if not x[at].any() or self.said_.get(c, (view,))[0]!=view: continue
             names,voice = np.unique(self._group[rows][at.cpu().numpy()].astype(str), return_inverse=True)
             y = self.said_.setdefault(c, (view, Said()))[1](x[at], names.tolist(), torch.as_tensor(voice, device=x.device))
-            if out is None: out = x.new_zeros(len(x), Said().dims)
-            out[at,:y.shape[1]] = y
+            if out is None: out = x.new_zeros(len(x), y.shape[1])
+            out[at] = y
     return out
 
 def _who(table, corpus, speakers):
@@ -250,7 +250,7 @@ def _find_circumstances(self, said):
     for f,name in groups_of.items():
         names = sorted(set(name)-{''})
         at = {v:j for j,v in enumerate(names)}
-        o.group[f] = torch.tensor([at.get(v, -1) for v in name], device=self.device)
+        o.group[f] = torch.tensor([at.get(v, -1) for v in name]).to(self.device)
         if names: self.effects_[f] = Effects(names, self.settings['variance'])
 
 def _levels(self, c, at):
@@ -409,9 +409,9 @@ def _settle(self, x, cover, corpus, group, total=None, fresh=()):
     share = torch.full((x.shape[1],K), 1/K, device=x.device)
     for turn in range(_SETTLE+1 if self.circumstances_ or len(fresh) else 1):
         shift = _shift(self, x, share, cover, corpus, group) if turn or not self.circumstances_ else torch.zeros_like(x)
-        for at in map(torch.as_tensor, fresh):
-            own = Effects([''], self.settings['variance']).fit((x-shift)[:,at], torch.zeros(len(at), dtype=torch.long), share[at], cover[:,at], self.structure.mean*(turn>0))
-            shift[:,at] += own(torch.zeros(len(at), dtype=torch.long), cover[:,at])
+        for at in (torch.as_tensor(rows).to(x.device) for rows in fresh):
+            own = Effects([''], self.settings['variance']).fit((x-shift)[:,at], torch.zeros_like(at), share[at], cover[:,at], self.structure.mean*(turn>0))
+            shift[:,at] += own(torch.zeros_like(at), cover[:,at])
         log_share = (self.structure.log_share(x-shift, cover)+total).log_softmax(1)
         share = log_share.exp()
     return log_share,x-shift,shift
@@ -599,7 +599,7 @@ def _groups_of_new(self, prepared, corpus, who):
     out = {}
     for f,name in names.items():
         index = {v:j for j,v in enumerate(self.effects_[f].names)} if f in self.effects_ else {}
-        out[f] = torch.tensor([index.get(v, -1) for v in name], device=self.device)
+        out[f] = torch.tensor([index.get(v, -1) for v in name]).to(self.device)
     return out
 
 def _read(self, clips, frames=True):
@@ -818,8 +818,9 @@ def _check_saved(meta, tensors):
     for i,f in enumerate(names['effects']): must(tensors[f'effects/{i}/0'].shape==(V,len(meta['groups'][f]),D), 'effects')
     for i,c in enumerate(names['said']):
         w,y = (tensors[f'said/{i}/{j}'].shape for j in (0,1))
+        must(y[1]<=Said().dims, 'said')
         if f'said_by/{c}' in names: fit(f'said_by/{c}', (w[0],), (w[0],))
-        if c in names['same']: must(tensors[f"same/{names['same'].index(c)}/0"].shape[1]==y[1], 'same')
+        if c in names['same']: must(tensors[f"same/{names['same'].index(c)}/0"].shape[1]==Said().dims, 'same')
     fit('offset', (K,)); fit('basis', 'w', 'wc'); fit('circumstances', (V,K,D), (V*D,), (V*D,'c'), 'kc', (V,'k',D))
     width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
     must(all(tensors[f'basis/{i}/1'].shape[1]<=D for i in range(V)), 'basis')

@@ -42,8 +42,8 @@ def made_up(n, seed=0):
     for r in range(R):
         z = F.normalize(at[is_]*(1+.3*r)+aside*(9-r)/2, dim=1)
         like = z@at.T
-        s.history_.append(dict(round=r, losses=dict(labelled_prototype=.1*r, unlabelled_prototype=1-.1*r, labelled_unlabelled=.5, chain=2.), profile=z.half(), landmarks=at.half(),
-            proba=(like*8).softmax(1), home=torch.rand(n, generator=g), resonance=like))
+        s.history_.append(dict(round=r, losses=dict(tric=4-.1*r, labelled_prototype=.5, unlabelled_prototype=1-.1*r, certainty=-.5, spread=2., circumstances=.5, balance=.5), profile=z.half(), landmarks=at.half(),
+            proba=(like*8).softmax(1), resonance=like))
     return s
 
 

@@ -33,14 +33,14 @@ def everything(learner, emb, new, folder):
     "What a fit gives, and all that can be asked of it"
     learner.fit(*split(emb))
     learner.teach(len(emb)-1, 'joy').change(prior={'bb': dict(anger=.2, joy=.3, sadness=.5)}, loud=.05).step()
-    found = {f'{k} of round {h["round"]}': h[k] for h in learner.history_ for k in ('profile', 'landmarks', 'proba', 'home', 'resonance')}
+    found = {f'{k} of round {h["round"]}': h[k] for h in learner.history_ for k in ('profile', 'landmarks', 'proba', 'resonance')}
     for name, asked in (('new', new), ('new on disk', Stored.of(new)), ('some', [3, 50, 7]), ('all', None)):
         found |= {f'probabilities, {name}': learner.predict_proba(asked), f'vectors, {name}': learner.transform(asked), f'highlights, {name}': learner.highlights(asked).to_numpy()}
         found[f'field, {name}'] = np.concatenate([np.c_[f['time_s'], f['r'], f['weight']] for f in learner.resonance(asked)])
     again = SERE.load(learner.save(folder), learner.device)
     assert again.device == learner.device
     found['loaded'] = again.predict_proba(new)
-    found['excerpt'] = learner.excerpt().history_[-1]['home']
+    found['excerpt'] = learner.excerpt().history_[-1]['proba']
     return {k: v if isinstance(v, torch.Tensor) else torch.as_tensor(np.array(v)) for k, v in found.items()}
 
 

@@ -76,12 +76,23 @@ def test_same_as_transformers_and_blocks_above_are_not_loaded(models, name):
         if 'whisper' in name:
             whisper = reference if name=='whisper_encoder' else reference.get_encoder()
             hidden = whisper(log_mel([wave])[0].transpose(1,2), output_hidden_states=True).hidden_states
-            assert len(encoder.model.layers)==2
+            assert len(encoder.model.layers)==3     # what is said stands in the last
         else:
             x = wave if 'hubert' in name else (wave-wave.mean())/(wave.var(correction=0)+1e-7).sqrt()
             hidden = getattr(reference, 'wav2vec2', reference)(x[None], output_hidden_states=True).hidden_states
             assert len(encoder.model.encoder.layers)==2
     for i in (1,2): torch.testing.assert_close(views[f'{name}.{i}'].float(), F.layer_norm(hidden[i][0], hidden[i].shape[-1:]), atol=4e-3, rtol=4e-3)
+    late = said_layer(encoder.kind, 3)
+    own = load(models, name, layers=late).encode([wave])[0][f'{name}.{late}'].float()
+    assert late==(3 if 'whisper' in name else 2) and views[name+SAID].shape==(1, STRETCHES*own.shape[1])
+    torch.testing.assert_close(views[name+SAID][0].float(), stretches(own), atol=4e-3, rtol=4e-3)
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12))
+def test_stretches_are_means_in_order(n, parts):
+    x = torch.randn(n, 3, generator=torch.Generator().manual_seed(n))
+    whole = [x[min(n-1, i*n//parts):max(min(n-1, i*n//parts)+1, -(-(i+1)*n//parts))].mean(0) for i in range(parts)]
+    torch.testing.assert_close(stretches(x, parts), torch.cat(whole), atol=1e-5, rtol=1e-4)
 
 @pytest.mark.parametrize('seconds', (.1,.5,1.37,1.91,1.97,2))
 def test_whisper_hears_as_if_padded_to_its_window(models, seconds):
@@ -126,7 +137,7 @@ def test_bf16_is_for_processors_that_multiply_it_fast(can, fast, monkeypatch):
 def test_frame_rate(models):
     for name in ('whisper','hubert_layer'):
         views, = load(models, name).encode([WAVES[3]])
-        for x in views.values(): assert abs(len(x)-100)<=1 and x.dtype==torch.float16
+        for k,x in views.items(): assert (len(x)==1 if k.endswith(SAID) else abs(len(x)-100)<=1) and x.dtype==torch.float16
 
 def test_too_long_for_whisper(models):
     with pytest.raises(EncoderError, match='takes 2 s at most'): load(models, 'whisper').encode([toy_voice(2.5)])
@@ -167,10 +178,10 @@ def test_broken_model_folders(models, tmp_path):
     one_line(lambda: load_encoder(str(models[0]/'whisper'/'config.json')), 'no such folder')
 
 def test_weights_that_lack_a_block(models, tmp_path):
-    folder = copy(models, 'whisper_encoder', tmp_path/'holes')
+    folder = copy(models, 'hubert_group', tmp_path/'holes')     # what is said stands in its second block
     weights = load_file(folder/'model.safetensors')
-    save_file({k:v for k,v in weights.items() if not k.startswith('layers.1.')}, folder/'model.safetensors', metadata={'format':'pt'})
-    one_line(lambda: load_encoder(str(folder), layers=2, device='cpu').encode(WAVES[:1]), 'holes', 'weights are missing', 'layers.1.')
+    save_file({k:v for k,v in weights.items() if not k.startswith('encoder.layers.2.')}, folder/'model.safetensors', metadata={'format':'pt'})
+    one_line(lambda: load_encoder(str(folder), layers=3, device='cpu').encode(WAVES[:1]), 'holes', 'weights are missing', 'layers.2.')
     load_encoder(str(folder), layers=1, device='cpu').encode(WAVES[:1])
 
 def test_sharded_weights(models, tmp_path):
@@ -198,12 +209,12 @@ def test_hub_model_on_disk_needs_no_network(models, monkeypatch):
         assert local_files_only
         return str(models[0]/'whisper')
     monkeypatch.setattr(huggingface_hub, 'snapshot_download', on_disk)
-    assert list(load_encoder('someone/whisper-mini', device='cpu').views)==['whisper-mini.1']
+    assert list(load_encoder('someone/whisper-mini', device='cpu').views)==['whisper-mini.1','whisper-mini.said']
 
 def test_names_layers_and_settings(models, tmp_path):
     root = str(models[0]/'whisper')
-    assert list(load_encoder(root+'/', layers=[3,1,1]).views)==['whisper.1','whisper.3']
-    assert list(load_encoder(root+'+acoustic', layers=2).views)==['whisper.2','acoustic','prosody']
+    assert list(load_encoder(root+'/', layers=[3,1,1]).views)==['whisper.1','whisper.3','whisper.said']
+    assert list(load_encoder(root+'+acoustic', layers=2).views)==['whisper.2','whisper.said','acoustic','prosody']
     for bad in (0,4,[2,7],[]): one_line(lambda: load_encoder(root, layers=bad), 'layers 1 to 3')
     one_line(lambda: load_encoder(root, dtype='int3'), 'float32')
     plus = copy(models, 'whisper', tmp_path/'c++acoustic stuff')

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import soak_audio
 from sere_nb import audio, corpora, irf, structure, tric
+from sere_nb.circumstances import Design, Effects, Said, SameWords, find_design
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.learner import SERE, SETTINGS
 from sere_nb.structure import Circumstances, ContentRemover, Projection, Space, Standardiser, Structure
@@ -245,7 +246,7 @@ def test_moments(data, counts, d, bin_s):
 
 @st.composite
 def parts(draw, odd=True):
-    "(x, share, cover, corpus) of some clips; one of them may be odd, or have one clip too few"
+    "(x, share, cover, group) of some clips; one of them may be odd, or have one clip too few"
     v, n, D, k = draw(st.integers(1, 3)), draw(st.integers(0, 8)), draw(st.integers(1, 4)), draw(st.integers(1, 3))
     wrong = draw(mostly(None, 0, 1, 2, 3))
     size = [n-(i==wrong and n>0) for i in range(4)]
@@ -258,11 +259,11 @@ def parts(draw, odd=True):
 @fuzz
 @given(st.data(), parts())
 def test_structures(data, given):
-    x, share, cover, corpus = given
+    x, share, cover, group = given
     (v, n, D), k = x.shape, share.shape[1]
-    s = clear(lambda: Structure(v, D, k).fit(x, share.softmax(1), cover, corpus))
+    s = clear(lambda: Structure(v, D, k).fit(x, share.softmax(1), cover))
     if s is None: s = Structure(v, D, k)
-    else: finite(s.adapter, v, D, D); finite(s.prototype, v, k, D)
+    else: finite(s.adapter, v, D, D); finite(s.mean, v, k, D); finite(s.prototype, v, k, D); finite(s.log_det, v)
     for call, shape in ((lambda: s.nearness(x), (v, n, k)), (lambda: s.log_share(x, cover), (n, k)), (lambda: s.profile(x, cover), (n, v*k)), (lambda: s.landmarks(x, cover), (k, v*k)),
                         (lambda: s.embed(x), (v, n, D)), (lambda: s.resonance(x, cover), (n, k))):
         out = clear(call)
@@ -272,8 +273,10 @@ def test_structures(data, given):
         out = clear(lambda: c(x, share.softmax(1), cover))
         if out is not None: finite(out, v, n, D)
         else: assert x.abs().max()>1e6
+    e = clear(lambda: Effects(["a", "b"], data.draw(usual_numbers)).fit(x, group, share.softmax(1), cover, s.mean))
+    if e is not None: finite(e.effect, v, 2, D); finite(e(group, cover), v, n, D)
     a, b, e = data.draw(usual_numbers), data.draw(usual_numbers), data.draw(odd_numbers)
-    clear(lambda: Structure(v, D, k, a, b)); clear(lambda: Projection(D, a, True)); clear(lambda: Structure(e, D, k))
+    clear(lambda: Structure(v, D, k, a, b)); clear(lambda: Structure(v, D, k).fit(x, share.softmax(1), cover, data.draw(tensors(v, n, k, dtypes=(torch.float32,))))); clear(lambda: Projection(D, a, True)); clear(lambda: Structure(e, D, k))
 
 
 @fuzz
@@ -298,13 +301,27 @@ def test_fields(data, n, k):
     logits, prior = data.draw(tensors(n, k)), data.draw(tensors(k, dtypes=(torch.float32,)))
     o = clear(lambda: irf.balancing_offsets(logits, prior.abs()))
     if o is not None: finite(o, k)
-    cover, near = torch.ones(2, n, dtype=torch.bool), data.draw(tensors(2, n, k, dtypes=(torch.float32,)))
-    b = clear(lambda: irf.borne_out(logits.float(), prior.abs(), near, cover, logits))
-    if b is not None: assert math.isfinite(b)
-    found = clear(lambda: irf.outstanding({"a": logits.flatten().tolist(), "b": score}))
-    assert found is None or found[0] in "ab"
-    h = clear(lambda: irf.share_hypotheses(data.draw(st.one_of(st.integers(-1, 12), odd_numbers)), data.draw(usual_numbers)))
-    if h is not None: assert all(torch.allclose(m.sum(1), torch.ones(len(m))) for m in h.values())
+    levels = [(data.draw(mostly(torch.arange(n)//3, torch.zeros(n, dtype=torch.long), torch.arange(n))), data.draw(usual_numbers)) for _ in range(data.draw(st.integers(0, 3)))]
+    found = clear(lambda: irf.even_out(logits.float(), levels, prior.abs()))
+    if found is not None: finite(found[0], n, k)
+
+
+@fuzz
+@given(st.data(), st.integers(0, 12), st.integers(1, 4))
+def test_words_and_designs(data, n, d):
+    "Whatever is said: groups have two clips at least, a design comes out or one clear line"
+    x = data.draw(tensors(n, d, dtypes=(torch.float32,)))
+    voice = data.draw(mostly(torch.arange(n)%3, torch.arange(n)%3-1, torch.zeros(n, dtype=torch.long), torch.full((n,), -1)))
+    said = clear(lambda: Said()(x, list("abc"), voice.clamp_min(0)))
+    words = torch.full((n,), -1)
+    if said is not None:
+        finite(said, n)
+        same = SameWords(most=data.draw(st.integers(2, 12)))
+        words = same.fit(said)
+        assert words.shape==(n,) and same(said).shape==(n,)
+        if len(said)<=same.most: assert (torch.bincount(words[words>=0])[words[words>=0].unique()]>1).all()
+    design = clear(lambda: find_design(voice, words, data.draw(st.integers(1, 6))))
+    assert design is None or isinstance(design, Design) and "\n" not in str(design)
 
 
 @fuzz
@@ -371,7 +388,7 @@ def test_learning_from_odd_frames(tmp_path_factory, data):
         assert np.allclose(again.predict_proba(emb), learner.predict_proba(emb), atol=1e-5)
 
 
-@pytest.mark.parametrize("wrong", [dict(rounds=-1), dict(rounds=2.), dict(rounds=True), dict(neighbours=0), dict(temperature=math.nan), dict(temperature=0), dict(dims=0), dict(softness=math.inf),
+@pytest.mark.parametrize("wrong", [dict(rounds=-1), dict(rounds=2.), dict(rounds=True), dict(freedom=0), dict(freedom=math.nan), dict(variance=0), dict(balance=-1), dict(planned=3.), dict(planned=(1., 2.)), dict(planned=(1., 2., -3.)), dict(dims=0), dict(softness=math.inf),
                                    dict(contents=64), dict(contents=(64, 0)), dict(seed=-1), dict(seed=None), dict(even="x")])
 def test_settings_that_no_fit_can_do(wrong):
     with pytest.raises(structure.LearnerError, match=rf"^{next(iter(wrong))}.* is .*, but should "): SERE(**wrong)

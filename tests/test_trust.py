@@ -61,7 +61,7 @@ def test_a_seal_knows_torn_saves(silent, tmp_path):
     "Tensors of one save with the words of another: what a stop between the two files leaves"
     s = SERE.load(silent/"model")
     one = s.save(tmp_path/"one")
-    s.structure.prototype *= 1.5
+    s.structure.mean *= 1.5
     other = s.save(tmp_path/"other")
     (one/"model.safetensors").write_bytes((other/"model.safetensors").read_bytes())
     with pytest.raises(LearnerError, match="not as they were saved"): SERE.load(one)
