@@ -523,12 +523,12 @@ function timeline() {
 
 # %% ../nbs/08_explore.ipynb #bc3296c8
 _JS += r"""
-const charts = h('div', {class: 'curves'}), DASHES = ['', '7 3', '2 3', '9 3 2 3'], HUES = ['#0072B2', '#D55E00', '#009E73', '#CC79A7'];
+const charts = h('div', {class: 'curves'}), DASHES = ['', '7 3', '2 3', '9 3 2 3', '14 3', '6 2 1 2 1 2', '1 4'], HUES = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', 'var(--dim)'];
 function plot(title, lines, top) {
-  const W = 420, H = 130, L = 30, R = 132, T = 18, B = 18, n = Math.max(2, rounds.length), high = top ?? Math.max(.1, ...lines.flatMap(l => l.y.filter(v => v != null)));
-  const x = r => L + r/(n - 1)*(W - L - R), y = v => H - B - v/high*(H - B - T), svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title}: ` + lines.map(l => `${l.name} ${fixed(l.y[goal])}`).join(', ') + ` in round ${goal}`});
+  const W = 420, H = 140, L = 34, R = 128, T = 18, B = 18, n = Math.max(2, rounds.length), all = lines.flatMap(l => l.y.filter(v => v != null)), high = top ?? Math.max(.1, ...all), low = Math.min(0, ...all);
+  const x = r => L + r/(n - 1)*(W - L - R), y = v => H - B - (v - low)/(high - low)*(H - B - T), svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title}: ` + lines.map(l => `${l.name} ${fixed(l.y[goal])}`).join(', ') + ` in round ${goal}`});
   svg.append(s('text', {x: L, y: 10}, title));
-  for (const v of [0, high/2, high]) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': .6}), s('text', {x: L - 3, y: y(v) + 4, 'text-anchor': 'end'}, +v.toPrecision(2)));
+  for (const v of [...(low < -.1*high ? [low] : []), 0, high/2, high]) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': .6}), s('text', {x: L - 3, y: y(v) + 4, 'text-anchor': 'end'}, +v.toPrecision(2)));
   svg.append(s('path', {d: `M${x(goal)} ${T}V${H - B}`, stroke: 'var(--ink)', 'stroke-width': 1.2}), s('text', {x: x(goal), y: H - 5, 'text-anchor': 'middle'}, goal));
   const ends = lines.map((l, j) => ({j, y: y(l.y[l.y.length - 1] ?? 0)})).sort((a, b) => a.y - b.y);
   ends.forEach((o, j) => { if (j) o.y = Math.max(o.y, ends[j - 1].y + 12); });
@@ -542,8 +542,8 @@ function plot(title, lines, top) {
 }
 function curves() {
   if (!rounds.length) return charts.replaceChildren();
-  const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replaceAll('_', '–');
-  charts.replaceChildren(plot('loss terms of TRIC', Object.keys(rounds[0].losses).map(k => ({name: nice(k).replace('labelled–unlabelled', 'lab.–unlab.').replace('unlabelled–prototype', 'unlab.–prototype').replace('labelled–prototype', 'lab.–prototype'), y: y(o => o.losses[k])}))),
+  const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replace('tric', 'the sum').replace(/^labelled_prototype/, 'lab.–prototype').replace('unlabelled_prototype', 'unlab.–prototype').replace('circumstances', 'voices, words');
+  charts.replaceChildren(plot('TRIC and its terms', Object.keys(rounds[0].losses).map(k => ({name: nice(k), y: y(o => o.losses[k])}))),
     plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.sure)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
 }
 """
@@ -1001,7 +1001,7 @@ export default { render({model, el}) {
 
 # %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
-    loud=('highlight sharpness', .02, .4, .02, 'how much louder moments count for more, per dB (IRF)'),
+    loud=('highlights', 0., .4, .02, 'how much louder moments count for more, per dB (IRF)'),
     balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares; 0 lets the clips decide'),
     freedom=('tail', 1., 100., 1., 'low: clips far from everything say less; high: as in a Gaussian'),
     variance=('voices and words', .1, 10., .1, 'how much voices and words may add to a clip, beside the differences within an emotion'),
