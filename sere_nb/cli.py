@@ -401,7 +401,8 @@ def _taken(settings, emotions):
     if odd: raise UseError(f"--shares {odd}: not one of the emotions that there are shots of. There are: {', '.join(emotions)}.")
     told = {words[o]:share for o,share in settings.items()}
     left,free = 1-sum(told.values()),[o for o in emotions if o not in told]
-    if left<-.011 or left>.011 and not free: raise UseError(f"--shares: they sum to {1-left:g}. Correct them to sum to 1; emotions that are left out share evenly what is left.")
+    if len(told)<len(settings): raise UseError(f"--shares: {', '.join(settings)}: two of these are the same emotion. Name it once.")
+    if left<-.021 or left>.021 and not free: raise UseError(f"--shares: they sum to {1-left:g}. Correct them to sum to 1; emotions that are left out share evenly what is left.")     # they may be rounded
     return {o:told[o] if o in told else max(0., left)/len(free) for o in emotions}
 
 def _design(learner, corpora, told=False):
@@ -424,6 +425,11 @@ def _assumed(learner, corpora):
     says = {o['how'] for o in out.values()}
     return out,says.pop() if len(says)==1 else '; '.join(f"{one_line(c)}: {o['how']}" for c,o in out.items())
 
+def _making(source, target, shares):
+    "A line about that"
+    both = dict(source=source, target=target) if source and source!=target else {'source and target' if source else 'target':target}
+    return f"How they were made: {'. '.join(f'{k}: {v}' for k,v in both.items())}. Shares in the target: {shares}."
+
 _GAP,_LABELS = .2,20    # a share that is so far from what was assumed; labels of a corpus that can tell
 
 def _contradicted(truth, corpus, assumed):
@@ -436,7 +442,7 @@ def _contradicted(truth, corpus, assumed):
         e = max(gap, key=lambda o: abs(gap[o]))
         if abs(gap[e])<=_GAP: continue
         yield (f"The labels of {one_line(c)} contradict the shares: {one_line(e)} has {100*n[e]/sum(n.values()):.0f} % of them, {100*o['shares'][e]:.0f} % was {'told' if o['how'].startswith('as told') else 'assumed'}. "
-               f"If that holds for all clips, say so: --shares {','.join(f'{one_line(k)}={n[k]/sum(n.values()):.2g}' for k in o['shares'])}.")
+               f"If that holds for all clips, say so: --shares {','.join(f'{one_line(k)}={n[k]/sum(n.values()):.3g}' for k in o['shares'])}.")
 
 def _mismatch(truth, emotions):
     "Sentences about labels that could not be predicted, and emotions that no label has"
@@ -562,7 +568,7 @@ def run(
     lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *_contradicted(truth, groups(target.table, False)[1], assumed), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
     _write(out/'report.html', _report(args, learner, rows, truth, int(picked.sum()), metrics, about, [*args.notes, *lines]))
     print(f"{_count(len(target), 'clip')} named from {_count(int(picked.sum()), 'shot')}.\n\n{_tally(given, emotions)}\n")
-    for o in [*(_verdict(metrics) if metrics else ()), *([f'Who speaks: {_voices_line(heard)}.'] if heard else []), f"How they were made: {'; '.join(f'the {k}: {v}' for k,v in dict(source=source_made, target=target_made).items() if v)}. Shares in the target: {shares}.", *lines]: print(o)
+    for o in [*(_verdict(metrics) if metrics else ()), *([f'Who speaks: {_voices_line(heard)}.'] if heard else []), _making(source_made, target_made, shares), *lines]: print(o)
     print(_rows([(out/'predictions.csv',), *([(out/'metrics.json',)] if metrics else []), *([(out/'skipped.csv',)] if len(skipped) else []), (out/'model',), (out/'report.html',)]))
     return 0
 

@@ -1007,6 +1007,14 @@ _KNOBS = dict(
     variance=('voices and words', .1, 10., .1, 'how much voices and words may add to a clip, beside the differences within an emotion'),
     circumstances=('clusters', 0, 100, 10, 'where nobody knows who speaks or what is said: clips to a cluster that is taken out; 0 leaves them in'))
 
+def _as_it_is(learner):
+    "A copy that stays as it is while the learner moves on"
+    o = copy.copy(learner)
+    o.history_ = list(learner.history_) if hasattr(learner, 'history_') else []
+    for k in ('_share','_total'): setattr(o, k, getattr(learner, k).clone())
+    o.offset_,o.effects_ = dict(learner.offset_),{f:copy.copy(e) for f,e in learner.effects_.items()}
+    return o
+
 class Explorer(anywidget.AnyWidget):
     "See and hear clips find their place, teach them, fit on. In JupyterLab the last line of a cell shows it"
     clip = traitlets.Int(-1, help="row of the chosen clip in `learner.table_`; -1 for none").tag(sync=True)
@@ -1030,7 +1038,7 @@ class Explorer(anywidget.AnyWidget):
         self.learner,self.labels,self.kind = learner,labels,kind
         self._taught,self._laid,self._laying,self._thread,self._halt,self._v = [],{},None,None,threading.Event(),0
         self._lock = threading.RLock()
-        self._shown = copy.copy(learner)        # what answers are read from while the learner moves on
+        self._shown = _as_it_is(learner)        # what answers are read from while the learner moves on
         knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
         knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', what='of the emotions among clips without label'))
         self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs, labelled=labels is not None)
@@ -1100,7 +1108,7 @@ def _work(self:Explorer, rounds, before=None, **news):
                     text = f'stopped after round {len(self.learner.history_)-1}'
                     break
                 self.learner.step()
-                self._shown,last = copy.copy(self.learner),len(self.learner.history_)-1
+                self._shown,last = _as_it_is(self.learner),len(self.learner.history_)-1
                 with self._lock:
                     width = self._laid['pca']._centre.shape[0] if self._laid else None
                     if width!=self.learner.history_[-1]['profile'].shape[1]:       # the first round ever, or one with other views
@@ -1144,7 +1152,7 @@ def teach(self:Explorer,
 )->Explorer:
     "Give a clip a label; it becomes a shot"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
-    before = dict(vars(self.learner), history_=list(self.learner.history_))
+    before = vars(_as_it_is(self.learner))
     self.learner.teach(row, emotion)
     self._taught.append(before)
     self._tell_shots()
@@ -1155,7 +1163,7 @@ def undo(self:Explorer)->Explorer:
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
     if not self._taught: raise ValueError("nothing was taught, so there is nothing to take back.")
     vars(self.learner).update(self._taught.pop())
-    self._shown = copy.copy(self.learner)
+    self._shown = _as_it_is(self.learner)
     self._story = self._story[:len(self.learner.history_)]
     self._tell_shots(text='taken back', changed=None)
     return self
