@@ -63,6 +63,14 @@ def plot_resonance(
 # %% ../nbs/08_explore.ipynb #1b28dcfb
 LAYOUTS = dict(umap='clips that resonate alike are neighbours', pca='the plane in which profiles differ most', circumplex='valence to the right, arousal upwards')
 
+def _stances(
+    profile,    # (n, views*K), of `SERE.history_`
+    K:int,      # emotions
+): # the same, unit vectors
+    "How a clip stands to each prototype against the others, view by view: how far it lies from all of them says nothing of emotion"
+    x = profile.float().unflatten(1, (-1,K))
+    return torch.nn.functional.normalize((x-x.mean(2, keepdim=True)).flatten(1), dim=1)
+
 class Layout:
     "The ground of a map, laid once: where clips and prototypes stand in any round"
     def __init__(self,
@@ -78,11 +86,12 @@ class Layout:
         classes,    # (K,) emotions
     )->'Layout':
         "Lay the ground"
+        self._K = len(classes)
         if self.kind=='circumplex': self._corners = _on_circumplex(classes)
         else:
             n,rng = len(history[0]['profile']),np.random.default_rng(self.seed)
             pick = np.sort(rng.permutation(n*len(history))[:self.most])
-            rows = torch.cat([*(h['profile'][pick[pick//n==r]%n] for r,h in enumerate(history)), *(h['landmarks'] for h in history)]).float()
+            rows = _stances(torch.cat([*(h['profile'][pick[pick//n==r]%n] for r,h in enumerate(history)), *(h['landmarks'] for h in history)]), self._K)
             self._centre = rows.mean(0)
             axes = torch.linalg.eigh((rows-self._centre).T@(rows-self._centre))[1].flip(1)[:,:2]
             self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()       # an eigenvector may point either way
@@ -102,7 +111,7 @@ class Layout:
             aside = torch.stack([turn.cos(), turn.sin()], 1)*((turn/2.39996*.618).frac().sqrt()*.05)[:,None]
             return (p@self._corners+aside).numpy(),self._corners.numpy()
         put = self._near if self.kind=='umap' else lambda rows: (rows-self._centre)@self._axes
-        return tuple(torch.cat([put(part.float()) for part in entry[o].split(4096)]).numpy() for o in ('profile','landmarks'))
+        return tuple(torch.cat([put(_stances(part, self._K)) for part in entry[o].split(4096)]).numpy() for o in ('profile','landmarks'))
 
     def _near(self, rows, k=12):
         "The mean place of the sample's most like rows; the most like counts most"
@@ -172,7 +181,8 @@ def field_data(
     low,high = float(every.min()),float(every.max())
     shots = (learner.label_>=0).nonzero()[:,0]
     profile = learner.history_[-1]['profile']
-    like = profile[rows].float()@profile[shots].float().T
+    K = len(learner.classes_)
+    like = _stances(profile[rows], K)@_stances(profile[shots], K).T
     like[torch.as_tensor(rows)[:,None]==shots] = -2.        # nobody is their own neighbour
     near = shots[like.topk(min(3, len(shots)), 1).indices]
     return dict(rows=rows.tolist(), low=round(low, 4), high=round(high, 4), first_s=[round(a, 3) for a,*_ in thin], last_s=[round(b, 3) for _,b,*_ in thin],
@@ -212,7 +222,7 @@ def round_data(
     layouts,        # `Layout`s that are laid
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
-    data = dict(sure=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
         xy,stars = o(entry)
@@ -544,7 +554,7 @@ function curves() {
   if (!rounds.length) return charts.replaceChildren();
   const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replace('tric', 'the sum').replace(/^labelled_prototype/, 'lab.–prototype').replace('unlabelled_prototype', 'unlab.–prototype').replace('circumstances', 'voices, words');
   charts.replaceChildren(plot('TRIC and its terms', Object.keys(rounds[0].losses).map(k => ({name: nice(k), y: y(o => o.losses[k])}))),
-    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.sure)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
+    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.certain)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
 }
 """
 
@@ -1002,7 +1012,7 @@ export default { render({model, el}) {
 # %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
     loud=('highlights', 0., .4, .02, 'how much louder moments count for more, per dB (IRF)'),
-    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares; 0 lets the clips decide'),
+    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares, if it was not made by a plan; 0 lets the clips decide'),
     freedom=('tail', 1., 100., 1., 'low: clips far from everything say less; high: as in a Gaussian'),
     variance=('voices and words', .1, 10., .1, 'how much voices and words may add to a clip, beside the differences within an emotion'),
     circumstances=('clusters', 0, 100, 10, 'where nobody knows who speaks or what is said: clips to a cluster that is taken out; 0 leaves them in'))
