@@ -354,7 +354,7 @@ def _voices_line(heard):
     "How many voices were found in a run, and how sure, of what `metrics.json` holds"
     return _hearing(heard['all'], f" ({heard['source']['found']} in the source, {heard['target']['found']} in the target)")
 
-def _describe(args, source, target, encoders, picked, emotions, heard=None):
+def _describe(args, source, target, encoders, picked, emotions, heard=None, made={}):
     "The settings of a run, for its report; manifests by name, so that no folder of this machine gets into it"
     where = lambda manifest,emb: f"{Path(manifest).name} ({', '.join(sorted(set(emb.table.language)))}; {_count(len(emb), 'clip')})"
     each = Counter(source.table.emotion[picked]).values()
@@ -362,7 +362,7 @@ def _describe(args, source, target, encoders, picked, emotions, heard=None):
     names = dict.fromkeys(o.name for o in encoders.values())
     return {'source':where(args.source, source), 'target':where(args.target, target), 'shots':shots+(f' ({Path(args.shots_file).name})' if args.shots_file else ''),
             'encoder':', '.join(names) if len(names)<2 else ', '.join(f'{k}: {o.name}' for k,o in encoders.items()),
-            'who speaks':_voices_line(heard) if heard else 'known' if args.speakers=='known' else 'not used', 'seed':args.seed, 'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
+            'who speaks':_voices_line(heard) if heard else 'known' if args.speakers=='known' else 'not used', **made, 'seed':args.seed, 'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
 
 def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     "The page of a run: all clips, the labels of the target (`rows`) to compare with"
@@ -391,6 +391,58 @@ def _verdict(metrics):
     low,high = metrics['ci95']
     yield f"Compared with the labels of {_count(metrics['n_clips'], 'clip')}: UAR {100*metrics['uar']:.1f} % (95 % interval {100*low:.1f} to {100*high:.1f}), WA {100*metrics['wa']:.1f} %, macro-F1 {100*metrics['macro_f1']:.1f} %."
     if sure := metrics.get('answered'): yield f"Of these, {100*metrics['coverage']:.0f} % get an answer (probability at least {metrics['at_least']:g}); among them: UAR {100*sure['uar']:.1f} %, WA {100*sure['wa']:.1f} %."
+
+def _taken(settings, emotions):
+    "`--shares` as `SERE` takes it: emotions that are not named share evenly what is left"
+    from sere_nb.corpora import one_vocabulary
+    if not isinstance(settings, dict): return settings
+    words = one_vocabulary(settings, emotions)
+    odd = next((o for o,word in words.items() if word not in emotions), None)
+    if odd: raise UseError(f"--shares {odd}: not one of the emotions that there are shots of. There are: {', '.join(emotions)}.")
+    told = {words[o]:share for o,share in settings.items()}
+    left,free = 1-sum(told.values()),[o for o in emotions if o not in told]
+    if len(told)<len(settings): raise UseError(f"--shares: {', '.join(settings)}: two of these are the same emotion. Name it once.")
+    if left<-.021 or left>.021 and not free: raise UseError(f"--shares: they sum to {1-left:g}. Correct them to sum to 1; emotions that are left out share evenly what is left.")     # they may be rounded
+    return {o:told[o] if o in told else max(0., left)/len(free) for o in emotions}
+
+def _design(learner, corpora, told=False):
+    "How corpora were made: {corpus: what it says}, one line"
+    found = {c:learner.design_[c] for c in sorted(corpora) if c in learner.design_}
+    says = {str(d) for d in found.values()}
+    line = says.pop() if len(says)==1 else '; '.join(f'{one_line(c)}: {d}' for c,d in found.items())
+    return {c:dict(voices=d.voices, words=d.words, told=told) for c,d in found.items()},line+(' (as told)' if told else '')
+
+def _assumed(learner, corpora):
+    "What was assumed about the shares of emotions: {corpus: how, shares}, one line"
+    out = {}
+    for c in sorted(set(corpora)&set(learner.prior_)):
+        shares = {e:round(float(p), 6) for e,p in zip(learner.classes_, learner.prior_[c])}
+        if c in learner._told: how = 'as told, firmly: '+', '.join(f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
+        elif c in learner._guessed: how = 'estimated from the clips; equal ones are assumed very softly'
+        elif learner.design_[c].words: how = 'assumed equal, firmly, as the corpus was made by a plan'
+        else: how = 'assumed equal, softly'
+        out[c] = dict(how=how, shares=shares)
+    says = {o['how'] for o in out.values()}
+    return out,says.pop() if len(says)==1 else '; '.join(f"{one_line(c)}: {o['how']}" for c,o in out.items())
+
+def _making(source, target, shares):
+    "A line about that"
+    both = dict(source=source, target=target) if source and source!=target else {'source and target' if source else 'target':target}
+    return f"How they were made: {'. '.join(f'{k}: {v}' for k,v in both.items())}. Shares in the target: {shares}."
+
+_GAP,_LABELS = .2,20    # a share that is so far from what was assumed; labels of a corpus that can tell
+
+def _contradicted(truth, corpus, assumed):
+    "Sentences about shares that the labels of a corpus contradict"
+    import numpy as np
+    for c,o in assumed.items():
+        n = Counter(t for t,where in zip(truth, corpus) if where==c and t in o['shares'])
+        if sum(n.values())<_LABELS: continue
+        gap = {e:n[e]/sum(n.values())-p for e,p in o['shares'].items()}
+        e = max(gap, key=lambda o: abs(gap[o]))
+        if abs(gap[e])<=_GAP: continue
+        yield (f"The labels of {one_line(c)} contradict the shares: {one_line(e)} has {100*n[e]/sum(n.values()):.0f} % of them, {100*o['shares'][e]:.0f} % was {'told' if o['how'].startswith('as told') else 'assumed'}. "
+               f"If that holds for all clips, say so: --shares {','.join(f'{one_line(k)}={n[k]/sum(n.values()):.3g}' for k in o['shares'])}.")
 
 def _mismatch(truth, emotions):
     "Sentences about labels that could not be predicted, and emotions that no label has"
@@ -459,7 +511,7 @@ def _read_both(args):
     labels = read_labels(args.labels) if args.labels else None
     files = read_shots(args.shots_file, source, labels) if args.shots_file else None
     if files: source['emotion'] = source.file.map(files).fillna(source.emotion)
-    _pick(source, files, args, 1 if listener else args.min_speakers)    # what cannot be drawn is said before any work
+    _taken(args.shares, _pick(source, files, args, 1 if listener else args.min_speakers)[1])    # what cannot be drawn, or is told in vain, is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
     both = ((args.source,source),(args.target,target))
     clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in both]
@@ -468,21 +520,33 @@ def _read_both(args):
     if listener: source,target = _with_voices(source, listener, args, 'source'),_with_voices(target, listener, args, 'target')
     return source,target,skipped,files,specs,encoders
 
+def _corpora(clips):
+    "Names of the corpora of clips"
+    from sere_nb.structure import groups
+    return sorted(set(groups(clips.table, False)[1].astype(str)))
+
+def _learner(args, corpora, emotions):
+    "The learner of a run, told what is known of the target's corpora"
+    from sere_nb.learner import SERE
+    shares = _taken(args.shares, emotions)
+    prior = 'balanced' if shares=='balanced' else dict.fromkeys(corpora, shares)
+    return SERE(seed=args.seed, speakers=args.speakers!='none', prior=prior, design=dict.fromkeys(corpora, args.design) if args.design else None)
+
 def run(
     args, # as `parser` gives it for `sere run`
 )->int: # exit status
     "Five shots in one language, emotions in another: predictions, metrics, model, report"
     import numpy as np
     from sere_nb.encoder import Embeddings
-    from sere_nb.learner import SERE
+    from sere_nb.structure import groups
     out = _writable(args.out, '--out DIR')
     source,target,skipped,files,specs,encoders = _read_both(args)
     heard = {k:_heard(*o) for k,o in dict(all=(source.table,target.table), source=(source.table,), target=(target.table,)).items()} if args.speakers=='found' else None
     picked,emotions = _pick(source.table, files, args, args.min_speakers)
     rest = ~picked & source.table.emotion.isin([*emotions,'']).to_numpy()     # clips known to be something else would only mislead
-    clips,truth = _blank(target),target.table.emotion     # from here on nothing but `judge` and the report see a label of the target
+    clips,truth = _blank(target),target.table.emotion     # from here on nothing but what judges and the report see a label of the target
     unlabelled = Embeddings.concat([_blank(source[rest]), clips])
-    learner = SERE(seed=args.seed, speakers=args.speakers!='none').fit(source[picked], unlabelled, progress=args.progress)
+    learner = _learner(args, _corpora(target), emotions).fit(source[picked], unlabelled, progress=args.progress)
     learner.save(out/'model')
     write_encoders(out/'model', specs, encoders, args.speakers)
     rows = np.arange(len(learner.table_)-len(clips), len(learner.table_))
@@ -490,16 +554,21 @@ def run(
     given = answered(predictions, args.at_least)
     _write(out/'predictions.csv', _csv(given))
     metrics = judge(truth, predictions, emotions, args.at_least)
+    told = bool(args.design)
+    (of_source,source_made),(of_target,target_made) = _design(learner, set(_corpora(source))-set(_corpora(target) if told else ())),_design(learner, _corpora(target), told)
+    assumed,shares = _assumed(learner, _corpora(target))
+    if metrics: metrics |= dict(design=dict(source=of_source, target=of_target), shares_assumed=assumed)
     if metrics and heard: metrics['voices'] = heard
     for name,text in (('metrics.json', metrics and json.dumps(metrics, indent=1, ensure_ascii=False)+'\n'), ('skipped.csv', len(skipped) and _csv(skipped))):
         if text: _write(out/name, text)
         else: remove(out/name)      # of an earlier run
-    about = _describe(args, source, target, encoders, picked, emotions, heard)
+    made = {'how the source was made':source_made, 'how the target was made':target_made, 'shares in the target':shares}
+    about = _describe(args, source, target, encoders, picked, emotions, heard, {k:v for k,v in made.items() if v})
     silent = int((given.emotion=='').sum())
-    lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
+    lines = [*([f"{_count(silent, 'clip')} without an answer in predictions.csv: the highest probability is below {args.at_least:g}."] if silent else []), *_mismatch(truth, emotions), *_contradicted(truth, groups(target.table, False)[1], assumed), *([f"Left out: {_count(len(skipped), 'clip')} that could not be used; skipped.csv says why."] if len(skipped) else [])]
     _write(out/'report.html', _report(args, learner, rows, truth, int(picked.sum()), metrics, about, [*args.notes, *lines]))
     print(f"{_count(len(target), 'clip')} named from {_count(int(picked.sum()), 'shot')}.\n\n{_tally(given, emotions)}\n")
-    for o in [*(_verdict(metrics) if metrics else ()), *([f'Who speaks: {_voices_line(heard)}.'] if heard else []), *lines]: print(o)
+    for o in [*(_verdict(metrics) if metrics else ()), *([f'Who speaks: {_voices_line(heard)}.'] if heard else []), _making(source_made, target_made, shares), *lines]: print(o)
     print(_rows([(out/'predictions.csv',), *([(out/'metrics.json',)] if metrics else []), *([(out/'skipped.csv',)] if len(skipped) else []), (out/'model',), (out/'report.html',)]))
     return 0
 
@@ -829,6 +898,21 @@ def _share(text):
 
 def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
 
+def _shares(text):
+    "'anger=.6,fear=.1' to a dict; or 'balanced', 'estimate'"
+    if text in ('balanced','estimate','unknown'): return 'balanced' if text=='balanced' else 'estimate'
+    pairs = [tuple(x.strip() for x in o.partition('=')) for o in _names(text)]
+    try: shares = {e:_share(share) for e,equals,share in pairs if e and equals}
+    except argparse.ArgumentTypeError: shares = {}
+    if not shares or len(shares)!=len(pairs): raise argparse.ArgumentTypeError(f"'{text}' is not of the form anger=.6,fear=.1, each emotion once with a share from 0 to 1; nor balanced, estimate or unknown")
+    return shares
+
+def _how_made(text):
+    "'voices,words' to a pair"
+    names = _names(text)
+    if not names or set(names)-{'voices','words','none'} or 'none' in names and len(names)>1: raise argparse.ArgumentTypeError(f"'{text}' is none of voices,words; voices; words; none")
+    return 'voices' in names,'words' in names
+
 def _column(text):
     "'speaker=speaker_id' to a pair"
     ours,equals,theirs = (o.strip() for o in text.partition('='))
@@ -883,6 +967,8 @@ A run that was stopped goes on from the cache when the same command is given aga
     p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these emotions (default: all that the source has enough clips of)')
     p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each emotion's shots come from at least so many speakers (default: 1)")
     p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same shots, same result (default: 0)')
+    p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='balanced', help='how frequent emotions are in the target, such as anger=.6,fear=.1 (those left out share evenly what is left); balanced, or estimate if you do not know (unknown is the same) (default: balanced, which is assumed softly unless the corpus was made by a plan)')
+    p.add_argument('--design', metavar='HOW', type=_how_made, help='how the target was made: voices,words (each voice shows most emotions, and each sentence comes in most), voices, words, none (default: found)')
     _list_options(p, labels=True)
     _add_at_least(p)
     sound = p.add_mutually_exclusive_group()

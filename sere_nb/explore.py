@@ -63,6 +63,14 @@ def plot_resonance(
 # %% ../nbs/08_explore.ipynb #1b28dcfb
 LAYOUTS = dict(umap='clips that resonate alike are neighbours', pca='the plane in which profiles differ most', circumplex='valence to the right, arousal upwards')
 
+def _stances(
+    profile,    # (n, views*K), of `SERE.history_`
+    K:int,      # emotions
+): # the same, unit vectors
+    "How a clip stands to each prototype against the others, view by view: how far it lies from all of them says nothing of emotion"
+    x = profile.float().unflatten(1, (-1,K))
+    return torch.nn.functional.normalize((x-x.mean(2, keepdim=True)).flatten(1), dim=1)
+
 class Layout:
     "The ground of a map, laid once: where clips and prototypes stand in any round"
     def __init__(self,
@@ -78,11 +86,12 @@ class Layout:
         classes,    # (K,) emotions
     )->'Layout':
         "Lay the ground"
+        self._K = len(classes)
         if self.kind=='circumplex': self._corners = _on_circumplex(classes)
         else:
             n,rng = len(history[0]['profile']),np.random.default_rng(self.seed)
             pick = np.sort(rng.permutation(n*len(history))[:self.most])
-            rows = torch.cat([*(h['profile'][pick[pick//n==r]%n] for r,h in enumerate(history)), *(h['landmarks'] for h in history)]).float()
+            rows = _stances(torch.cat([*(h['profile'][pick[pick//n==r]%n] for r,h in enumerate(history)), *(h['landmarks'] for h in history)]), self._K)
             self._centre = rows.mean(0)
             axes = torch.linalg.eigh((rows-self._centre).T@(rows-self._centre))[1].flip(1)[:,:2]
             self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()       # an eigenvector may point either way
@@ -102,7 +111,7 @@ class Layout:
             aside = torch.stack([turn.cos(), turn.sin()], 1)*((turn/2.39996*.618).frac().sqrt()*.05)[:,None]
             return (p@self._corners+aside).numpy(),self._corners.numpy()
         put = self._near if self.kind=='umap' else lambda rows: (rows-self._centre)@self._axes
-        return tuple(torch.cat([put(part.float()) for part in entry[o].split(4096)]).numpy() for o in ('profile','landmarks'))
+        return tuple(torch.cat([put(_stances(part, self._K)) for part in entry[o].split(4096)]).numpy() for o in ('profile','landmarks'))
 
     def _near(self, rows, k=12):
         "The mean place of the sample's most like rows; the most like counts most"
@@ -172,7 +181,8 @@ def field_data(
     low,high = float(every.min()),float(every.max())
     shots = (learner.label_>=0).nonzero()[:,0]
     profile = learner.history_[-1]['profile']
-    like = profile[rows].float()@profile[shots].float().T
+    K = len(learner.classes_)
+    like = _stances(profile[rows], K)@_stances(profile[shots], K).T
     like[torch.as_tensor(rows)[:,None]==shots] = -2.        # nobody is their own neighbour
     near = shots[like.topk(min(3, len(shots)), 1).indices]
     return dict(rows=rows.tolist(), low=round(low, 4), high=round(high, 4), first_s=[round(a, 3) for a,*_ in thin], last_s=[round(b, 3) for _,b,*_ in thin],
@@ -212,7 +222,7 @@ def round_data(
     layouts,        # `Layout`s that are laid
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
-    data = dict(sure=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
         xy,stars = o(entry)
@@ -523,12 +533,12 @@ function timeline() {
 
 # %% ../nbs/08_explore.ipynb #bc3296c8
 _JS += r"""
-const charts = h('div', {class: 'curves'}), DASHES = ['', '7 3', '2 3', '9 3 2 3'], HUES = ['#0072B2', '#D55E00', '#009E73', '#CC79A7'];
+const charts = h('div', {class: 'curves'}), DASHES = ['', '7 3', '2 3', '9 3 2 3', '14 3', '6 2 1 2 1 2', '1 4'], HUES = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', 'var(--dim)'];
 function plot(title, lines, top) {
-  const W = 420, H = 130, L = 30, R = 132, T = 18, B = 18, n = Math.max(2, rounds.length), high = top ?? Math.max(.1, ...lines.flatMap(l => l.y.filter(v => v != null)));
-  const x = r => L + r/(n - 1)*(W - L - R), y = v => H - B - v/high*(H - B - T), svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title}: ` + lines.map(l => `${l.name} ${fixed(l.y[goal])}`).join(', ') + ` in round ${goal}`});
+  const W = 420, H = 140, L = 34, R = 128, T = 18, B = 18, n = Math.max(2, rounds.length), all = lines.flatMap(l => l.y.filter(v => v != null)), high = top ?? Math.max(.1, ...all), low = Math.min(0, ...all);
+  const x = r => L + r/(n - 1)*(W - L - R), y = v => H - B - (v - low)/(high - low)*(H - B - T), svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title}: ` + lines.map(l => `${l.name} ${fixed(l.y[goal])}`).join(', ') + ` in round ${goal}`});
   svg.append(s('text', {x: L, y: 10}, title));
-  for (const v of [0, high/2, high]) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': .6}), s('text', {x: L - 3, y: y(v) + 4, 'text-anchor': 'end'}, +v.toPrecision(2)));
+  for (const v of [...(low < -.1*high ? [low] : []), 0, high/2, high]) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': .6}), s('text', {x: L - 3, y: y(v) + 4, 'text-anchor': 'end'}, +v.toPrecision(2)));
   svg.append(s('path', {d: `M${x(goal)} ${T}V${H - B}`, stroke: 'var(--ink)', 'stroke-width': 1.2}), s('text', {x: x(goal), y: H - 5, 'text-anchor': 'middle'}, goal));
   const ends = lines.map((l, j) => ({j, y: y(l.y[l.y.length - 1] ?? 0)})).sort((a, b) => a.y - b.y);
   ends.forEach((o, j) => { if (j) o.y = Math.max(o.y, ends[j - 1].y + 12); });
@@ -542,9 +552,9 @@ function plot(title, lines, top) {
 }
 function curves() {
   if (!rounds.length) return charts.replaceChildren();
-  const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replaceAll('_', '–');
-  charts.replaceChildren(plot('loss terms of TRIC', Object.keys(rounds[0].losses).map(k => ({name: nice(k).replace('labelled–unlabelled', 'lab.–unlab.').replace('unlabelled–prototype', 'unlab.–prototype').replace('labelled–prototype', 'lab.–prototype'), y: y(o => o.losses[k])}))),
-    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.sure)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
+  const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replace('tric', 'the sum').replace(/^labelled_prototype/, 'lab.–prototype').replace('unlabelled_prototype', 'unlab.–prototype').replace('circumstances', 'voices, words');
+  charts.replaceChildren(plot('TRIC and its terms', Object.keys(rounds[0].losses).map(k => ({name: nice(k), y: y(o => o.losses[k])}))),
+    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.certain)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
 }
 """
 
@@ -1001,11 +1011,19 @@ export default { render({model, el}) {
 
 # %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
-    loud=('highlight sharpness', .02, .4, .02, 'how much louder moments count for more, per dB (IRF)'),
-    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares; 0 lets the clips decide'),
+    loud=('highlights', 0., .4, .02, 'how much louder moments count for more, per dB (IRF)'),
+    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares, if it was not made by a plan; 0 lets the clips decide'),
     freedom=('tail', 1., 100., 1., 'low: clips far from everything say less; high: as in a Gaussian'),
     variance=('voices and words', .1, 10., .1, 'how much voices and words may add to a clip, beside the differences within an emotion'),
     circumstances=('clusters', 0, 100, 10, 'where nobody knows who speaks or what is said: clips to a cluster that is taken out; 0 leaves them in'))
+
+def _as_it_is(learner):
+    "A copy that stays as it is while the learner moves on"
+    o = copy.copy(learner)
+    o.history_ = list(learner.history_) if hasattr(learner, 'history_') else []
+    for k in ('_share','_total'): setattr(o, k, getattr(learner, k).clone())
+    o.offset_,o.effects_ = dict(learner.offset_),{f:copy.copy(e) for f,e in learner.effects_.items()}
+    return o
 
 class Explorer(anywidget.AnyWidget):
     "See and hear clips find their place, teach them, fit on. In JupyterLab the last line of a cell shows it"
@@ -1030,7 +1048,7 @@ class Explorer(anywidget.AnyWidget):
         self.learner,self.labels,self.kind = learner,labels,kind
         self._taught,self._laid,self._laying,self._thread,self._halt,self._v = [],{},None,None,threading.Event(),0
         self._lock = threading.RLock()
-        self._shown = copy.copy(learner)        # what answers are read from while the learner moves on
+        self._shown = _as_it_is(learner)        # what answers are read from while the learner moves on
         knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
         knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', what='of the emotions among clips without label'))
         self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs, labelled=labels is not None)
@@ -1100,7 +1118,7 @@ def _work(self:Explorer, rounds, before=None, **news):
                     text = f'stopped after round {len(self.learner.history_)-1}'
                     break
                 self.learner.step()
-                self._shown,last = copy.copy(self.learner),len(self.learner.history_)-1
+                self._shown,last = _as_it_is(self.learner),len(self.learner.history_)-1
                 with self._lock:
                     width = self._laid['pca']._centre.shape[0] if self._laid else None
                     if width!=self.learner.history_[-1]['profile'].shape[1]:       # the first round ever, or one with other views
@@ -1144,7 +1162,7 @@ def teach(self:Explorer,
 )->Explorer:
     "Give a clip a label; it becomes a shot"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
-    before = dict(vars(self.learner), history_=list(self.learner.history_))
+    before = vars(_as_it_is(self.learner))
     self.learner.teach(row, emotion)
     self._taught.append(before)
     self._tell_shots()
@@ -1155,7 +1173,7 @@ def undo(self:Explorer)->Explorer:
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
     if not self._taught: raise ValueError("nothing was taught, so there is nothing to take back.")
     vars(self.learner).update(self._taught.pop())
-    self._shown = copy.copy(self.learner)
+    self._shown = _as_it_is(self.learner)
     self._story = self._story[:len(self.learner.history_)]
     self._tell_shots(text='taken back', changed=None)
     return self

@@ -72,6 +72,8 @@ def test_help_is_fast_and_complete():
     (["run"], "required: --source, --target, --out"), (["nonsense"], "invalid choice"), (["check"], "required: M.csv"), (["run", "--sourc", "x"], "required"),
     (["run", "--source", "a", "--target", "b", "--out", "c", "--shots", "0"], "not a whole number"),
     (["run", "--source", "a", "--target", "b", "--out", "c", "--shots", "3", "--shots-file", "d"], "not allowed with"),
+    (["run", "--source", "a", "--target", "b", "--out", "c", "--shares", "anger"], "not of the form anger=.6"), (["run", "--source", "a", "--target", "b", "--out", "c", "--shares", "anger=2"], "not of the form"),
+    (["run", "--source", "a", "--target", "b", "--out", "c", "--design", "all"], "none of voices,words"), (["run", "--source", "a", "--target", "b", "--out", "c", "--design", "none,words"], "none of voices,words"),
     (["corpus", "emodb"], "sere corpus --list"), (["corpus", "nope", ".", "-o", "x.csv"], "There are: emodb"), (["corpus", "emodb", "./no such folder", "-o", "x.csv"], "no such folder"),
     (["embed", "--manifest", "nowhere.csv", "--encoder", "acoustic"], "nowhere.csv: no such manifest"),
     (["bench", "--protocol", "nowhere.json", "--corpora", ".", "--encoder", "acoustic", "--out", "b"], "nowhere.json"),
@@ -388,7 +390,37 @@ def test_report_needs_nothing_else(done):
     clips = json.loads(re.search(r'id="clips">(.*?)</script>', page)[1])
     sounds = json.loads(re.search(r'id="sounds">(.*?)</script>', page)[1])
     fields = json.loads(re.search(r'id="fields">(.*?)</script>', page)[1])
-    assert len(clips["path"]) == len(fields["rows"]) == len(sounds) == 27 and clips["revealed"] and len(clips["rounds"]) == 9
+    assert len(clips["path"]) == len(fields["rows"]) == len(sounds) == 27 and clips["revealed"] and len(clips["rounds"]) == SETTINGS["rounds"]+1
+
+
+def test_design_and_shares_are_said(done):
+    m, page = json.loads((done[0]/"metrics.json").read_text()), (done[0]/"report.html").read_text(encoding="utf-8")
+    assert set(m["design"]) == {"source", "target"} and all(set(d) == {"voices", "words", "told"} and not d["told"] for o in m["design"].values() for d in o.values())
+    (o,) = m["shares_assumed"].values()
+    assert o["how"] == "assumed equal, softly" and o["shares"] == {"anger": .5, "fear": .5}
+    assert "How they were made: " in done[1] and "Shares in the target: assumed equal, softly." in done[1]
+    assert "how the target was made" in page and "shares in the target" in page
+
+
+@pytest.mark.parametrize("shares, design, how, voices, words", [
+    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "estimated", False, False), ("balanced", "words", "assumed equal, firmly", False, True)])
+def test_design_and_shares_are_told(pair, tmp_path, capsys, shares, design, how, voices, words):
+    assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio", "--shares", shares, "--design", design]) == 0
+    m, said = json.loads((tmp_path/"out"/"metrics.json").read_text()), capsys.readouterr().out
+    (d,), (o,) = m["design"]["target"].values(), m["shares_assumed"].values()
+    assert d == dict(voices=voices, words=words, told=True) and o["how"].startswith(how) and how in said and "(as told)" in said
+    assert sum(o["shares"].values()) == pytest.approx(1, abs=1e-5) and not any(o["told"] for o in m["design"]["source"].values())
+
+
+def test_shares_that_labels_contradict(corpus, tmp_path, capsys):
+    s, t = corpus(clips=5, language="aa", name="s.csv"), corpus(clips=10, language="bb", name="t.csv", f0=108)
+    run = ["run", "--map", "pca", "--source", str(s), "--target", str(t), "--shots", "3", "--no-audio", "-q", "--out", str(tmp_path/"out")]
+    assert main([*run, "--shares", "bliss=.5"]) == 2
+    assert "--shares bliss: not one of" in capsys.readouterr().err and not (tmp_path/"out"/"predictions.csv").exists()
+    assert main([*run, "--shares", "anger=.9"]) == 0
+    line = "contradict the shares: anger has 50 % of them, 90 % was told. If that holds for all clips, say so: --shares anger=0.5,fear=0.5."
+    assert line in capsys.readouterr().out and line in (tmp_path/"out"/"report.html").read_text()
+    assert main(run) == 0 and "contradict" not in capsys.readouterr().out
 
 
 def test_target_labels_change_nothing_and_old_files_go(done, pair, tmp_path, capsys):
