@@ -573,13 +573,13 @@ def test_bench_in_other_conditions(corpus, tmp_path, capsys):
 
 def test_bench_ablation(corpus, tmp_path, capsys, monkeypatch):
     import sere_nb.evaluate as ev
-    monkeypatch.setattr(ev, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_chain")})
+    monkeypatch.setattr(ev, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_student")})
     for i, name in enumerate(("aa", "bb")): corpus(clips=2, language=name, name=f"{name}.csv", f0=100+8*i)
     protocol = ev.make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])
     (tmp_path/"p.json").write_text(json.dumps({**protocol, "tasks": protocol["tasks"][:1]}))
     assert main(["bench", "--protocol", str(tmp_path/"p.json"), "--corpora", str(tmp_path), "--encoder", "acoustic", "--methods", "sere", "--ablate", "--out", str(tmp_path/"b"), "-q"]) == 0
     said = capsys.readouterr().out
-    assert "What each part brings" in said and "+self_organisation" in said and "sere:no_chain" not in said
+    assert "What each part brings" in said and "+self_organisation" in said and "sere:no_student" not in said
     assert "## Ablation" in (tmp_path/"b"/"summary.md").read_text()
 
 

@@ -347,16 +347,16 @@ def test_ablation_runs_variants_of_sere(world, monkeypatch):
 
 def test_ablation_table_against_paired_differences():
     rng = np.random.default_rng(0)
-    names = [*(f"sere:{o}" for o in ev.LADDER), "sere", "sere:no_chain"]
+    names = [*(f"sere:{o}" for o in ev.LADDER), "sere", "sere:no_student"]
     r = results({(m, t, s): rng.random() for m in names for t in ("a>b", "b>a", "a>c") for s in range(3)})
     table = ablation_table(r)
     rungs = [*ev.LADDER, "sere (all)"]
-    assert table.index.tolist() == [*(("ladder", o) for o in rungs), ("left out", "no_chain")]
+    assert table.index.tolist() == [*(("ladder", o) for o in rungs), ("left out", "no_student")]
     assert table["mean"].tolist() == pytest.approx([100*r[r.method == m].uar.mean() for m in names])
     assert table.brings["ladder"].tolist()[1:] == pytest.approx(np.diff(table["mean"]["ladder"]))
-    d = paired_difference(r, "sere", "sere:no_chain", over="tasks")
-    assert table.loc[("left out", "no_chain"), ["brings", "tasks_low", "tasks_high"]].tolist() == pytest.approx([100*d[k] for k in ("difference", "low", "high")])
-    assert list(ev.ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ev.ABLATION["no_chain"] == PARTS["chain"]
+    d = paired_difference(r, "sere", "sere:no_student", over="tasks")
+    assert table.loc[("left out", "no_student"), ["brings", "tasks_low", "tasks_high"]].tolist() == pytest.approx([100*d[k] for k in ("difference", "low", "high")])
+    assert list(ev.ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ev.ABLATION["no_student"] == PARTS["student"]
 
 
 # ---- numbers of shots ----
