@@ -107,7 +107,8 @@ def find_design(
     reach = voices_of[1][torch.searchsorted(voices_of[0], words)].float().mean()/len(each)
     full = float(size[cell].float().median())>=FULL*emotions
     said_again = bool((size>1).any() or (voices_of[1]>1).any())
-    even = bool(each.mean()>=2*emotions and each.std()<.5*each.mean())
+    often = each[each>=emotions]        # a stray clip of a passer-by does not unmake a plan
+    even = len(often)>1 and bool(often.sum()>=.9*each.sum() and often.mean()>=2*emotions and often.std()<.5*often.mean())
     return Design(bool(full or even or said_again and reach>=SHARED), full)
 
 # %% ../nbs/03b_circumstances.ipynb #084345ac

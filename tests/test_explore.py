@@ -248,8 +248,13 @@ def test_what_the_page_asks_for(heard):
     assert 'mp3' not in said[-1][0]['bytes']
     ask(do='reveal')
     assert x._now['label'] == [*x.labels]
+<<<<<<< HEAD
     ask(do='change', name='freedom', value=30)
     assert x.learner.settings['freedom'] == 30
+=======
+    ask(do='change', name='balance', value=0)
+    assert x.learner.settings['balance'] == 0
+>>>>>>> pages2
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
     ask(do='teach', row=10**6, emotion='anger')
@@ -351,9 +356,9 @@ def test_the_quickstart_in_jupyterlab(lab):
         until(b, "return document.querySelectorAll('.jp-Notebook .jp-CodeCell').length > 5 && document.querySelector('.jp-NotebookPanel-toolbar')", what='the notebook is open')
         until(b, "return document.querySelector('[data-status=idle]')", what='the kernel is idle')
         menu(b, 'Run', 'Run All Cells')
-        # clips settle while one watches, then one is taught by the notebook: nine rounds, and two more
+        # clips settle while one watches, then one is taught by the notebook: eleven rounds, and two more
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
-        assert until(b, app('return a.rounds == 11 && a.rounds'), 120, 'all cells have run')
+        assert until(b, app('return a.rounds == 13 && a.rounds'), 120, 'all cells have run')
         until(b, app('return !a.moving'))
         b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
         first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
@@ -362,7 +367,7 @@ def test_the_quickstart_in_jupyterlab(lab):
         start = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
         assert (np.linalg.norm(np.subtract(first, start), axis=1) > 3).mean() > .5
         until(b, app("a.play(); return true"))
-        until(b, app('return a.round == 10 && !a.moving'), 30, 'play goes to the end')
+        until(b, app('return a.round == 12 && !a.moving'), 30, 'play goes to the end')
         # a click plays the right clip, and the kernel knows which
         canvas = b.find_element('css selector', 'canvas.map')
         b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
@@ -376,10 +381,10 @@ def test_the_quickstart_in_jupyterlab(lab):
         before = b.execute_script(app(f'return a.called({alone})'))
         other = 'fear' if before != 'fear' else 'anger'
         b.execute_script(f"document.querySelector('.teach select').value = '{other}'; document.querySelector('.teachit').click()")
-        until(b, app(f"return a.rounds == 13 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
+        until(b, app(f"return a.rounds == 15 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
         until(b, "return !document.querySelector('.fit .row button:nth-child(4)').disabled")
         b.execute_script("document.querySelector('.fit .row button:nth-child(4)').click()")
-        until(b, app(f"return a.rounds == 11 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
+        until(b, app(f"return a.rounds == 13 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
         b.execute_script("[...document.querySelectorAll('.fit button')].find(o => o.textContent == 'reveal labels').click()")
         until(b, "return [...document.querySelectorAll('.curves text')].some(o => o.textContent == 'UAR')", what='UAR')
         # what the filters leave can be selected without a mouse
