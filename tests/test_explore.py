@@ -248,13 +248,8 @@ def test_what_the_page_asks_for(heard):
     assert 'mp3' not in said[-1][0]['bytes']
     ask(do='reveal')
     assert x._now['label'] == [*x.labels]
-<<<<<<< HEAD
     ask(do='change', name='freedom', value=30)
     assert x.learner.settings['freedom'] == 30
-=======
-    ask(do='change', name='balance', value=0)
-    assert x.learner.settings['balance'] == 0
->>>>>>> pages2
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
     ask(do='teach', row=10**6, emotion='anger')
