@@ -130,7 +130,7 @@ class Effects:
         pull=None,      # function from rows (m,) to (V, m, K): how much each clip counts; 1 if None
     )->'Effects':
         "Best linear unbiased prediction, given everything else"
-        _must_fit(group=(group,'n',any), share=(share,'n K'), cover=(cover,'V n',any), mean=(mean,'V K D'))
+        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), group=(group,'n',any), share=(share,'n K'), cover=(cover,'V n',any), mean=(mean,'V K D'))
         V,_,D = mean.shape
         total,mass = mean.new_zeros(V, len(self.names), D), mean.new_zeros(V, len(self.names))
         for part in (group>=0).nonzero()[:,0].split(_PART):

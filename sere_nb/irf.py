@@ -113,6 +113,8 @@ def even_out(
 )->tuple: # (n, K) to be added to logits; (q, K) for each level
     "Offsets that draw the mean shares of groups towards the prior"
     _must_fit(logits=(logits,'n K',float), prior=(prior,'K'))
+    for g,k in levels: _must_fit(logits=(logits,'n K',float), group=(g,'n',2**40)); _must_be(force=(k,0.,1e6))
+    logits = logits.to(prior)       # in 16 bits, offsets would stand still
     log_prior,total,out = prior.clamp_min(1e-6).log(),torch.zeros_like(logits),[]
     counts = [torch.bincount(g).to(logits)[:,None] if len(g) else logits.new_zeros(0,1) for g,_ in levels]
     forces = [k*n/(n+_FIRM) for (_,k),n in zip(levels, counts)]

@@ -511,7 +511,7 @@ class Structure:
         effects=(),     # pairs: (V, q, D) random effects that were taken from x, and their variance in units of S
     )->'Structure':
         "Means, then covariances: each the exact minimiser, given the pull, of what the learner minimises"
-        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), share=(share,'n K'), cover=(cover,'V n',any))
+        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), share=(share,'n K'), cover=(cover,'V n',any), **({} if near is None else dict(near=(near,'V n K'))))
         V,_,D = x.shape
         K = share.shape[1]
         total,mass,scatter,n = share.new_zeros(V,K,D), share.new_zeros(V,K), share.new_zeros(V,D,D), share.new_zeros(V,K)
@@ -541,7 +541,7 @@ class Structure:
         dims:int,       # D
     )->Tensor: # (..., K) above 0
         "How much clips count for means and covariances: less, the farther they are"
-        return (self.freedom+dims)/self.freedom*(near*(2/(self.freedom+dims))).exp()
+        return (self.freedom+dims)/self.freedom*(near.clamp_max(0.)*(2/(self.freedom+dims))).exp()
 
     def nearness(self,
         x:Tensor,       # (V, n, D)

@@ -15,6 +15,7 @@ from sere_nb.learner import SERE
 from sere_nb.structure import Projection, Space, Structure
 
 TEMPERATURES = 1e-4, 1e-3, .05, 1., 1e2, 1e4
+FREEDOMS = 1e-3, 1., 8., 100., 1e6
 DTYPES = torch.float32, torch.bfloat16
 UNIT = {torch.float32: 2**-23, torch.bfloat16: 2**-8}
 
@@ -138,8 +139,11 @@ def fields(quick):
             if not o.isfinite().all(): return "offsets are not finite"
             mean = (logits.double()+o.double()).softmax(1).mean(0)
             if not mean.isfinite().all() or n>1 and kind not in ("far", "identical") and not (mean-prior).abs().max()<.01: return f"shares are {(mean-prior).abs().max():.3g} away"
-            b = irf.borne_out(logits.float().softmax(1), prior, logits.float()[None].repeat(2, 1, 1), torch.ones(2, n, dtype=torch.bool), logits.float())
-            if not math.isfinite(b): return f"borne out: {b}"
+            for force in (0., .5, 1e6):
+                total, _ = irf.even_out(logits, [(torch.zeros(n, dtype=torch.long), force), (torch.arange(n)%3, force)], prior)
+                soft = (logits.float()+total.float()).softmax(1)
+                if not total.isfinite().all() or not soft.isfinite().all(): return f"soft offsets are not finite (force={force:g})"
+                if dtype==torch.float32 and force==1e6 and n>1 and kind in ("usual", "zeros") and not (soft.mean(0)-prior).abs().max()<.02: return f"with all force, shares are {(soft.mean(0)-prior).abs().max():.3g} away"
         part.case(f"balance, {k} emotions, {n} clips, {kind}, {dtype}", work)
     for dtype, k, n, t, kind in itertools.product(DTYPES, (2, 50), (1, 2, 120), TEMPERATURES, ("usual", "identical")):
         def work():
@@ -173,18 +177,18 @@ def gradients(quick):
     projection = Projection(4, .5, True)
     x, cover = projection(prepared)
     share = torch.eye(4)[torch.arange(len(emb))%4]
-    structure = Structure(len(x), 4, 4).fit(x, share, cover, torch.zeros(len(emb), dtype=torch.long))
-    def field(prototype, adapter):      # in 32 bits, as it is there
-        structure.prototype, structure.adapter = prototype, adapter
+    structure = Structure(len(x), 4, 4).fit(x, share, cover)
+    def field(mean, adapter):      # in 32 bits, as it is there
+        structure.mean, structure.adapter = mean, adapter
         return irf.instantaneous_resonance(prepared, projection, structure)
-    at = structure.prototype.clone().requires_grad_(), structure.adapter.clone().requires_grad_()
+    at = structure.mean.clone().requires_grad_(), structure.adapter.clone().requires_grad_()
     def check():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return None if torch.autograd.gradcheck(field, at, eps=3e-3, atol=2e-2, rtol=2e-2, nondet_tol=1e-5) else "wrong"
     part.case("the field of moments", check)
     s = Structure(2, 3, 4)
-    s.adapter, s.prototype, s.ready = torch.randn(2, 3, 3).double(), torch.randn(2, 4, 3).double(), torch.tensor([True, True])
+    s.adapter, s.mean, s.ready = torch.randn(2, 3, 3).double(), torch.randn(2, 4, 3).double(), torch.tensor([True, True])
     x = torch.randn(2, 5, 3).double().requires_grad_()
     part.case("resonance of clips", lambda: None if torch.autograd.gradcheck(lambda o: s.resonance(o, torch.rand(2, 5)>-1), (x,)) else "wrong")
     part.case("log-shares of clips", lambda: None if torch.autograd.gradcheck(lambda o: s.log_share(o, torch.rand(2, 5)>-1), (x,)) else "wrong")
@@ -205,16 +209,22 @@ def clips(k, each, seed, frames=8, d=6, identical=False, dtype=torch.float16, la
 
 def fits(quick):
     part = Part("numbers: whole fits")
-    cases = [dict(temperature=t, k=k) for t in TEMPERATURES for k in (2, 50)]
-    cases += [dict(unlabelled=1, k=k, temperature=t) for k in (2, 50) for t in (1e-4, 1e4)]+[dict(identical=True, k=k, temperature=t) for k in (2, 50) for t in (1e-4, .05, 1e4)]
+    cases = [dict(freedom=f, k=k) for f in FREEDOMS for k in (2, 50)]
+    cases += [dict(unlabelled=1, k=k, freedom=f) for k in (2, 50) for f in (1e-3, 1e6)]+[dict(identical=True, k=k, freedom=f) for k in (2, 50) for f in (1e-3, 8., 1e6)]
     cases += [dict(k=k, dtype=d) for k in (2, 50) for d in (torch.float32, torch.bfloat16)]+[dict(k=2, scale=s) for s in (1e-6, 1e-3, 1e3)]
-    cases += [dict(k=6, **o) for o in (dict(sharpness=1e-6), dict(sharpness=1e6), dict(softness=1e-6), dict(softness=1e6), dict(shrinkage=0), dict(shrinkage=1), dict(even=1), dict(kinship=1), dict(chain=1e3), dict(unlabelled_prototype=1e6), dict(neighbours=2**30), dict(circumstances=1), dict(loud=1e3), dict(dims=1), dict(dims=300))]
-    if quick: cases = cases[::3]+[dict(unlabelled=1, k=2, temperature=1e-4), dict(identical=True, k=2, temperature=1e-4)]
+    cases += [dict(k=6, **o) for o in (dict(variance=1e-6), dict(variance=1e6), dict(balance=0.), dict(balance=1e6), dict(planned=(0., 0., 0.)), dict(planned=(1e6, 1e6, 1e6)), dict(prior="estimate"), dict(softness=1e-6), dict(softness=1e6), dict(shrinkage=0), dict(shrinkage=1), dict(even=1), dict(circumstances=1), dict(loud=1e3), dict(dims=1), dict(dims=300))]
+    cases += [dict(k=6, said=True, **o) for o in (dict(), dict(variance=1e-6), dict(variance=1e6), dict(planned=(1e6, 1e6, 1e6)), dict(freedom=1e-3), dict(shrinkage=0))]
+    if quick: cases = cases[::3]+[dict(unlabelled=1, k=2, freedom=1e-3), dict(identical=True, k=2, freedom=1e-3)]
     for case in cases:
         def work():
             o = dict(case)
-            k, few, same, dtype, scale = o.pop("k"), o.pop("unlabelled", None), o.pop("identical", False), o.pop("dtype", torch.float16), o.pop("scale", 1.)
+            k, few, same, said, dtype, scale = o.pop("k"), o.pop("unlabelled", None), o.pop("identical", False), o.pop("said", False), o.pop("dtype", torch.float16), o.pop("scale", 1.)
             shots, rest = clips(k, 2, 1, identical=same, dtype=dtype), clips(k, 2 if k>6 else 6, 2, identical=same, dtype=dtype, language="bb")
+            if said:        # four voices and three sentences, each in each emotion
+                for e in (shots, rest):
+                    at = torch.arange(len(e))//k
+                    e.table["speaker"] = [f"s{o}" for o in at%4]
+                    e.views["toy.said"] = Frames(torch.randn(3, 200, generator=torch.Generator().manual_seed(1))[at%3].half(), torch.arange(len(e)+1), 0.)
             if scale!=1:
                 for e in (shots, rest): e.views["toy"].values.mul_(scale)
             rest = rest[:few] if few else rest
@@ -223,7 +233,7 @@ def fits(quick):
             if p.shape!=(len(rest), k) or not np.isfinite(p).all() or not np.allclose(p.sum(1), 1, atol=1e-4): return "shares are not finite, or do not sum to 1"
             for h in s.history_:
                 if not all(np.isfinite(v) for v in h["losses"].values()): return f"losses {h['losses']}"
-                for n in ("proba", "home", "profile", "landmarks", "resonance"):
+                for n in ("proba", "profile", "landmarks", "resonance"):
                     if not h[n].float().isfinite().all(): return f"{n} is not finite"
             if not all(np.isfinite(f["r"]).all() and abs(f["weight"].sum()-1)<1e-3 for f in s.resonance(rest)): return "a field is not finite"
             if k==2 and not same and not few and scale==1 and len(case)<=2 and not (s.predict(rest)==rest.table.emotion).mean()>.9: return "two emotions that lie apart are not told apart"

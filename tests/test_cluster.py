@@ -308,7 +308,7 @@ def test_encoder_per_language(whisper, tmp_path):
     encoders = {'de':str(whisper)+'+acoustic', 'it':'acoustic'}
     encode_shards(table, encoders, tmp_path, each=4, workers=0, progress=False)
     got = read_shards(tmp_path, encoders)
-    assert set(got.views)=={'tiny.whisper.1','acoustic','prosody'}
+    assert set(got.views)=={'tiny.whisper.1','tiny.whisper.said','acoustic','prosody'}
     parts = Embeddings.concat([embed(table[i:i+4], encoders, progress=False) for i in (0,4,8)])
     assert_same(got, parts)
     assert (got.views['tiny.whisper.1'].lengths[6:]==0).all()

@@ -315,7 +315,7 @@ def test_words_and_designs(data, n, d):
     said = clear(lambda: Said()(x, list("abc"), voice.clamp_min(0)))
     words = torch.full((n,), -1)
     if said is not None:
-        finite(said, n)
+        finite(said, n, 60)
         same = SameWords(most=data.draw(st.integers(2, 12)))
         words = same.fit(said)
         assert words.shape==(n,) and same(said).shape==(n,)
