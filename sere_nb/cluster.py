@@ -20,7 +20,7 @@ import torch
 
 import sere_nb
 from .audio import AudioError,AudioWarning,load_audio
-from .encoder import AcousticEncoder,Embeddings,Encoder,EncoderError,Frames,JoinedEncoder,Stored,TransformerEncoder,embed,fingerprint,load_encoder,_encoders,_offsets
+from .encoder import SAID,AcousticEncoder,Embeddings,Encoder,EncoderError,Frames,JoinedEncoder,Stored,TransformerEncoder,embed,fingerprint,load_encoder,_encoders,_offsets
 from .learner import SERE
 from .structure import groups
 
@@ -60,7 +60,7 @@ def _with_views(table, views, at):
         empty = pa.nulls(len(table), pa.list_(pa.float32()))
         column = _lists(frames.values, (frames.lengths*d).numpy(), at, len(table)) if d else empty
         table = table.append_column(pa.field(name, column.type, metadata=about('frames')), column)
-        if frames is None or frames.hop_s:
+        if not name.endswith(SAID) if frames is None else frames.hop_s:      # a view of one row a clip has no mean over time
             column = _lists(_clip_means(frames), np.where(frames.lengths>0, d, 0), at, len(table)) if d else empty
             table = table.append_column(pa.field(name+_MEAN, column.type, metadata=about('mean')), column)
     return table

@@ -299,6 +299,20 @@ def test_new_voices_in_numbers_get_effects_of_their_own(fitted):
     assert np.array_equal(s.predict_proba(mixed_in), s.predict_proba(mixed_in[:]))
 
 
+def test_voices_and_words_on_another_device(monkeypatch, tmp_path):
+    "Effects, words and new voices in numbers, far from the processor"
+    from far import FAR, Away
+    from sere_nb import structure
+    monkeypatch.setattr(structure, '_default_dtype', lambda device: torch.float32)
+    shots, rest = split(clips())
+    new = clips(voices=1, times=4, words=2, corpora=('bb',), seed=7)
+    new.table['speaker'] = 'new'
+    with Away(): far = SERE(rounds=1, device=FAR).fit(shots, rest); a = far.predict_proba(new), far.predict_proba(), SERE.load(far.save(tmp_path/'far'), FAR).predict_proba(new)
+    near = SERE(rounds=1, device='cpu').fit(shots, rest)
+    b = near.predict_proba(new), near.predict_proba(), SERE.load(near.save(tmp_path/'near'), 'cpu').predict_proba(new)
+    assert far.effects_['words'].effect.device == FAR and all(np.array_equal(x, y) for x, y in zip(a, b))
+
+
 @pytest.mark.parametrize('n', [1, 2, 3])
 def test_targets_of_a_few_clips(n):
     "In the fit they are named as well as by a model that never met them, but for a clip or two that sits on the fence; a clip that is alone is measured with itself, and so left to chance, both ways"
