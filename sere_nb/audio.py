@@ -74,20 +74,26 @@ class _Hush:
     def __enter__(self):
         with self.lock:
             if not self.inside:
-                self.file = self.file or self._new()
-                self.real,self.at = os.dup(2),0
+                self.real = os.dup(2)
+                if self.file is None: self.file,self.at = self._new(),0
+                self._hand_on()     # what was under way when the last one left
+                if self.at>2**20: self.at = os.ftruncate(self.file, 0) or 0
                 os.dup2(self.file, 2)
             self.inside += 1
     def __exit__(self, *args):
         with self.lock:
-            said = os.pread(self.file, 2**24, self.at)
-            self.at += len(said)
-            if rest := _MPG123.sub(b'', said): os.write(self.real, rest)
             self.inside -= 1
+            self._hand_on()
             if self.inside: return
             os.dup2(self.real, 2)
+            self._hand_on()     # what others wrote in between
             os.close(self.real)
-            os.ftruncate(self.file, 0)
+    def _hand_on(self):
+        "Write what others said since the last time to where it belongs"
+        said = os.pread(self.file, 2**24, self.at)
+        if self.inside: said = said[:said.rfind(b'\n')+1]     # the rest of a line comes later
+        self.at += len(said)
+        if rest := _MPG123.sub(b'', said): os.write(self.real, rest)
     @staticmethod
     def _new():
         "A nameless file; what is written goes to its end, whoever writes"
