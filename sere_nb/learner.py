@@ -91,7 +91,6 @@ def _shots_and_rest(shots, unlabelled):
 
 # %% ../nbs/06_learner.ipynb #4afac025
 _PART = 16_384      # clips worked on at a time
-_FOR_MOMENTS = 200  # clips of a voice that say what its moments are like
 
 def _parts(n): return [slice(i, min(n, i+_PART)) for i in range(0, n, _PART)]
 
@@ -142,10 +141,6 @@ class _Less:
         x = self._x[at]
         return x-self._shift(at[1]) if isinstance(at[1], Tensor) else x-self._shift(torch.arange(self.shape[1], device=x.device)[at[1]])
 
-def _spans(prepared, weights, bin_s):
-    "(n_clips, 2) where highlights start and stop, in seconds of the clip"
-    return bin_s*highlight_spans(weights, prepared.clip).double().cpu().numpy()
-
 def _trim():
     "Freed memory goes back to the system. Where much lives briefly and a little stays, the heap would keep nearly all of it"
     try: ctypes.CDLL(None).malloc_trim(0)
@@ -171,13 +166,11 @@ def _reduce(self):
     del prepared,first
     _trim()
     x,cover = _Vectors(len(self.projection.views), len(stored), s['dims'], self.device),torch.zeros(len(self.projection.views), len(stored), dtype=torch.bool, device=self.device)
-    self._spans,said = np.zeros((len(stored),2)),torch.zeros(len(stored), Said().dims, dtype=torch.float16)
+    said = torch.zeros(len(stored), Said().dims, dtype=torch.float16)
     for rows in _voice_by_voice(self._group, size, most):
         prepared = prepare(rows, self.space)
         x[:,rows],cover[:,rows] = self.projection(prepared, weights(prepared))
         if (y := _said(self, prepared.said, rows)) is not None: said[rows] = y.half().cpu()
-        self.projection.measure(prepared[np.flatnonzero(pd.Series(self._group[rows]).groupby(self._group[rows]).cumcount()<_FOR_MOMENTS)])
-        self._spans[rows] = _spans(prepared, highlight_weights(prepared.loudness, prepared.clip, s['loud']), self.space.bin_s)
         del prepared
         _trim()
     return x,cover,said.to(self.device)
@@ -678,32 +671,54 @@ def transform(self:SERE,
 SERE.predict_proba,SERE.predict,SERE.transform = predict_proba,predict,transform
 
 # %% ../nbs/06_learner.ipynb #0630a311
-def _measure_moments(self):
-    if not self.projection.moment_voices and hasattr(self, '_clips') and self._stored is None: self.projection.measure(self.space.prepared)
+_FIELDS = 64    # clips whose fields are worked out at a time: their moments stay in the processor's cache
+
+def _field(self, shift, weights, prepared):
+    "(n_moments, K) evidence of each moment, (n_clips, K) score of the origin"
+    r,origin,clip = [],[],prepared.clip
+    for rows in torch.arange(len(prepared), device=clip.device).split(_FIELDS):
+        mine = (clip>=rows[0])&(clip<=rows[-1])
+        found = instantaneous_resonance(prepared[rows.cpu()], self.projection, self.structure, shift[:,rows], weights[mine])
+        for out,o in zip((r,origin), found): out.append(o)
+    return torch.cat(r),torch.cat(origin)
+
+def _starts(table): return table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
 
 def resonance(self:SERE,
     clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
-)->list: # a dict a clip: time_s (moments,), r (moments, K), weight (moments,)
-    "The field of each clip: `time_s` is the middle of each moment in seconds of the original file, `weight` sums to 1"
-    def fields(_, clean, shift, cover, weights, prepared, table):
-        _measure_moments(self)
-        r,weights = instantaneous_resonance(prepared, self.projection, self.structure, shift).cpu(),weights.cpu()
-        start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
-        bounds,bin_s = prepared.offsets.tolist(),self.space.bin_s
-        return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), r=r[a:b].numpy(), weight=weights[a:b].numpy()) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
+)->list: # a dict a clip: time_s (moments,), r (moments, K), heard (moments,), weight (moments,), origin (K,)
+    """The field of each clip: `r` is what each moment adds to the score of each emotion, in nats; with `origin`, what
+    the average clip of its corpus has, it sums to the score. `time_s` is the middle of each moment in seconds of the
+    original file, `heard` is False in silence, and `weight` is how much the answer leans on each moment: the size of
+    its evidence for the named emotion against the next, sums to 1"""
+    def fields(log_share, clean, shift, cover, weights, prepared, table):
+        r,origin = _field(self, shift, weights, prepared)
+        lean = _margin(r, log_share, prepared.clip).abs()
+        total = lean.new_zeros(len(prepared)).index_add_(0, prepared.clip, lean).clamp_min(1e-12)
+        columns = dict(r=r, heard=prepared.audible, weight=lean/total[prepared.clip])
+        columns = {k:v.cpu().numpy() for k,v in columns.items()}
+        bounds,bin_s,start,origin = prepared.offsets.tolist(),self.space.bin_s,_starts(table),origin.cpu().numpy()
+        return [dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5), **{k:v[a:b] for k,v in columns.items()}, origin=origin[i]) for i,(a,b) in enumerate(zip(bounds,bounds[1:]))]
     return _each(self, clips, fields)
+
+def _margin(r, log_share, clip):
+    "(n_moments,) evidence for the named emotion, less that for the next"
+    named,second = log_share.topk(2, 1).indices[clip].unbind(1)
+    return (r.gather(1, named[:,None])-r.gather(1, second[:,None]))[:,0]
 
 def highlights(self:SERE,
     clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
-    "The stretch with the most weight, which is where a clip is loudest"
+    "The stretch that carries the answer: over it, the evidence for the named emotion against the next sums highest"
     def spans(log_share, clean, shift, cover, weights, prepared, table):
-        r = self.structure.resonance(clean, cover).gather(1, log_share.argmax(1, keepdim=True))[:,0]
-        start = table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
+        named = log_share.argmax(1, keepdim=True)
+        resonance = self.structure.resonance(clean, cover).gather(1, named)[:,0]
+        margin = _margin(_field(self, shift, weights, prepared)[0], log_share, prepared.clip)
+        first,stop = highlight_spans(margin, prepared.clip, prepared.audible).cpu().numpy().T*self.space.bin_s
+        start = _starts(table)
         last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
-        first,stop = (self._spans[table.index] if prepared is None else _spans(prepared, weights, self.space.bin_s)).T
-        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=r.double().cpu().numpy()))
-    return _each(self, clips, spans, frames=False)
+        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=resonance.double().cpu().numpy()))
+    return _each(self, clips, spans)
 
 SERE.resonance,SERE.highlights = resonance,highlights
 
@@ -728,7 +743,7 @@ def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which cli
 SERE.excerpt = excerpt
 
 # %% ../nbs/06_learner.ipynb #38abad28
-_VERSION = 6
+_VERSION = 7
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
 def _flatten(self):
@@ -744,8 +759,7 @@ def _flatten(self):
     for view,content in self.space.content.items(): put(f'content/{view}', content.known)
     p = self.projection
     put('basis', p.basis)
-    for kind in ('voices','moment_voices'):
-        for view,voice in getattr(p,kind).items(): put(f'{kind}_of_clips/{view}', voice.known)
+    for view,voice in p.voices.items(): put(f'voices_of_clips/{view}', voice.known)
     t = self.structure
     put('structure', {'state':(t.adapter,t.mean,t.ready,t.log_det)})
     put('offset', {k:(v,) for k,v in self.offset_.items()})
@@ -770,7 +784,6 @@ def save(self:SERE,
     from safetensors.torch import save as packed
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted, so there is nothing to save. Call fit first.")
     folder = Path(folder)
-    _measure_moments(self)      # so that a field is the same after loading
     tensors,meta = _flatten(self)
     try:
         with replacing(*(folder/o for o in ('model.safetensors','model.json'))) as (weights,about):
@@ -783,7 +796,7 @@ def save(self:SERE,
 SERE.save = save
 
 # %% ../nbs/06_learner.ipynb #6ada8d5e
-_PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, moment_voices_of_clips=2, structure=4, offset=1, effects=1, said=2, said_by=2, same=1, circumstances=5)     # tensors of a key
+_PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offset=1, effects=1, said=2, said_by=2, same=1, circumstances=5)     # tensors of a key
 _META = ('version','seed','speakers','prior','settings','classes','voices','bin_s','views','names','design','said','groups','seal')
 
 def _check_saved(meta, tensors):
@@ -826,7 +839,6 @@ def _check_saved(meta, tensors):
     must(all(tensors[f'basis/{i}/1'].shape[1]<=D for i in range(V)), 'basis')
     for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', (width[v],), (width[v],))
     for v in plain: fit(f'voices/{v}', (width[v]//2,), (width[v]//2,))
-    for v in below('moment_voices_of_clips'): fit(f'moment_voices_of_clips/{v}', (width[v],), (width[v],)); must(v in plain, 'names')
     for v in below('content'): fit(f'content/{v}', ('k',width[v]//2), ('k',width[v]//2))
     must(set(below('content'))=={f'{v}-content{k}' for v in plain if width[v]>=128 for k in settings['contents']}, 'contents')
     for v,w in width.items():       # mean and deviation of a plain view, and so of all that is made of it
@@ -871,7 +883,7 @@ def load(
             self.space.content[view] = c = ContentRemover(int(view.rsplit('-content',1)[1])); c.known = get(n)
         self.classes_,self.voices_,self.offset_ = np.array(meta['classes']),meta['voices'],{k:v[0] for k,v in get('offset').items()}
         self.projection = p = Projection(self.settings['dims'], self.settings['even'], sphere=True)
-        p.basis,p.voices,p.moment_voices = get('basis'),standardisers('voices_of_clips'),standardisers('moment_voices_of_clips')
+        p.basis,p.voices = get('basis'),standardisers('voices_of_clips')
         adapter,mean,ready,log_det = get('structure')['state']
         self.structure = t = Structure(len(adapter), adapter.shape[1], mean.shape[1], self.settings['shrinkage'], self.settings['freedom'])
         t.adapter,t.mean,t.ready,t.log_det = adapter,mean,ready,log_det

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HIGHLIGHTS', 'VAD', 'LearnerError', 'groups', 'Standardiser', 'nearest', 'kmeans', 'ContentRemover', 'Moments',
-           'to_moments', 'pool', 'windows', 'contour', 'Prepared', 'Space', 'Projection', 'utterance_vectors',
-           'Structure', 'Circumstances', 'relations', 'plot_circumplex']
+           'to_moments', 'pool', 'pool_parts', 'audible', 'contour_parts', 'contour', 'Prepared', 'Space', 'Projection',
+           'contributions', 'utterance_vectors', 'Structure', 'Circumstances', 'relations', 'plot_circumplex']
 
 # %% ../nbs/03_structure.ipynb #cb6a1615
 from dataclasses import dataclass
@@ -239,6 +239,12 @@ def to_moments(
     return Moments(count, mean, square, offsets, each*frames.hop_s)
 
 # %% ../nbs/03_structure.ipynb #7f47c4f0
+def _weighed(moments, weights):
+    "(n_moments, 1) weights that sum to 1 in each clip; silence has none"
+    w = moments.count if weights is None else weights*(moments.count>0)
+    total = w.new_zeros(len(moments.offsets)-1).index_add_(0, moments.clip, w)
+    return (w/total.clamp_min(1e-9)[moments.clip])[:,None]
+
 def pool(
     moments:Moments,
     weights=None,       # (n_moments,) non-negative, from `highlight_weights`; every frame counts the same if None
@@ -246,43 +252,63 @@ def pool(
     "Weighted statistics of each clip (statistics pooling, Okabe et al. 2018)"
     n = len(moments.offsets)-1
     if weights is not None: _must_fit(moments=(moments.mean,'moments d',any), weights=(weights,'moments'))
-    w = moments.count if weights is None else weights*(moments.count>0)
-    total = w.new_zeros(n).index_add_(0, moments.clip, w).clamp_min(1e-9)
-    w = (w/total[moments.clip])[:,None]
+    w = _weighed(moments, weights)
     mean,square = w.new_zeros(n,moments.mean.shape[1]), w.new_zeros(n,moments.mean.shape[1])
     for out,x in ((mean,moments.mean),(square,moments.square)):
         for rows,by,to in zip(x.split(_PART), w.split(_PART), moments.clip.split(_PART)): out.index_add_(0, to, rows*by)
     return torch.cat([mean,(square-mean.square()).clamp_min(1e-6).sqrt()], 1)
 
-def windows(
+# %% ../nbs/03_structure.ipynb #cd47cce5
+def pool_parts(
     moments:Moments,
-    radius:int=2,       # moments to both sides
-)->Tensor: # (n_moments, 2*d): mean and deviation around each moment, within its clip
-    "What `pool` would say of the half second around each moment"
-    _must_be(radius=(radius,0,2**30))
-    clip,count = moments.clip,moments.count[:,None]
-    def around(x):
-        total = x.clone()
-        for d in range(1, min(radius, len(x)-1)+1):
-            together = (clip[d:]==clip[:-d])[:,None].to(x)
-            total[d:] += x[:-d]*together
-            total[:-d] += x[d:]*together
-        return total
-    per = around(count).clamp_min(1)
-    mean,square = around(moments.mean*count)/per, around(moments.square*count)/per
-    return torch.cat([mean,(square-mean.square()).clamp_min(1e-6).sqrt()], 1)
+    weights=None,       # as in `pool`
+    origin=None,        # (n_clips, 2*d) to count from; 0 if None
+)->Tensor: # (n_moments, 2*d)
+    "What each moment adds to `pool`: over a clip, the parts sum to it, less the origin"
+    mean,deviation = pool(moments, weights).chunk(2, 1)
+    from_mean,from_deviation = (0*mean,0*deviation) if origin is None else origin.chunk(2, 1)
+    clip,w,x = moments.clip,_weighed(moments, weights),moments.mean.float()
+    spread = moments.square.float()-2*mean[clip]*x+mean[clip].square()
+    rounded = deviation.square()-_sums(w*spread, clip, len(mean))
+    spread = spread+(rounded-from_deviation.square())[clip]
+    per = (deviation+from_deviation)[clip]
+    return w*torch.cat([x-from_mean[clip], spread/per], 1)
+
+# %% ../nbs/03_structure.ipynb #2d5fb151
+_SILENT = 25.   # dB under a clip's loud moments
+
+def audible(
+    loudness:Tensor,    # (n_moments,) dB
+    offsets:Tensor,     # (n_clips+1,)
+    below:float=_SILENT,# dB under the 95th percentile of the clip
+)->Tensor: # (n_moments,) bool, in each clip one at least
+    "Which moments are no silence"
+    clip = _whose(offsets)
+    order = loudness.sort(stable=True).indices
+    order = order[clip[order].sort(stable=True).indices]    # by clip, then by loudness
+    loud = offsets[:-1]+(.95*(offsets.diff()-1).clamp_min(0)).ceil().long()
+    if not len(loudness): return loudness>0
+    return loudness>=(loudness[order][loud.clamp_max(len(loudness)-1)]-below)[clip]
 
 # %% ../nbs/03_structure.ipynb #ca7aa50d
+def contour_parts(
+    moments:Moments,
+)->Tensor: # (n_moments, 2*d)
+    "What each moment adds to `contour`"
+    clip,n,heard = moments.clip,len(moments.offsets)-1,moments.count>0
+    first = torch.arange(len(clip), device=clip.device)-moments.offsets[clip]
+    place = (first+.5)/moments.offsets.diff()[clip]
+    def third(at):
+        w = (at&heard).float()[:,None]
+        there = _sums(w, clip, n)
+        return (w/there.clamp_min(1)[clip]-_weighed(moments, None))*(there>0)[clip]
+    return torch.cat([third(at)*moments.mean for at in (place<1/3,place>2/3)], 1)
+
 def contour(
     moments:Moments,
 )->Tensor: # (n_clips, 2*d): mean of the first third and of the last, less the clip's
     "Which way each clip goes"
-    clip,n = moments.clip,len(moments.offsets)-1
-    place = (torch.arange(len(clip), device=clip.device)-moments.offsets[clip]+.5)/moments.offsets.diff()[clip]
-    whole = pool(moments)[:,:moments.mean.shape[1]]
-    third = lambda at: torch.where((at&(moments.count>0))[:,None], 1., 0.)
-    mean = lambda w: _sums(moments.mean*w, clip, n)/_sums(w, clip, n).clamp_min(1)
-    return torch.cat([(mean(w)-whole)*(_sums(w, clip, n)>0) for w in (third(place<1/3),third(place>2/3))], 1)
+    return _sums(contour_parts(moments), moments.clip, len(moments.offsets)-1)
 
 # %% ../nbs/03_structure.ipynb #2ab2b0e5
 @dataclass
@@ -296,7 +322,6 @@ class Prepared:
     group:list          # names of the groups
     at:Tensor           # (n_clips,) the group of each clip
     corpus:np.ndarray   # (n_clips,) the corpus of each clip
-    plain:list          # views with moments whose frames keep their content
     said:dict           # view: (n_clips, d) what is said, for the views that tell it; of clips that they do not cover, zeros
 
     def __len__(self): return len(self.at)
@@ -308,7 +333,7 @@ class Prepared:
         clips = torch.as_tensor(clips)
         at,offsets = _stretches(self.offsets, clips)
         return Prepared({k:m[clips] for k,m in self.moments.items()}, {k:x[clips] for k,x in self.rows.items()}, {k:c[clips] for k,c in self.cover.items()},
-            self.loudness[at], offsets, self.group, self.at[clips], self.corpus[clips.numpy()], self.plain, {k:x[clips] for k,x in self.said.items()})
+            self.loudness[at], offsets, self.group, self.at[clips], self.corpus[clips.numpy()], {k:x[clips] for k,x in self.said.items()})
 
     @property
     def clip(self)->Tensor: # (n_moments,) the clip of each moment of the common grid
@@ -318,15 +343,18 @@ class Prepared:
         view:str,       # whose moments
     )->Tensor: # (moments of the view,) the moment of the common grid that each falls on
         "From a view's grid to the common one (they may differ by a moment at the end)"
-        m = self.moments[view]
-        return torch.minimum(self.offsets[m.clip]+torch.arange(len(m.count), device=m.clip.device)-m.offsets[m.clip], self.offsets[m.clip+1]-1)
+        return _onto(self.moments[view], self.offsets)
 
-    def back(self,
-        view:str,       # whose moments
-    )->Tensor: # (n_moments,) the moment of the view that each moment of the common grid falls on
-        "From the common grid to a view's"
-        m,clip = self.moments[view].offsets,self.clip
-        return torch.minimum(m[clip]+torch.arange(len(clip), device=clip.device)-self.offsets[clip], m[clip+1]-1)
+    @property
+    def audible(self)->Tensor: # (n_moments,) bool
+        "Moments that are no silence"
+        return audible(self.loudness, self.offsets)
+
+def _onto(moments, offsets):
+    "(n_moments,) the moment of the grid with these offsets that each falls on"
+    clip = moments.clip
+    at = torch.arange(len(clip), device=clip.device)-moments.offsets[clip]
+    return torch.minimum(offsets[clip]+at, offsets[clip+1]-1)
 
 # %% ../nbs/03_structure.ipynb #e5378eaa
 class Space:
@@ -358,7 +386,8 @@ class Space:
         names,at = np.unique(group.astype(str), return_inverse=True)
         corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
         names,at,corpora,corpus_at = list(names),torch.as_tensor(at).to(self.device),list(corpora),torch.as_tensor(corpus_at).to(self.device)
-        moments,rows,cover,plain,said,loudness,offsets = {},{},{},[],{},None,None
+        moments,rows,cover,said = {},{},{},{}
+        loudness,offsets,heard = self._loudness(emb)
         room = torch.empty(max((v.values.numel() for v in emb.views.values() if v.hop_s), default=0), device=self.device)   # of all views, one after the other
         for view,frames in ((view, f.to(self.device)) for view,f in emb.views.items()):
             if len(frames)!=len(emb): raise LearnerError(f"view {view}: frames of {len(frames)} clips, but there are {len(emb)}. Encode them again.")
@@ -372,22 +401,33 @@ class Space:
                 else: rows[view],cover[view] = full,covered
                 continue
             clip = _whose(frames.offsets)
-            if loudness is None or view=='acoustic':
-                db = x[:,2:3].float() if view=='acoustic' else torch.zeros(len(x), 1, device=x.device)      # a speech model alone does not say how loud it is
-                heard = to_moments(db, frames, self.bin_s)
-                loudness,offsets = heard.mean[:,0].float(),heard.offsets
             x = self.voices.setdefault(view, Standardiser())(x, names, at[clip], room[:x.numel()].view(x.shape))
             moments[view],cover[view] = to_moments(x, frames, self.bin_s),covered
-            plain.append(view)
+            count = moments[view].count
+            count *= heard[_onto(moments[view], offsets)]
             if x.shape[1]<64 and self.contour: rows[f'{view}-contour'],cover[f'{view}-contour'] = contour(moments[view]),covered
             if x.shape[1]>=64:     # a layer of a speech model, not a handful of tracks
                 for k in self.contents:
                     name = f'{view}-content{k}'
                     content = self.content.setdefault(name, ContentRemover(k)).contents(x, corpora, corpus_at[clip])
                     moments[name],cover[name] = to_moments(x, frames, self.bin_s, content),covered
+                    moments[name].count = count
         if not cover: raise LearnerError("the clips have no frames in any view. Encode them first.")
-        if offsets is None: loudness,offsets = torch.zeros(len(emb), device=self.device),torch.arange(len(emb)+1, device=self.device)
-        return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, plain, said)
+        return Prepared(moments, rows, cover, loudness, offsets, names, at, corpus, said)
+
+    def _loudness(self, emb):
+        "dB of each moment, offsets of clips, and which moments are no silence"
+        views = [v for v,f in emb.views.items() if f.hop_s and (f.lengths>0).any()]
+        if not views:
+            zeros = torch.zeros(len(emb), device=self.device)
+            return zeros,torch.arange(len(emb)+1, device=self.device),zeros==0
+        frames = emb.views['acoustic' if 'acoustic' in views else views[0]].to(self.device)
+        x = frames.values
+        # a speech model alone does not say how loud it is
+        db = x[:,2:3].float() if 'acoustic' in views else torch.zeros(len(x), 1, device=x.device)
+        m = to_moments(db, frames, self.bin_s)
+        loudness = m.mean[:,0].float()
+        return loudness,m.offsets,audible(loudness, m.offsets)&(m.count>0)
 
 # %% ../nbs/03_structure.ipynb #d4a5f88f
 HIGHLIGHTS = ' at highlights'   # behind a view's name: pooled with highlight weights
@@ -400,7 +440,7 @@ class Projection:
         sphere:bool=False,  # scale each vector to the length `dims`**.5?
     ):
         _must_be(dims=(dims,1,65536), even=(even,0.,1.))
-        self.dims,self.even,self.sphere,self.basis,self.voices,self.moment_voices = dims,even,sphere,{},{},{}    # basis: view: (centre, components)
+        self.dims,self.even,self.sphere,self.basis,self.voices = dims,even,sphere,{},{}    # basis: view: (centre, components)
 
     @property
     def views(self)->list: return list(self.basis)
@@ -436,32 +476,19 @@ class Projection:
             cover = prepared.cover.get(view, torch.zeros_like(prepared.at, dtype=torch.bool))
             full = torch.zeros(len(prepared), self.dims, device=cover.device)
             if cover.any():
-                if view in prepared.rows: x = prepared.rows[view]
-                else:
-                    m = prepared.moments[view]
-                    x = pool(m, weights[prepared.onto(view)]*m.count if name!=view else None)
+                x = self._pooled(prepared, name, weights)
                 x = self.voices.setdefault(name, Standardiser())(x[cover], prepared.group, prepared.at[cover])
                 if name not in self.basis: self._find(name, x)
                 full[cover] = self._project(name, x)
             out.append((full,cover))
         return torch.stack([f for f,_ in out]), torch.stack([c for _,c in out])
 
-    def measure(self,
-        prepared:Prepared,  # all clips of the fit
-    ):
-        "Remember what moments of each voice are like, so that it does not matter which clip is asked about first"
-        for view in prepared.plain:
-            m = prepared.moments[view]
-            self.moment_voices.setdefault(view, Standardiser())(windows(m), prepared.group, prepared.at[m.clip])
-
-    def moments(self,
-        prepared:Prepared,
-        view:str,           # one with frames
-    )->Tensor: # (moments of the view, dims)
-        "The half second around each moment, in the coordinates of clips"
+    def _pooled(self, prepared, name, weights):
+        "(n_clips, p) of a view, before anything is measured"
+        view = name.removesuffix(HIGHLIGHTS)
+        if view in prepared.rows: return prepared.rows[view]
         m = prepared.moments[view]
-        x = self.moment_voices.setdefault(view, Standardiser())(windows(m), prepared.group, prepared.at[m.clip])
-        return self._project(view, x)
+        return pool(m, weights[prepared.onto(view)]*m.count if name!=view else None)
 
 def _low_rank(x, dims):
     "Leading singular vectors, by randomised subspace iteration with a seed of its own"
@@ -470,6 +497,47 @@ def _low_rank(x, dims):
     for _ in range(4): q = torch.linalg.qr(x.T@(x@q))[0]
     u,s,v = torch.linalg.svd(x@q, full_matrices=False)
     return u,s,v@q.T
+
+# %% ../nbs/03_structure.ipynb #a5a18bba
+def _time_parts(prepared, name, weights, origin):
+    "Parts (m, p) that sum to a pooled vector less its origin, their weights (m, 1), and the moment each falls on; None if a view has no moments"
+    view = name.removesuffix(HIGHLIGHTS)
+    source = view if view in prepared.moments else view.removesuffix('-contour')
+    if source not in prepared.moments: return None
+    m,at = prepared.moments[source],prepared.onto(source)
+    by = weights[at]*m.count if name!=view else None
+    w = _weighed(m, by)
+    if source==view: return pool_parts(m, by, origin),w,at
+    return contour_parts(m)-w*origin[m.clip],w,at
+
+def contributions(
+    projection:Projection,
+    prepared:Prepared,
+    name:str,           # one of `views`
+    weights=None,       # (n_moments,) as in the call that gave the vectors
+)->Tensor: # (n_moments, dims) on the common grid
+    "What each moment adds to its clip's vector: over a clip, they sum to it"
+    clip,n = prepared.clip,len(prepared)
+    centre,components = projection.basis[name]
+    standard = projection.voices[name]
+    z = standard(projection._pooled(prepared, name, weights), prepared.group, prepared.at)
+    none = torch.zeros_like(centre),torch.ones_like(centre)
+    mean,deviation = (torch.stack([standard.known.get(g, none)[j] for g in prepared.group])[prepared.at] for j in (0,1))
+    timed = _time_parts(prepared, name, weights, mean)
+    if timed is None:
+        w,at = prepared.audible.float()[:,None],torch.arange(len(clip), device=clip.device)
+        w = w/_sums(w, clip, n)[clip]
+        x = w*z[clip]
+    else:
+        x,w,at = timed
+        x = x/deviation[clip[at]]
+        total = _sums(x, clip[at], n)
+        x = x*torch.where(total==0, 0., z/total)[clip[at]]
+    parts = F.pad((x-w*centre)@components, (0,projection.dims-components.shape[1]))
+    out = torch.zeros(len(clip), projection.dims, device=clip.device).index_add_(0, at, parts)
+    length = _sums(out, clip, n).norm(dim=1, keepdim=True).clamp_min(1e-12)
+    scale = projection.dims**.5/length if projection.sphere else torch.ones_like(length)
+    return out*(scale*prepared.cover[name.removesuffix(HIGHLIGHTS)][:,None])[clip]
 
 # %% ../nbs/03_structure.ipynb #fe010c5a
 def utterance_vectors(

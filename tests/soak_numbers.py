@@ -123,7 +123,7 @@ def fields(quick):
                 if n>1 and loud and kind=="usual":
                     x = (loud*db)[:n].double()      # rounded as there
                     if not torch.allclose(w[:n].double(), x.softmax(0), rtol=.02, atol=1e-4): return f"weights differ from those in 64 bits (loud={loud})"
-                a, b = irf.highlight_span(w[:n])
+                a, b = irf.highlight_spans(w[:n], clip[:n])[0].tolist()
                 if not 0<=a<b<=n: return f"span {a, b}"
         part.case(f"weights, {n} moments, {kind}, {dtype}", work)
     for dtype, k, n, kind in itertools.product(DTYPES, (2, 50), (1, 400), ("usual", "identical", "far", "zeros", "a share of 0")):

@@ -240,8 +240,7 @@ def test_moments(data, counts, d, bin_s):
     pooled = clear(lambda: structure.pool(m, weights.abs() if weights.dtype!=torch.bool else weights.float()))
     if pooled is not None: finite(pooled, len(counts), 2*d)
     finite(structure.pool(m), len(counts), 2*d); finite(structure.contour(m), len(counts), 2*d)
-    w = clear(lambda: structure.windows(m, data.draw(st.integers(-1, 3))))
-    if w is not None: finite(w, len(m.count), 2*d)
+    finite(structure.pool_parts(m), len(m.count), 2*d); finite(structure.contour_parts(m), len(m.count), 2*d)
 
 
 @st.composite
@@ -294,9 +293,8 @@ def test_fields(data, n, k):
     for call in (lambda: irf.softmax_by_clip(score, clip), lambda: irf.highlight_weights(score, clip, data.draw(usual_numbers))):
         a = clear(call)
         if a is not None: finite(a, n); assert torch.allclose(a.new_zeros(n+1).index_add(0, clip, a)[clip.unique()], a.new_ones(len(clip.unique())), atol=1e-2)
-    span = clear(lambda: irf.highlight_span(score, data.draw(usual_numbers)))
-    if span: assert 0<=span[0]<span[1]<=n
-    spans = clear(lambda: irf.highlight_spans(score, clip, data.draw(usual_numbers)))
+    heard = data.draw(mostly(None, torch.arange(n)%2>0, torch.arange(n+1)>0))
+    spans = clear(lambda: irf.highlight_spans(score, clip, heard, (data.draw(usual_numbers), data.draw(st.integers(-1, 4)), data.draw(st.integers(-1, 9)))))
     if spans is not None: assert spans.shape==(len(clip.unique()), 2) and (spans[:, 0]>=0).all() and (spans[:, 0]<spans[:, 1]).all() and (spans[:, 1]<=torch.bincount(clip)).all()
     logits, prior = data.draw(tensors(n, k)), data.draw(tensors(k, dtypes=(torch.float32,)))
     o = clear(lambda: irf.balancing_offsets(logits, prior.abs()))

@@ -5,7 +5,7 @@ import numpy as np, pandas as pd, pytest, torch
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Frames, embed
-from sere_nb.learner import SERE, LearnerError
+from sere_nb.learner import SERE, LearnerError, _read
 from sere_nb.structure import Space
 
 QUICK = dict(rounds=3)
@@ -206,7 +206,7 @@ def test_history_holds_what_an_explorer_needs(samples, fitted):
         profile, landmarks = h['profile'].float(), h['landmarks'].float()
         assert profile.shape == (n, landmarks.shape[1]) and len(landmarks) == 6
         assert torch.allclose(torch.cat([profile, landmarks]).norm(dim=1), torch.ones(n+6), atol=2e-3)
-        assert ((profile@landmarks.T).argmax(1) == h['resonance'].argmax(1)).float().mean() > .8      # the map's neighbourhoods are the learner's
+        assert ((profile@landmarks.T).argmax(1) == h['resonance'].argmax(1)).float().mean() > .7      # the map's neighbourhoods are the learner's
         assert all(np.isfinite(v) for v in h['losses'].values())
         assert h['losses']['tric'] == pytest.approx(sum(v for k, v in h['losses'].items() if k != 'tric'), abs=1e-4)
     assert list(fitted.history_[-1]['losses']) == ['tric', 'labelled_prototype', 'unlabelled_prototype', 'certainty', 'spread', 'circumstances', 'balance']
@@ -219,7 +219,23 @@ def test_highlights_lie_in_the_file(samples, fitted):
     assert (spans.start_s >= first-1e-6).all() and (spans.end_s <= last+1e-6).all() and (spans.end_s > spans.start_s).all()
     for f, (a, b) in zip(fields, spans[['start_s', 'end_s']].to_numpy()):
         assert f['r'].shape == (len(f['time_s']), 6) and f['weight'].sum() == pytest.approx(1, abs=1e-4)
-        assert a <= f['time_s'][f['weight'].argmax()] <= b+.05
+        assert f['heard'].any() and not f['r'][~f['heard']].any()
+
+
+def test_the_field_sums_to_the_score(samples, fitted):
+    "Moments, and what the average clip has, make the learner's own score; the highlight holds more of the margin than any stretch as long"
+    for clips in (samples[2], [3, 40, 7]):
+        log_share, clean, _, cover, *_ = _read(fitted, clips)
+        score = fitted.structure.log_share(clean, cover)
+        score = (score-score.mean(1, keepdim=True)).numpy()
+        fields, spans = fitted.resonance(clips), fitted.highlights(clips)
+        for i, f in enumerate(fields):
+            assert np.abs(f['r'].sum(0)+f['origin']-score[i]).max() < .01*np.abs(score[i]).max()
+            a, b = np.argsort(-log_share[i].numpy())[:2]
+            margin = f['r'][:, a]-f['r'][:, b]
+            inside = (f['time_s'] > spans.start_s[i]) & (f['time_s'] < spans.end_s[i])
+            long = int(inside.sum())
+            assert long and margin[inside].sum() >= np.convolve(margin, np.ones(long), 'valid').max()-1e-4
 
 
 def test_save_and_load(samples, fitted, tmp_path):

@@ -3,8 +3,8 @@ import numpy as np, pandas as pd, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from sere_nb.encoder import Embeddings, Frames
-from sere_nb.irf import balancing_offsets, class_prior, highlight_span, highlight_spans, highlight_weights
-from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, relations, to_moments, windows
+from sere_nb.irf import balancing_offsets, class_prior, highlight_spans, highlight_weights
+from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, pool_parts, relations, to_moments, contour, contour_parts, audible
 
 seeds = st.integers(0, 10_000)
 quick = settings(max_examples=40, deadline=None)
@@ -29,15 +29,48 @@ def test_highlight_weights_sum_to_one_in_each_clip(seed, lengths):
     clip = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     a = highlight_weights(torch.randn(len(clip), generator=g)*20-40, clip)
     assert torch.allclose(torch.zeros(len(lengths)).index_add(0, clip, a), torch.ones(len(lengths)), atol=1e-5)
-    spans = highlight_spans(a, clip).tolist()
-    for i, (start, stop) in enumerate(spans):
-        w = a[clip == i]
-        assert highlight_span(w) == (start, stop)
-        low = int(w.argmax())       # go from the peak to both sides
-        high = low+1
-        while low and w[low-1] >= w.max()/2: low -= 1
-        while high < len(w) and w[high] >= w.max()/2: high += 1
-        assert (start, stop) == (low, high)
+
+
+@quick
+@given(seeds, st.lists(st.integers(1, 60), min_size=1, max_size=8))
+def test_highlight_is_the_stretch_with_most_evidence(seed, lengths):
+    g = torch.Generator().manual_seed(seed)
+    clip = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    margin, heard = torch.randn(len(clip), generator=g), torch.rand(len(clip), generator=g) > .3
+    for i, (start, stop) in enumerate(highlight_spans(margin, clip, heard).tolist()):
+        m, h = margin[clip == i].double(), int(heard[clip == i].sum())
+        long = min(len(m), max(3, min(10, round(.2*h))))
+        assert stop-start == long
+        sums = [float(m[a:a+long].sum()) for a in range(len(m)-long+1)]     # all stretches, one by one
+        assert float(m[start:stop].sum()) == pytest.approx(max(sums), abs=1e-6)
+
+
+@quick
+@given(seeds, st.lists(st.integers(1, 40), min_size=1, max_size=6), st.booleans())
+def test_parts_of_moments_sum_to_what_is_pooled(seed, lengths, weighed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(sum(lengths), 3, generator=g)*2+1
+    moments = to_moments(x, Frames(x.half(), torch.tensor([0, *np.cumsum(lengths)]), .05))
+    moments.count = moments.count*(torch.rand(len(moments.count), generator=g) > .2)
+    w = torch.rand(len(moments.count), generator=g) if weighed else None
+    origin = torch.rand(len(lengths), 6, generator=g)
+    heard = torch.zeros(len(lengths)).index_add(0, moments.clip, moments.count) > 0
+    total = lambda parts: torch.zeros(len(lengths), 6).index_add(0, moments.clip, parts)
+    assert torch.allclose(total(pool_parts(moments, w, origin))[heard], (pool(moments, w)-origin)[heard], atol=2e-3)
+    assert not pool_parts(moments, w, origin)[moments.count == 0].any()
+    assert torch.allclose(total(contour_parts(moments)), contour(moments), atol=1e-4)
+
+
+@quick
+@given(seeds, st.lists(st.integers(1, 40), min_size=1, max_size=6))
+def test_silence_is_measured_clip_by_clip(seed, lengths):
+    g = torch.Generator().manual_seed(seed)
+    db = torch.randn(sum(lengths), generator=g)*20-40
+    offsets = torch.tensor([0, *np.cumsum(lengths)])
+    got = audible(db, offsets)
+    for a, b in zip(offsets.tolist(), offsets[1:].tolist()):
+        loud = db[a:b].sort().values[int(np.ceil(.95*(b-a-1)))]
+        assert (got[a:b] == (db[a:b] >= loud-25)).all() and got[a:b].any()
 
 
 @quick
@@ -53,12 +86,6 @@ def test_moments_keep_mean_and_deviation(seed, lengths):
         assert torch.allclose(pooled[i, :3], rows.mean(0), atol=5e-3)
         slack = 2e-3*(1+rows.square().mean(0))      # moments are kept in 16 bits
         assert ((pooled[i, 3:].square()-rows.var(0, correction=0)).abs() < slack).all()
-    # windows as a plain loop
-    around = windows(moments, 2)
-    for j in range(len(around)):
-        near = [m for m in range(max(0, j-2), min(len(around), j+3)) if moments.clip[m] == moments.clip[j]]
-        n = moments.count[near][:, None]
-        assert torch.allclose(around[j, :3], (moments.mean[near].float()*n).sum(0)/n.sum(), atol=1e-3)
 
 
 def test_standardiser_measures_groups_apart_and_remembers():
