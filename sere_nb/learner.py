@@ -8,6 +8,7 @@ __all__ = ['SETTINGS', 'SERE', 'ground', 'begin', 'step', 'fit_rounds', 'fit', '
 
 # %% ../nbs/06_learner.ipynb #71cfc9a0
 import copy, ctypes, hashlib, json, mmap, os, tempfile, warnings
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ SETTINGS = dict(
     freedom=8.,                 # nu of the Student-t likelihood; 1e6 is a Gaussian
     variance=3.,                # psi of what voices and words add, in units of the covariance within an emotion
     shrinkage=.1,               # of covariances
-    balance=.5,                 # kappa: force of the assumption that a corpus has its shares,
+    balance=.3,                 # kappa: force of the assumption that a corpus has its shares,
     planned=(30.,3.,3.),        # and where it was made by a plan: of a corpus, of each voice, of each voice and sentence
     circumstances=30,           # where nobody knows who speaks: clips a cluster of voice and words; 0 to leave them in
     loud=.1,                    # highlights: per dB; 0 for none
@@ -178,6 +179,7 @@ def _reduce(self):
 # %% ../nbs/06_learner.ipynb #99bea37e
 _ANCHORS = 4096     # clips of a large fit that are shown
 _FACTORS = ('voices','words')
+_FEW = 6            # a corpus with fewer clips cannot tell what is usual in it
 
 def _soft(self, log_share):
     "Shares as they are reported"
@@ -213,10 +215,17 @@ def _by_counts(emb, corpus, who, emotions):
     return out
 
 def _grounds(self, table):
-    "With whom each clip is measured: its corpus; its voice, if voices show most emotions and nothing is known of what is said. And its corpus"
+    "With whom each clip is measured: its corpus; its voice, if voices show most emotions and nothing is known of what is said; the largest of these, if its corpus has but a few clips. And its corpus"
     voice,corpus = groups(table, self.speakers, known=getattr(self, 'voices_', ()))
     apart = [c for c,d in self.design_.items() if d.voices and c not in self.said_]
-    return np.where(np.isin(corpus.astype(str), apart), voice, corpus),corpus
+    ground = np.where(np.isin(corpus.astype(str), apart), voice, corpus)
+    names,at,n = np.unique(corpus.astype(str), return_inverse=True, return_counts=True)
+    known = getattr(self, 'home_', None)
+    if known is None:       # a fit, which decides who is at home where
+        at_home,size = np.unique(ground.astype(str), return_counts=True)
+        self.home_ = str(at_home[size.argmax()])
+    stray = (n<_FEW)&~np.isin(names, list(getattr(self, 'offset_', ())) if known else ())
+    return np.where(stray[at], self.home_, ground),corpus
 
 def _find_circumstances(self, said):
     "Who says the same, how each corpus was made, and the groups whose effects are to be estimated"
@@ -430,7 +439,7 @@ def ground(self:SERE,
 )->Space:
     "The `Space` that a fit of these clips works in; it does not depend on their order, nor on which are shots"
     own = copy.copy(self)
-    own.said_,own.voices_ = {},()
+    own.said_,own.voices_,own.home_ = {},(),None
     corpus = groups(emb.table, self.speakers)[1].astype(str)
     own.design_ = {**_by_counts(emb, corpus, _who(emb.table, corpus, self.speakers), emotions or len(self.classes_)), **self.design}
     space = Space(False, self.settings['contents'], device=self.device)
@@ -444,7 +453,7 @@ def _begin(self, shots, unlabelled, space):
     if shots is not None:
         emb,self.classes_,label = _shots_and_rest(shots, unlabelled)
         self._stored = emb if isinstance(emb, Stored) else None
-        self.voices_,self.said_ = (),{}
+        self.voices_,self.said_,self.home_ = (),{},None
         self._group,self._corpus = groups(emb.table, self.speakers)
         corpus = self._corpus.astype(str)
         self.design_ = {**_by_counts(emb, corpus, _who(emb.table, corpus, self.speakers), len(self.classes_)), **self.design}
@@ -626,8 +635,21 @@ def _read(self, clips, frames=True):
     if (clips is None or isinstance(clips, Embeddings)) and self._stored is None: self._read_last = clips,known
     return known
 
+@contextmanager
+def _as_it_was(self):
+    "Corpora and voices that are new here are measured, and forgotten again: answers do not depend on what was asked before"
+    measures = [*self.space.voices.values(), *self.space.content.values(), *self.projection.voices.values(), *(y.voices for _,y in self.said_.values())]
+    known = [dict(o.known) for o in measures]
+    try: yield
+    finally:
+        for o,k in zip(measures, known): o.known = k
+
 def _each(self, clips, work, frames=True):
     "What `work` makes of all that is known of clips, an entry or a row each. Clips that stay on disk are read part by part"
+    if not hasattr(self, 'structure'): return work(*_read(self, clips))     # which says what is missing
+    with _as_it_was(self): return _part_by_part(self, clips, work, frames)
+
+def _part_by_part(self, clips, work, frames):
     most = _most(self)
     if isinstance(clips, Stored):   # new ones: voices whole
         parts = _voice_by_voice(groups(clips.table, self.speakers, known=getattr(self, 'voices_', ()))[0].astype(str), _footprint(clips, self.settings['contents']), most)
@@ -748,7 +770,7 @@ _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what
 
 def _flatten(self):
     "All that predicting needs, as tensors by name and a JSON-able rest"
-    tensors,meta = {},dict(version=_VERSION, seed=self.seed, speakers=self.speakers, prior=self.prior, settings=self.settings,
+    tensors,meta = {},dict(version=_VERSION, home=self.home_, seed=self.seed, speakers=self.speakers, prior=self.prior, settings=self.settings,
         classes=self.classes_.tolist(), voices=self.voices_, design={c:[d.voices,d.words] for c,d in self.design_.items()},
         said={c:v for c,(v,_) in self.said_.items()}, groups={f:list(map(str, e.names)) for f,e in self.effects_.items()}, bin_s=self.space.bin_s, views=self.projection.views, names={})
     def put(name, known):       # {key: tuple of tensors}
@@ -797,7 +819,7 @@ SERE.save = save
 
 # %% ../nbs/06_learner.ipynb #6ada8d5e
 _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offset=1, effects=1, said=2, said_by=2, same=1, circumstances=5)     # tensors of a key
-_META = ('version','seed','speakers','prior','settings','classes','voices','bin_s','views','names','design','said','groups','seal')
+_META = ('version','home','seed','speakers','prior','settings','classes','voices','bin_s','views','names','design','said','groups','seal')
 
 def _check_saved(meta, tensors):
     "`LearnerError` unless these are as `_flatten` gives them: all there, nothing more, and of shapes that fit together"
@@ -807,7 +829,7 @@ def _check_saved(meta, tensors):
     names,classes,settings = (meta.get(k) for k in ('names','classes','settings'))
     must(set(meta)==set(_META), "the list of what model.json holds")
     must(texts(classes) and len(classes)>1 and '' not in classes, 'classes'); must(texts(meta['voices']), 'voices')
-    must(isinstance(meta['speakers'], bool), 'speakers'); must(isinstance(meta['prior'], (str,dict)), 'prior'); must(type(meta['bin_s']) is float and 1e-3<=meta['bin_s']<=1e6, 'bin_s')
+    must(isinstance(meta['home'], str), 'home'); must(isinstance(meta['speakers'], bool), 'speakers'); must(isinstance(meta['prior'], (str,dict)), 'prior'); must(type(meta['bin_s']) is float and 1e-3<=meta['bin_s']<=1e6, 'bin_s')
     flags = lambda o: isinstance(o, list) and len(o)==2 and all(isinstance(x, bool) for x in o)
     must(isinstance(meta['design'], dict) and all(map(flags, meta['design'].values())), 'design')
     must(isinstance(meta['groups'], dict) and set(meta['groups'])<=set(_FACTORS) and all(map(texts, meta['groups'].values())), 'groups')
@@ -881,7 +903,7 @@ def load(
         for n in below('content'):
             view = n.removeprefix('content/')
             self.space.content[view] = c = ContentRemover(int(view.rsplit('-content',1)[1])); c.known = get(n)
-        self.classes_,self.voices_,self.offset_ = np.array(meta['classes']),meta['voices'],{k:v[0] for k,v in get('offset').items()}
+        self.classes_,self.voices_,self.home_,self.offset_ = np.array(meta['classes']),meta['voices'],meta['home'],{k:v[0] for k,v in get('offset').items()}
         self.projection = p = Projection(self.settings['dims'], self.settings['even'], sphere=True)
         p.basis,p.voices = get('basis'),standardisers('voices_of_clips')
         adapter,mean,ready,log_det = get('structure')['state']
