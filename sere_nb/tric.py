@@ -7,7 +7,7 @@ __all__ = ['TERMS', 'Due', 'Clips', 'farness', 'labelled_prototype', 'unlabelled
            'circumstances', 'balance', 'total', 'TRIC', 'adapter', 'log_det', 'far', 'posterior', 'parts', 'forward',
            'tric_of', 'structure_of', 'prototype_term', 'contrast_term', 'chain_term', 'tric', 'homecoming']
 
-# %% ../nbs/05_tric.ipynb #936ef5a9
+# %% ../nbs/05_tric.ipynb #1c7ee48b
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from .irf import _FIRM, even_out
 from .structure import LearnerError, _must_be, _must_fit
 
-# %% ../nbs/05_tric.ipynb #7657a4ff
+# %% ../nbs/05_tric.ipynb #fd045bc2
 @dataclass
 class Due:
     "How frequent emotions are assumed to be among the clips of a corpus"
@@ -30,7 +30,7 @@ class Clips:
     "All that TRIC must know of clips"
     x:Tensor        # x_iv: (V, n, D), an embedding a view
     cover:Tensor    # (V, n) bool: which views cover which clip
-    label:Tensor    # y_i: (n,) int64, the emotion of a shot; -1 for a clip without label
+    label:Tensor    # y_i: (n,) int64, emotion of a shot; -1: a clip without label
     group:dict      # {factor: (n,) int64}: whose voice, which words; -1 for none
     due:tuple=()    # a `Due` a corpus
 
@@ -43,7 +43,7 @@ class Clips:
             own = {f'level {i}':(g,'m',2**40) for i,(g,_) in enumerate(d.levels)}
             _must_fit(rows=(d.rows,'m',len(self.label)), prior=(d.prior,'K'), **own)
 
-# %% ../nbs/05_tric.ipynb #8f19a75f
+# %% ../nbs/05_tric.ipynb #cc0f2400
 def farness(
     x:Tensor,           # x-b: (V, n, D), less what voices and words add
     cover:Tensor,       # (V, n) bool
@@ -54,13 +54,14 @@ def farness(
     "How far each clip is from each prototype"
     D,z,c = x.shape[2], x@adapter, mean@adapter
     # δ = (x−b−m)ᵀ S⁻¹ (x−b−m) = ‖(x−b−m) A‖²
-    delta = z.square().sum(2, keepdim=True)-2*z@c.transpose(1,2)+c.square().sum(2)[:,None]
+    square = lambda a: a.square().sum(2)
+    delta = square(z)[...,None]-2*z@c.mT+square(c)[:,None]
     # ρ = mean over v of (ν+D)/2 · log(1 + δ/ν)
     rho = (freedom+D)/2*torch.log1p(delta.clamp_min(0.)/freedom)
     there = cover.to(rho)[...,None]
     return (rho*there).sum(0)/there.sum(0).clamp_min(1)
 
-# %% ../nbs/05_tric.ipynb #07fd4569
+# %% ../nbs/05_tric.ipynb #96a8b505
 def labelled_prototype(
     far:Tensor,     # rho: (n, K)
     label:Tensor,   # y: (n,) int64, -1 for none
@@ -70,7 +71,7 @@ def labelled_prototype(
     # Σ_{i∈L} ρ_{i,y_i}
     return far[shot].gather(1, label[shot][:,None]).sum()
 
-# %% ../nbs/05_tric.ipynb #0d1379a2
+# %% ../nbs/05_tric.ipynb #30f10d35
 def unlabelled_prototype(
     far:Tensor,     # rho: (n, K)
     share:Tensor,   # p: (n, K), rows sum to 1
@@ -80,7 +81,7 @@ def unlabelled_prototype(
     # Σ_{i∈U} Σ_k p_ik ρ_ik
     return (share*far).sum(1)[label<0].sum()
 
-# %% ../nbs/05_tric.ipynb #c1c0559e
+# %% ../nbs/05_tric.ipynb #64223f29
 def certainty(
     share:Tensor,   # p: (n, K), rows sum to 1
     label:Tensor,   # y: (n,) int64, -1 for none
@@ -90,7 +91,7 @@ def certainty(
     # Σ_{i∈U} Σ_k p_ik log p_ik
     return torch.xlogy(p, p).sum()
 
-# %% ../nbs/05_tric.ipynb #23f1de63
+# %% ../nbs/05_tric.ipynb #f0987d62
 def spread(
     adapter:Tensor,         # A: (V, D, D)
     log_det:Tensor,         # log|S|: (V,)
@@ -104,7 +105,7 @@ def spread(
     wide = (count+m)*log_det+m*scale*adapter.square().sum((1,2))
     return wide.sum()/2/max(1, len(wide))
 
-# %% ../nbs/05_tric.ipynb #a5760c53
+# %% ../nbs/05_tric.ipynb #ba1daa3c
 def circumstances(
     effects,            # b: tensors (V, q, D), one a factor
     adapter:Tensor,     # A: (V, D, D)
@@ -115,7 +116,7 @@ def circumstances(
     cost = [(b@adapter).square().sum() for b in effects]
     return sum(cost, adapter.new_zeros(()))/2/variance/max(1, len(adapter))
 
-# %% ../nbs/05_tric.ipynb #5db10d24
+# %% ../nbs/05_tric.ipynb #f0a40006
 _LEAST = 1e-6       # a share that is nearly 0
 
 def balance(
@@ -128,14 +129,14 @@ def balance(
         log_prior = d.prior.clamp_min(_LEAST).log()
         for g,force in d.levels:
             n = torch.bincount(g).to(share)
-            mean = share.new_zeros(len(n), share.shape[1]).index_add(0, g, share[d.rows])
-            mean = mean/n.clamp_min(1)[:,None]+_LEAST
+            none = share.new_zeros(len(n), share.shape[1])
+            mean = none.index_add(0, g, share[d.rows])/n.clamp_min(1)[:,None]+_LEAST
             # Σ_g κ_g n_g Σ_k p̄_gk log(p̄_gk / π_k),   κ_g = κ n_g/(n_g+2)
             kl = (mean*(mean.log()-log_prior)).sum(1)
             total = total+(force*n/(n+_FIRM)*n*kl).sum()
     return total
 
-# %% ../nbs/05_tric.ipynb #0748fa73
+# %% ../nbs/05_tric.ipynb #ef834b55
 def total(
     parts:dict, # name: scalar
 )->Tensor: # scalar
@@ -153,13 +154,13 @@ class TRIC(torch.nn.Module):
         variance:float=3.,      # psi
         shrinkage:float=.1,     # alpha
         scale=None,             # s: (V,); 1 if None
-        ready=None,             # (V,) bool: views that have met every emotion; all if None
+        ready=None,             # (V,) bool: views that met every emotion; all if None
         reducer=total,          # function from the parts to a scalar
     ):
         super().__init__()
-        _must_be(views=(views,1,2**20), dims=(dims,1,65536), emotions=(emotions,1,65536),
-                 freedom=(freedom,1e-3,1e6), variance=(variance,1e-6,1e6),
-                 shrinkage=(shrinkage,0.,1.))
+        _must_be(views=(views,1,2**20), dims=(dims,1,65536),
+                 emotions=(emotions,1,65536), freedom=(freedom,1e-3,1e6),
+                 variance=(variance,1e-6,1e6), shrinkage=(shrinkage,0.,1.))
         self.freedom,self.variance,self.shrinkage = freedom,variance,shrinkage
         self.reducer = reducer
         new = lambda *shape: torch.nn.Parameter(torch.zeros(*shape))
@@ -171,7 +172,7 @@ class TRIC(torch.nn.Module):
         self.register_buffer('scale', one if scale is None else scale.clone())
         self.register_buffer('ready', one.bool() if ready is None else ready.clone())
 
-# %% ../nbs/05_tric.ipynb #ff28723b
+# %% ../nbs/05_tric.ipynb #1fd1744e
 def _diagonal(x): return x.diagonal(dim1=1, dim2=2)
 
 def adapter(self:TRIC)->Tensor: # (V, D, D)
@@ -184,7 +185,7 @@ def log_det(self:TRIC)->Tensor: # (V,)
 
 TRIC.adapter,TRIC.log_det = property(adapter),property(log_det)
 
-# %% ../nbs/05_tric.ipynb #0d6a01f6
+# %% ../nbs/05_tric.ipynb #3ad36d62
 def far(self:TRIC,
     clips:Clips,
     rows=slice(None),   # a mini-batch; all if not given
@@ -194,7 +195,7 @@ def far(self:TRIC,
     _must_fit(mean=(self.mean,'V K D'), x=(x,'V n D'))
     for f,b in self.effect.items():
         if f not in clips.group or clips.group[f].max()>=b.shape[1]: raise LearnerError(
-            f"clips do not say which of {b.shape[1]} {f} each has. Give it in their group.")
+            f"clips do not say which of {b.shape[1]} {f} each has. Tell it in group.")
         # x − b_g; a clip of no known group keeps all (the last row is 0)
         x = x-F.pad(b, (0,0,0,1))[:,clips.group[f][rows]]
     seen = clips.cover[:,rows]&self.ready[:,None]
@@ -222,11 +223,11 @@ def posterior(self:TRIC,
 
 TRIC.far,TRIC.posterior = far,posterior
 
-# %% ../nbs/05_tric.ipynb #b51613eb
+# %% ../nbs/05_tric.ipynb #beb76d09
 def parts(self:TRIC,
     clips:Clips,
     share=None,     # p: (n, K); the best ones if None
-    far=None,       # rho: (n, K), where it is known already; of `rows` if these are given
+    far=None,       # rho: (n, K), or of `rows`, where it is known already
     rows=None,      # (b,) int64: a mini-batch, with `share` given; all clips if None
 )->dict: # name: scalar, a clip
     "The parts of TRIC by name"
@@ -254,7 +255,7 @@ def forward(self:TRIC,
 
 TRIC.parts,TRIC.forward = parts,forward
 
-# %% ../nbs/05_tric.ipynb #606a5ee3
+# %% ../nbs/05_tric.ipynb #d912c6b8
 def tric_of(
     structure,      # a fitted `Structure`
     effects=None,   # {factor: `Effects`}
@@ -278,12 +279,13 @@ def structure_of(
     structure,  # a `Structure` of the same shape, which is filled
 ): # the structure
     "Back to what the learner asks"
-    structure.mean,structure.adapter = tric.mean.detach().clone(),tric.adapter.detach().clone()
+    structure.mean = tric.mean.detach().clone()
+    structure.adapter = tric.adapter.detach().clone()
     structure.log_det = tric.log_det.detach().clone()
     structure.scale,structure.ready = tric.scale.clone(),tric.ready.clone()
     return structure
 
-# %% ../nbs/05_tric.ipynb #80f4bbbc
+# %% ../nbs/05_tric.ipynb #594c9e32
 def _mean(loss, cover):
     "Mean over each clip's views, then over the clips that have any"
     seen = cover.sum(0)
@@ -300,7 +302,8 @@ def prototype_term(
     temperature:float=.05,
 )->Tensor: # scalar
     "Cross-entropy of the resonance with the prototypes"
-    K = prototypes.shape[1] if isinstance(prototypes, Tensor) and prototypes.ndim>1 else 1
+    ok = isinstance(prototypes, Tensor) and prototypes.ndim>1
+    K = prototypes.shape[1] if ok else 1
     _must_fit(prototypes=(prototypes,'V K D',float), z=(z,'V n D',float),
               label=(label,'n',K), cover=(cover,'V n',any))
     _must_be(temperature=(temperature,*_TEMPERATURE))
@@ -308,9 +311,9 @@ def prototype_term(
     log_p = (z@prototypes.mT/temperature).log_softmax(2)
     return _mean(-(log_p*F.one_hot(label, K).to(z)).sum(2), cover)
 
-# %% ../nbs/05_tric.ipynb #c4ebb776
+# %% ../nbs/05_tric.ipynb #06f5c5b6
 def _similarity(z_l, cover_l, z_u, cover_u, temperature):
-    "(V, n_l, n_u) resonance over temperature; what a view does not cover is out of reach"
+    "(V, n_l, n_u) resonance over temperature; out of reach where not covered"
     s = z_l@z_u.mT/temperature
     seen = cover_l[:,:,None].bool()&cover_u[:,None].bool()
     return s.masked_fill(~seen, torch.finfo(s.dtype).min)
@@ -335,7 +338,7 @@ def contrast_term(
     to_own = log_step.masked_fill(~alike, torch.finfo(log_step.dtype).min).logsumexp(2)
     return _mean(-to_own, cover_l*alike.any(2))
 
-# %% ../nbs/05_tric.ipynb #48ed4843
+# %% ../nbs/05_tric.ipynb #53e3e59f
 def chain_term(
     z_l:Tensor,         # (V, n_l, D) shots
     label_l:Tensor,     # (n_l,)
@@ -357,7 +360,7 @@ def chain_term(
     loss = -(own*home.clamp_min(1e-8).log()).sum(2)
     return _mean(loss, cover_l*(cover_u.sum(1, keepdim=True)>0))
 
-# %% ../nbs/05_tric.ipynb #a23d171e
+# %% ../nbs/05_tric.ipynb #4b4b79a8
 TERMS = ('labelled_prototype','unlabelled_prototype','labelled_unlabelled','chain')
 
 def tric(
@@ -380,7 +383,7 @@ def tric(
         chain=chain_term(z_l, label_l, cover_l, z_u, cover_u, temperature))
     return terms
 
-# %% ../nbs/05_tric.ipynb #05ce7825
+# %% ../nbs/05_tric.ipynb #9ca1dfe8
 def homecoming(
     profile:Tensor,     # f: (n, D) unit vectors
     share:Tensor,       # p: (n, K), rows sum to 1; of shots their labels
@@ -394,7 +397,8 @@ def homecoming(
     _must_fit(profile=(profile,'n D',float), share=(share,'n K',float),
               anchors=(to,'m',len(profile)))
     _must_be(neighbours=(neighbours,1,2**30), temperature=(temperature,*_TEMPERATURE))
-    out,known,theirs = profile.new_empty(len(profile)),profile[to].T.contiguous(),share[to]
+    out = profile.new_empty(len(profile))
+    known,theirs = profile[to].T.contiguous(),share[to]
     column = torch.full_like(row, -1).index_put_((to,), row[:len(to)])
     for part in row.split(256):
         s,own = profile[part]@known,column[part]

@@ -1,5 +1,6 @@
 "TRIC and the terms for the course against plain loops, with several views and missing ones; its minimum is the learner's"
-import itertools, math
+import itertools, json, math
+from pathlib import Path
 
 import pytest, torch
 import torch.nn.functional as F
@@ -282,3 +283,25 @@ def test_homecoming_to_anchors_is_as_its_definition():
         near, at = (profile[others]@profile[i]).topk(5)
         said = ((near/.1).softmax(0)[:, None]*share[others[at]]).sum(0)
         assert torch.allclose(home[i], (said*share[i]).sum(), atol=1e-5)
+
+
+# -- the page of one round
+
+@pytest.mark.parametrize('seed', range(2))
+def test_the_lines_of_one_round_find_the_learners_numbers(seed):
+    "On more than its four clips: two views, voices and words, shares balanced by corpus, voice and cell"
+    page, ns = Path(__file__).parent.parent/'nbs/tutorials/one_round.ipynb', {}
+    for c in json.loads(page.read_text(encoding='utf-8'))['cells']:
+        source = ''.join(c['source'])
+        if c['cell_type'] == 'code' and source.startswith(('import', 'def ')): exec(source, ns)
+    s = SERE(seed=seed).begin(*split(speech(seed=seed, voices=3, words=2)))
+    o, y = s._clips, s.label_.numpy()
+    groups = {f: (o.group[f].numpy(), len(e.names)) for f, e in s.effects_.items()}
+    due = [(at.numpy(), s.prior_[c].numpy(), [(g.numpy(), k) for g, k in L._levels(s, c, at)]) for c, at in L._unlabelled_of(s).items()]
+    assert set(groups) == {'voices', 'words'} and any(len(d[2]) == 3 for d in due) and o.x.shape[0] > 1
+    p, was = s._share.numpy().copy(), None
+    for _ in range(3):
+        s.step()
+        p, was = ns['one_round'](o.x.numpy().astype(float), y, p, groups, due, was)
+        assert abs(p-s._share.numpy()).max() < 1e-3 and abs(was['m']-s.structure.mean.numpy()).max() < 1e-3
+        for f in groups: assert abs(was['b'][f]-s.effects_[f].effect.numpy()).max() < 1e-3
