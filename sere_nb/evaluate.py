@@ -28,6 +28,7 @@ from .encoder import Embeddings,Encoder,embed,load_encoder
 from .files import not_read,replaceable,write
 from .learner import SERE,SETTINGS
 from .structure import Space,utterance_vectors
+from .train import sere_adapter
 from .voices import load_voice_encoder,voices as with_voices
 
 # %% ../nbs/07_evaluate.ipynb #ae2d6eea
@@ -540,7 +541,7 @@ def sees_target_shares(
     "Does a method ask for `target_shares`?"
     return _asks(method, 'target_shares')
 
-VARIANTS = {'sere:estimate':partial(sere, prior='estimate'), 'sere:true_shares':sere_true_shares}
+VARIANTS = {'sere:estimate':partial(sere, prior='estimate'), 'sere:true_shares':sere_true_shares, 'sere:adapter':sere_adapter}
 
 # %% ../nbs/07_evaluate.ipynb #3564054b
 class BenchError(ValueError):

@@ -21,6 +21,7 @@ from .files import replacing
 from .circumstances import Design, Effects, Said, SameWords, find_design
 from .irf import class_prior, even_out, highlight_spans, highlight_weights, instantaneous_resonance
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups
+from .tric import Clips, Due, tric_of
 
 # %% ../nbs/06_learner.ipynb #dd269f3a
 SETTINGS = dict(
@@ -364,29 +365,19 @@ def _turn(self, prior):
     self._near,r = _measured(self, clean)
     return clean,r,_find_shares(self, prior)
 
+def _tric_clips(self, prior):
+    "What TRIC must know of the clips of a fit"
+    o = self._clips
+    due = [Due(at, _levels(self, c, at), prior[c])
+           for c,at in _unlabelled_of(self).items()]
+    return Clips(o.x, o.cover, self.label_.to(self.device), o.group, due)
+
 def _objective(self, prior):
-    "The terms of TRIC, a clip"
-    o,s,t = self._clips,self.settings,self.structure
-    n,shot,V = len(self.label_),(self.label_>=0).to(self.device),t.ready.sum().clamp_min(1)
-    far = -(self._share*t.log_share(None, o.cover, self._near)).sum(1)
-    p = self._share[~shot]
-    terms = dict(labelled_prototype=far[shot].sum()/n, unlabelled_prototype=far[~shot].sum()/n, certainty=(p*p.clamp_min(1e-30).log()).sum()/n)
-    inverse = t.adapter@t.adapter.transpose(1,2)
-    q,price = 0,0.
-    for e in self.effects_.values():
-        q,price = q+len(e.names),price+((e.effect@inverse)*e.effect).sum((1,2))[t.ready].sum()/e.variance/2/V/n
-    count = (o.cover.sum(1)+q)[t.ready]
-    of_prior = count*s['shrinkage']/max(1e-9, 1-s['shrinkage'])
-    terms['spread'] = ((count+of_prior)*t.log_det[t.ready]+of_prior*t.scale[t.ready]*inverse.diagonal(dim1=1, dim2=2).sum(1)[t.ready]).sum()/2/V/n
-    terms['circumstances'] = torch.as_tensor(price)
-    balance = 0.
-    for c,at in _unlabelled_of(self).items():
-        for g,k in _levels(self, c, at):
-            m = torch.bincount(g).to(p)
-            mean = torch.zeros(len(m), p.shape[1], device=p.device).index_add_(0, g, self._share[at])/m[:,None]
-            balance = balance+(k*m/(m+2)*m*((mean+1e-6)*((mean+1e-6).log()-prior[c].clamp_min(1e-6).log())).sum(1)).sum()/n
-    terms['balance'] = torch.as_tensor(balance)
-    return dict(tric=sum(terms.values()), **terms)
+    "The parts of TRIC, a clip, and their sum"
+    far = -self.structure.log_share(None, self._clips.cover, self._near)
+    tric = tric_of(self.structure, self.effects_, self.settings['variance'])
+    with torch.no_grad(): parts = tric.parts(_tric_clips(self, prior), self._share, far)
+    return dict(tric=tric.reducer(parts), **parts)
 
 _SETTLE = 3     # turns of circumstances and shares for clips that come without shares
 _ENOUGH = 20    # clips that a new voice must bring to get an effect of its own
