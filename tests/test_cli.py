@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
-from conftest import BAD, FINE, SR, make_corpus, voice
+from conftest import BAD, FINE, SR, everywhere, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
 from sere_nb import cli, encoder
@@ -573,7 +573,7 @@ def test_bench_in_other_conditions(corpus, tmp_path, capsys):
 
 def test_bench_ablation(corpus, tmp_path, capsys, monkeypatch):
     import sere_nb.evaluate as ev
-    monkeypatch.setattr(ev, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_student")})
+    everywhere(monkeypatch, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_student")})
     for i, name in enumerate(("aa", "bb")): corpus(clips=2, language=name, name=f"{name}.csv", f0=100+8*i)
     protocol = ev.make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])
     (tmp_path/"p.json").write_text(json.dumps({**protocol, "tasks": protocol["tasks"][:1]}))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-import sere_nb.evaluate as ev
+from conftest import everywhere
+from sere_nb import bench as runs, rivals, scores as counting
 from sere_nb.corpora import read_manifest
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
@@ -52,8 +53,8 @@ def test_interval_is_about_as_wide_as_theory_says():
 def test_stratified_resamples_keep_the_number_of_each_emotion():
     counts = np.array([[3, 1, 0], [0, 0, 0], [2, 0, 9]])
     rng = np.random.default_rng(0)
-    assert (ev._resampled(counts, 30, rng, True).sum(-1) == counts.sum(-1)).all()
-    free = ev._resampled(counts, 30, rng, False)
+    assert (counting._resampled(counts, 30, rng, True).sum(-1) == counts.sum(-1)).all()
+    free = counting._resampled(counts, 30, rng, False)
     assert (free.sum((1, 2)) == 15).all() and len(np.unique(free.sum(-1), axis=0)) > 1
 
 
@@ -138,7 +139,7 @@ def fake_embed(table, encoder=None, cache=None, progress=True):
 def world(tmp_path, monkeypatch):
     "(folder of manifests, protocol)"
     for name in ("xa", "yb"): manifest(tmp_path, name)
-    monkeypatch.setattr(ev, "embed", fake_embed)
+    everywhere(monkeypatch, "embed", fake_embed)
     return tmp_path, make_protocol(tmp_path, ["xa", "yb"], shots=2, seeds=range(2), name="little")
 
 
@@ -178,7 +179,7 @@ def test_no_label_can_be_reached_by_a_method(world, monkeypatch):
         assert "emotion" not in seen["unlabelled"].table and "emotion" not in seen["shared"].clips.table
         reached = " ".join(texts({k: v for k, v in seen.items() if k != "shots"})).lower()
         assert not [w for w in (*NAMES, "raw_emotion") if w in reached]
-        for of in ("shots", "unlabelled"): assert set(seen[of].table) - {"emotion"} <= set(ev._SEEN)
+        for of in ("shots", "unlabelled"): assert set(seen[of].table) - {"emotion"} <= set(rivals._SEEN)
 
 
 def test_order_of_the_clips_tells_nothing(world, monkeypatch):
@@ -203,11 +204,11 @@ def test_target_and_source_labels_change_no_prediction(world, monkeypatch):
         return kept
     honest = [m for m in METHODS if m != "sere" and not sees_source_labels(METHODS[m])]
     for m in honest: monkeypatch.setitem(METHODS, m, keeping(m, METHODS[m]))
-    sound = {n: fake_embed(ev.read_manifest(folder/f"{n}.csv")) for n in ("xa", "yb")}     # from the true labels, before they are shuffled
+    sound = {n: fake_embed(read_manifest(folder/f"{n}.csv")) for n in ("xa", "yb")}     # from the true labels, before they are shuffled
     def same_sound(table, **kw):
         e = sound[table.path.iloc[0][:2]]
         return Embeddings(e.table.assign(emotion=table.emotion), e.views)
-    monkeypatch.setattr(ev, "embed", same_sound)
+    everywhere(monkeypatch, "embed", same_sound)
     protocol = {**protocol, "tasks": protocol["tasks"][:1]}
     run((folder, protocol), honest)
     before, made = made, {}
@@ -252,8 +253,8 @@ def heard(world, monkeypatch):
         asked.append(table)
         return table.assign(speaker=[f"v{1+int(k[-1], 16)%2}" for k in table.key], voice_sure=.9)
     class Listener: name, key = "stub", "stub-1"
-    monkeypatch.setattr(ev, "with_voices", voices)
-    monkeypatch.setattr(ev, "load_voice_encoder", Listener)
+    everywhere(monkeypatch, "with_voices", voices)
+    everywhere(monkeypatch, "load_voice_encoder", Listener)
     return asked
 
 
@@ -326,7 +327,7 @@ def test_fits_that_give_probabilities_have_an_ece(world, monkeypatch):
     assert r.ece["sure"].tolist() == pytest.approx([.7-1/3]*2) and r.uar["sure"].tolist() == pytest.approx([1/3]*2) and r.ece["nearest_prototype"].isna().all()
     assert "| calibration error (ECE), % |  |  | 36.7 |" in (world[0]/"out"/"summary.md").read_text()
     c = read_clips(world[0]/"out"/"clips")
-    assert len(c) == 4*36 and set(c.path[c.target == "yb"]) == set(ev.read_manifest(world[0]/"yb.csv").path)
+    assert len(c) == 4*36 and set(c.path[c.target == "yb"]) == set(read_manifest(world[0]/"yb.csv").path)
     for (m, target), o in c.groupby(["method", "target"]):
         assert uar(o.truth, o.emotion) == pytest.approx(r.loc[m].set_index("target").uar[target], abs=1e-6)
     assert c.p_fear[c.method == "sure"].eq(.7).all() and c.p_fear[c.method != "sure"].isna().all()
@@ -337,9 +338,9 @@ def test_ablation_runs_variants_of_sere(world, monkeypatch):
     def fake(shots, unlabelled, *, seed, speakers, shared, **kw):
         asked.append(kw)
         return np.full(len(unlabelled), "fear" if kw else "anger")
-    monkeypatch.setattr(ev, "sere", fake)
+    everywhere(monkeypatch, "sere", fake)
     monkeypatch.setitem(METHODS, "sere", fake)
-    monkeypatch.setattr(ev, "ABLATION", {"no highlights": dict(loud=0.)})
+    everywhere(monkeypatch, "ABLATION", {"no highlights": dict(loud=0.)})
     r = run(world, "sere", seeds=0, ablate=True, out=world[0]/"out")
     assert set(r.method) == {"sere", "sere:no highlights"} and dict(loud=0.) in asked and {} in asked
     assert "## Ablation" in (world[0]/"out"/"summary.md").read_text()
@@ -347,16 +348,16 @@ def test_ablation_runs_variants_of_sere(world, monkeypatch):
 
 def test_ablation_table_against_paired_differences():
     rng = np.random.default_rng(0)
-    names = [*(f"sere:{o}" for o in ev.LADDER), "sere", "sere:no_student"]
+    names = [*(f"sere:{o}" for o in LADDER), "sere", "sere:no_student"]
     r = results({(m, t, s): rng.random() for m in names for t in ("a>b", "b>a", "a>c") for s in range(3)})
     table = ablation_table(r)
-    rungs = [*ev.LADDER, "sere (all)"]
+    rungs = [*LADDER, "sere (all)"]
     assert table.index.tolist() == [*(("ladder", o) for o in rungs), ("left out", "no_student")]
     assert table["mean"].tolist() == pytest.approx([100*r[r.method == m].uar.mean() for m in names])
     assert table.brings["ladder"].tolist()[1:] == pytest.approx(np.diff(table["mean"]["ladder"]))
     d = paired_difference(r, "sere", "sere:no_student", over="tasks")
     assert table.loc[("left out", "no_student"), ["brings", "tasks_low", "tasks_high"]].tolist() == pytest.approx([100*d[k] for k in ("difference", "low", "high")])
-    assert list(ev.ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ev.ABLATION["no_student"] == PARTS["student"]
+    assert list(ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ABLATION["no_student"] == PARTS["student"]
 
 
 # ---- numbers of shots ----
@@ -440,9 +441,9 @@ def test_only_the_oracle_is_told_shares(world, monkeypatch):
         def fit(self, shots, unlabelled, space):
             self.classes_ = np.unique(shots.table.emotion)
             self.history_ = [dict(proba=torch.eye(3)[torch.zeros(len(shots)+len(unlabelled)).long()])]
-    monkeypatch.setattr(ev, "SERE", Stub)
+    everywhere(monkeypatch, "SERE", Stub)
     monkeypatch.setattr(Shared, "space", lambda *a, **kw: None)
-    monkeypatch.setattr(ev, "_settings", lambda p, *a: dict(protocol=dict(name=p["name"], note="", shots=2), encoder={}, speakers=True, corpora={}, version="0"))
+    everywhere(monkeypatch, "_settings", lambda p, *a: dict(protocol=dict(name=p["name"], note="", shots=2), encoder={}, speakers=True, corpora={}, version="0"))
     p = thinned(world[1], .6)
     bench(p, world[0], "acoustic", "sere,sere:estimate,sere:true_shares", 0, progress=False, out=world[0]/"out")
     assert [o.prior for o in made[:2]] == ["balanced", "estimate"]
@@ -450,7 +451,7 @@ def test_only_the_oracle_is_told_shares(world, monkeypatch):
     text = (world[0]/"out"/"summary.md").read_text()
     assert "sere:true_shares is told the shares of the emotions in the target" in text and "sere:estimate − sere:true_shares" in text
     assert "one emotion 60 % of the target" in text
-    assert set(ev._read_methods(None, p, False, False)) == {*METHODS, *ev.VARIANTS} and set(ev._read_methods(None, world[1], False, False)) == set(METHODS)
+    assert set(runs._read_methods(None, p, False, False)) == {*METHODS, *VARIANTS} and set(runs._read_methods(None, world[1], False, False)) == set(METHODS)
 
 
 # ---- clips that come later ----
@@ -477,8 +478,8 @@ def test_new_speakers_are_new(world, monkeypatch):
 
 
 def test_without_speakers_half_of_the_clips_are_new():
-    new = ev._new_half([""]*11, 3)
-    assert new.sum() == 5 and (new == ev._new_half([""]*11, 3)).all() and (new != ev._new_half([""]*11, 4)).any()
+    new = runs._new_half([""]*11, 3)
+    assert new.sum() == 5 and (new == runs._new_half([""]*11, 3)).all() and (new != runs._new_half([""]*11, 4)).any()
 
 
 # ---- killed, and gone on ----
@@ -560,7 +561,7 @@ def test_protocols_that_do_not_fit(world, change, says):
 @pytest.mark.parametrize("word", ["joy", "happy", "Freude", "happiness"])
 def test_a_protocol_in_other_words(tmp_path, monkeypatch, word):
     """As people had them before manifests were brought to one vocabulary: the same result, and what was given stays."""
-    monkeypatch.setattr(ev, "embed", fake_embed)
+    everywhere(monkeypatch, "embed", fake_embed)
     for name in ("xa", "yb"): manifest(tmp_path, name, ["anger", "fear", "joy"])
     with pytest.warns(UserWarning, match="joy → happiness"): plain = make_protocol(tmp_path, ["xa", "yb"], shots=2, seeds=[0])
     said = lambda e: word if e=="happiness" else e
