@@ -7,7 +7,7 @@ __all__ = ['OUTPUTS', 'ProtocolError', 'make_protocol', 'nested_shots', 'task_na
            'check_protocol', 'read_seeds', 'read_tables', 'read_clips', 'bench']
 
 # %% ../nbs/07d_bench.ipynb #7df8ddd1
-import copy,errno,hashlib,json,os,re,time
+import copy,errno,hashlib,json,os,re,time,warnings
 from pathlib import Path
 from zlib import crc32
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 import sere_nb
 from .corpora import draw_shots,one_vocabulary,read_manifest,shared_emotions
-from .encoder import Embeddings,Encoder,embed,load_encoder
+from .encoder import ContentIndex,Embeddings,Encoder,Stored,embed,load_encoder
 from .files import not_read,replaceable,write
 from .learner import SERE
 from .rivals import ABLATION,METHODS,VARIANTS,BenchError,Shared,_asks,_method,blind
@@ -178,6 +178,29 @@ def _write(file, text):
     try: write(file, text)
     except OSError as e: raise BenchError(f"{file}: cannot be written ({e.strerror}). Make room, or give another folder for the results.") from None
 
+def _sound(tables, cache):
+    "{corpus: digest of what its files hold}"
+    index,out = ContentIndex(cache and Path(cache)/'index'),{}
+    for name,t in tables.items():
+        keys = {str(f):index.key(f) for f in t['file' if 'file' in t else 'path']}
+        index.remember({f:k for f,k in keys.items() if k})
+        out[name] = _digest(list(keys.values()))
+    return out
+
+def _drop_stale(file, old, now):
+    "Take out the results of corpora whose audio is not what it was, and say so. They are the bench's own, and are got anew"
+    changed = {k for k in now if k in old and old[k]!=now[k]}
+    lines = file.read_bytes().splitlines(keepends=True)
+    stale = lambda line: bool(changed&set(line.decode('utf-8', errors='replace').split(',')[1:3]))
+    kept = [lines[0],*(l for l in lines[1:] if not stale(l))] if lines else []
+    if len(kept)==len(lines): return
+    new = file.with_name('.results.csv.tmp')
+    try:
+        new.write_bytes(b''.join(kept))
+        os.replace(new, file)
+    except OSError as e: raise BenchError(f"{file}: cannot be written ({e.strerror}). Make room; what is in it already stays.") from None
+    warnings.warn(f"{file}: the audio of {', '.join(sorted(changed))} is not what it was, so {len(lines)-len(kept)} results with it are got anew.")
+
 def _open_results(out, settings):
     "Results that are already there; `BenchError` if they were made with other settings"
     file,about = out/'results.csv',out/'bench.json'
@@ -185,8 +208,9 @@ def _open_results(out, settings):
         try: old = json.loads(about.read_text(encoding='utf-8'))
         except ValueError: old = {}
         if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
-        other = [k for k in settings if old.get(k)!=json.loads(json.dumps(settings[k]))]
+        other = [k for k in settings if k!='sound' and old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
+        _drop_stale(file, old.get('sound') or {}, settings.get('sound') or {})
     elif file.exists(): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
     _write(about, json.dumps(settings, indent=1, ensure_ascii=False)+'\n')
     if not file.exists(): _write(file, ','.join([*COLUMNS,*EXTRA])+'\n')
@@ -219,6 +243,10 @@ def _new_half(speaker, seed):
     voices = np.random.default_rng([int(seed),crc32(b'new')]).permutation(sorted(set(who)))
     return np.isin(who, voices[:len(voices)//2])
 
+def _lengths(emb):
+    "{view: (n_clips,) frames of each clip}"
+    return emb.lengths if isinstance(emb, Stored) else {v:f.lengths for v,f in emb.views.items()}
+
 class _Task:
     "Clips of a task without their labels, and the labels apart"
     def __init__(self, task, corpora, speakers):
@@ -231,7 +259,7 @@ class _Task:
             if who=='found': hidden.table['speaker'] = corpora.voices(name, task['emotions'], emb.table.iloc[order])
             parts.append((hidden, emb.table.iloc[order]))
         (source,self._source),(target,self._target) = parts
-        have = [{v for v,frames in o.views.items() if (frames.lengths>0).any()} for o in (source,target)]
+        have = [{v for v,n in _lengths(o).items() if (n>0).any()} for o in (source,target)]
         if not have[0]&have[1]: raise BenchError(f"{task_name(task)}: the encoders of the two languages have no view in common ({', '.join(have[0])}; {', '.join(have[1])}). Add +acoustic to both: it is the bridge between them.")
         self.clips = Embeddings.concat([source,target])
         self._scored,self.new = np.ones(len(target), bool),None     # `new`: clips to be scored that no fit sees
@@ -343,17 +371,30 @@ def _settings(protocol, tables, encoder, speakers, new_speakers, listener=None):
 
 # %% ../nbs/07d_bench.ipynb #75e86839
 class _Corpora(dict):
-    "Embeddings of a corpus, made when first asked for"
-    def __init__(self, tables, encoder, cache, progress, listener=None):
-        self.tables,self.how,self.listener,self._heard = tables,dict(encoder=encoder, cache=cache, progress=progress),listener,{}
+    "Embeddings of a corpus, made when first asked for. Where there is a cache, no more of them stay than fit in memory"
+    def __init__(self, tables, encoder, cache, progress, listener=None, memory_gb=4.):
+        self.tables,self.listener,self._heard = tables,listener,{}
+        self.how = dict(encoder=encoder, cache=cache, progress=progress, memory_gb=memory_gb)
+        self.lost = {}      # corpus: clips that could not be used
+
     def __missing__(self, name):
-        self[name] = embed(self.tables[name], **self.how)
-        return self[name]
+        self[name] = emb = embed(self.tables[name], **self.how)
+        if len(emb.skipped): self.lost[name] = len(emb.skipped)
+        return emb
+
+    def only(self, names):
+        "Let go of the oldest others, until what is left fills half of the memory at most"
+        size = {k:sum(f.values.nbytes for f in e.views.values()) for k,e in self.items() if isinstance(e, Embeddings)}
+        for k in [k for k in size if k not in names and self.how['cache']]:
+            if sum(size.values())<=self.how['memory_gb']*5e8: return
+            del self[k],size[k]
 
     def voices(self, name, emotions, table):
         "(n,) voices found among the clips of a corpus with these emotions"
         key = name,frozenset(emotions)
-        if key not in self._heard: self._heard[key] = with_voices(table.assign(corpus=name), self.listener, self.how['cache'], progress=self.how['progress']).speaker.to_numpy(dtype=object)
+        if key not in self._heard:
+            heard = with_voices(table.assign(corpus=name), self.listener, self.how['cache'], progress=self.how['progress'])
+            self._heard[key] = heard.speaker.to_numpy(dtype=object)
         return self._heard[key]
 
 def _clips_file(row): return re.sub(r'[^\w.+-]', '_', '.'.join(str(row[o]) for o in _KEY))+'.csv'
@@ -405,6 +446,7 @@ def bench(
     shots=None,             # such as '1,2,3,5,10,20': as many an emotion, nested, in place of the protocol's own
     new_speakers:bool=False,# score half of the target's speakers, seen by the fit (`<method>:seen`) and not (`<method>:new`), and the other half in the latter fit (`<method>:other`)
     clips:bool=False,       # keep what is said of each clip, in `out`/clips?
+    memory_gb:float=4.,     # a corpus that would fill more than a quarter of this stays on disk and is read part by part
 )->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s (seconds, shared preparation included), shots, ece
     "Every method on every task and seed. Goes on where a former run with the same settings and folder stopped"
     from tqdm import tqdm
@@ -425,22 +467,26 @@ def bench(
     each = [[(s,n,paths,m,k) for s,n,paths in f for m in methods for k in kinds] for f in fits]
     kept = [fit(t,s,n,m,k) for t,f in zip(protocol['tasks'], each) for s,n,_,m,k in f if clips]
     if out: _spare(Path(out), corpora, tables, kept)
+    settings['sound'] = _sound(tables, cache) if out else {}
     results = _open_results(Path(out), settings) if out else pd.DataFrame(columns=[*COLUMNS,*EXTRA])
     done = set(results[_KEY].itertuples(index=False, name=None))
-    corpora,rows = _Corpora(tables, encoder, cache, progress, listener),[]
+    corpora,rows = _Corpora(tables, encoder, cache, progress, listener, memory_gb),[]
+    sharing = dict(keep=cache and Path(cache)/'vectors'/_digest(settings['encoder']), most=memory_gb*4e8)
     left = [[(s,n,paths,m,k) for s,n,paths,m,k in f if fit(t,s,n,m,k) not in done] for t,f in zip(protocol['tasks'], each)]
     with tqdm(total=sum(map(len, left)), desc='bench', unit='fit', delay=2, disable=not progress) as bar:
         for t,todo in zip(protocol['tasks'], left):
             if not todo: continue
-            whole,last = _Task(t, corpora, speakers),None
+            whole,last,hand = _Task(t, corpora, speakers),None,None
+            corpora.only((t['source'],t['target']))
             for seed,n,paths,name,kind in todo:
                 if last is None or seed!=last and (new_speakers or 'target_shares' in t):     # other clips take part
                     task = whole.thinned(seed)
                     parts = dict(zip(kinds, task.halves(seed) if new_speakers else [task]))
-                    shared = {k:Shared(o.clips, knows) for k,o in parts.items()}
+                    shared = {k:Shared(o.clips, knows, **sharing) for k,o in parts.items()}
                 last,task = seed,parts[kind]
+                if hand is None or hand[0]!=(seed,n,kind): hand = (seed,n,kind),task.draw(seed, paths)     # once for all methods
                 bar.set_postfix_str(f'{task_name(t)} {name}')
-                scored,said = task.run(methods[name], task.draw(seed, paths), seed, knows, shared[kind])
+                scored,said = task.run(methods[name], hand[1], seed, knows, shared[kind])
                 rows.append(dict(method=':'.join(filter(None, (name,kind))), source=t['source'], target=t['target'], seed=seed, n_classes=len(t['emotions']), shots=n, **scored))
                 if out and clips: _write(Path(out)/'clips'/_clips_file(rows[-1]), pd.concat([pd.DataFrame({o:rows[-1][o] for o in _KEY}, index=said.index), said], axis=1).to_csv(index=False, float_format='%.5f', lineterminator='\n'))
                 if out: _append(Path(out)/'results.csv', rows[-1])
@@ -448,7 +494,6 @@ def bench(
     new = pd.DataFrame(rows, columns=[*COLUMNS,*EXTRA])
     results = read_results(Path(out)/'results.csv') if out else new
     if out:
-        lost = {k:len(e.skipped) for k,e in corpora.items() if len(e.skipped)}
-        _write(Path(out)/'summary.md', summary(results, settings, lost))
+        _write(Path(out)/'summary.md', summary(results, settings, corpora.lost))
         _write(Path(out)/'heatmap.html', heatmap(one_number(results, settings['protocol']['shots']), protocol.get('name','')).to_html(include_plotlyjs=True, full_html=True))
     return results
