@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OUTPUTS', 'ProtocolError', 'make_protocol', 'nested_shots', 'task_name', 'thin', 'thinned', 'read_protocol',
-           'check_protocol', 'read_seeds', 'read_tables', 'read_clips', 'bench']
+           'check_protocol', 'task_shares', 'read_seeds', 'read_tables', 'read_clips', 'bench']
 
 # %% ../nbs/07d_bench.ipynb #7df8ddd1
 import copy,errno,hashlib,json,os,re,time,warnings
@@ -21,7 +21,7 @@ from .files import not_read,replaceable,write
 from .learner import SERE
 from .rivals import ABLATION,METHODS,VARIANTS,BenchError,Shared,_asks,_method,blind
 from .scores import _SCORES,confusion,ece
-from .tables import COLUMNS,EXTRA,_KEY,_who,heatmap,one_number,read_results,summary
+from .tables import COLUMNS,EXTRA,_KEY,_who,corpus_kind,heatmap,one_number,read_results,summary
 from .voices import load_voice_encoder,voices as with_voices
 
 # %% ../nbs/07d_bench.ipynb #ff2f9199
@@ -208,7 +208,7 @@ def _open_results(out, settings):
         try: old = json.loads(about.read_text(encoding='utf-8'))
         except ValueError: old = {}
         if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
-        other = [k for k in settings if k!='sound' and old.get(k)!=json.loads(json.dumps(settings[k]))]
+        other = [k for k in settings if k not in ('sound','kinds') and old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
         _drop_stale(file, old.get('sound') or {}, settings.get('sound') or {})
     elif file.exists(): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
@@ -247,6 +247,19 @@ def _lengths(emb):
     "{view: (n_clips,) frames of each clip}"
     return emb.lengths if isinstance(emb, Stored) else {v:f.lengths for v,f in emb.views.items()}
 
+def task_shares(
+    shares,     # {emotion: share}; 'estimate' stays
+    emotions,   # of a task
+)->dict: # emotion: share, sums to 1
+    "Told shares for the emotions of a task: those that are not named share evenly what is left"
+    if isinstance(shares, str): return shares
+    named = {e:shares[e] for e in emotions if e in shares}
+    others = [e for e in emotions if e not in named]
+    left = max(0., 1-sum(named.values()))/max(1, len(others))
+    out = {e:named.get(e, left) for e in emotions}
+    total = sum(out.values())
+    return {e:share/total for e,share in out.items()} if total else dict.fromkeys(emotions, 1/len(emotions))
+
 class _Task:
     "Clips of a task without their labels, and the labels apart"
     def __init__(self, task, corpora, speakers):
@@ -262,7 +275,14 @@ class _Task:
         have = [{v for v,n in _lengths(o).items() if (n>0).any()} for o in (source,target)]
         if not have[0]&have[1]: raise BenchError(f"{task_name(task)}: the encoders of the two languages have no view in common ({', '.join(have[0])}; {', '.join(have[1])}). Add +acoustic to both: it is the bridge between them.")
         self.clips = Embeddings.concat([source,target])
-        self._scored,self.new = np.ones(len(target), bool),None     # `new`: clips to be scored that no fit sees
+        self._scored,self.new,self.said = np.ones(len(target), bool),None,{}     # `new`: clips to be scored that no fit sees; `said`: what is told of the target
+
+    def say(self, shares, design):
+        "Tell methods that ask how frequent emotions are in the target, and how it was made"
+        name = self.task['target']
+        if shares not in (None,'balanced'): self.said['shares'] = {name:task_shares(shares, self.task['emotions'])}
+        if design: self.said['design'] = {name:tuple(design)}
+        return self
 
     def _with(self, keep):
         "The same task with a part of the target's clips"
@@ -295,8 +315,9 @@ class _Task:
 
     def _told(self, method, source_labels):
         "What a method asks for by name"
-        shares = {e:float((self._target.emotion==e).mean()) for e in self.task['emotions']}
-        return {k:v for k,v in dict(source_labels=source_labels.copy(), target_shares=shares, proba=True).items() if _asks(method, k)} | (dict(new=self.new) if self.new else {})
+        true = {e:float((self._target.emotion==e).mean()) for e in self.task['emotions']}
+        told = dict(source_labels=source_labels.copy(), target_shares=true, proba=True, **self.said)
+        return {k:v for k,v in told.items() if _asks(method, k)} | (dict(new=self.new) if self.new else {})
 
     def run(self, method, drawn, seed, speakers, shared):
         "(scores and the seconds of the fit, a table of the clips scored: path, truth, emotion, p_<emotion>...)"
@@ -358,6 +379,18 @@ def read_tables(
             if not file.is_file(): raise ProtocolError(f"{task_name(t)}: corpus {name} has no manifest {file}. Give the folder that holds it; `sere corpus` makes manifests.")
             if name not in tables: tables[name] = read_manifest(file)
     return tables
+
+def _check_told(shares, protocol):
+    "Told shares as they are noted, None for equal ones; `BenchError` for what no target can have"
+    if shares in (None,'balanced'): return None
+    if shares=='estimate': return shares
+    if not isinstance(shares, dict): raise BenchError(f"shares {shares!r}: there is no such way. Choose 'balanced', 'estimate' or {{emotion: share}}.")
+    emotions = {e for t in protocol['tasks'] for e in t['emotions']}
+    words = one_vocabulary(shares, emotions)
+    odd = next((o for o,word in words.items() if word not in emotions), None)
+    if odd is not None: raise BenchError(f"shares: no task has the emotion '{odd}'. There are: {', '.join(sorted(emotions))}.")
+    if any(not 0<=o<=1 for o in shares.values()) or sum(shares.values())>1.021: raise BenchError(f"shares: they sum to {sum(shares.values()):g}, or one is not between 0 and 1. Correct them; emotions that are left out share evenly what is left.")
+    return {words[o]:float(share) for o,share in shares.items()}
 
 def _digest(thing): return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -446,6 +479,8 @@ def bench(
     shots=None,             # such as '1,2,3,5,10,20': as many an emotion, nested, in place of the protocol's own
     new_speakers:bool=False,# score half of the target's speakers, seen by the fit (`<method>:seen`) and not (`<method>:new`), and the other half in the latter fit (`<method>:other`)
     clips:bool=False,       # keep what is said of each clip, in `out`/clips?
+    shares='balanced',      # how frequent emotions are in every target: {emotion: share} (those not named share evenly what is left), 'estimate' or 'balanced'; told to methods that ask
+    design=None,            # how every target was made: (do voices show most emotions?, do sentences come in most emotions?); told to methods that ask, found by SERE if None
     memory_gb:float=4.,     # a corpus that would fill more than a quarter of this stays on disk and is read part by part
 )->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s (seconds, shared preparation included), shots, ece
     "Every method on every task and seed. Goes on where a former run with the same settings and folder stopped"
@@ -467,7 +502,8 @@ def bench(
     each = [[(s,n,paths,m,k) for s,n,paths in f for m in methods for k in kinds] for f in fits]
     kept = [fit(t,s,n,m,k) for t,f in zip(protocol['tasks'], each) for s,n,_,m,k in f if clips]
     if out: _spare(Path(out), corpora, tables, kept)
-    settings['sound'] = _sound(tables, cache) if out else {}
+    settings |= dict(shares=_check_told(shares, protocol), design=design and list(design), sound=_sound(tables, cache) if out else {})
+    settings['kinds'] = {k:corpus_kind(t) for k,t in tables.items()}|dict(protocol.get('kinds') or {})
     results = _open_results(Path(out), settings) if out else pd.DataFrame(columns=[*COLUMNS,*EXTRA])
     done = set(results[_KEY].itertuples(index=False, name=None))
     corpora,rows = _Corpora(tables, encoder, cache, progress, listener, memory_gb),[]
@@ -476,7 +512,7 @@ def bench(
     with tqdm(total=sum(map(len, left)), desc='bench', unit='fit', delay=2, disable=not progress) as bar:
         for t,todo in zip(protocol['tasks'], left):
             if not todo: continue
-            whole,last,hand = _Task(t, corpora, speakers),None,None
+            whole,last,hand = _Task(t, corpora, speakers).say(settings['shares'], design),None,None
             corpora.only((t['source'],t['target']))
             for seed,n,paths,name,kind in todo:
                 if last is None or seed!=last and (new_speakers or 'target_shares' in t):     # other clips take part

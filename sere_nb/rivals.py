@@ -113,7 +113,7 @@ def clip_vectors(
 def _content(table, speakers, sere, most):
     "Name for what the vectors of these clips depend on; `most` where they are read in parts"
     groups_of = table[[o for o in ('key','corpus','language','speaker') if o in table]].astype(str)
-    told = [sere_nb.__version__, bool(speakers), bool(sere), most, {k:SETTINGS[k] for k in ('contents','loud','even')}, groups_of.to_numpy().tolist()]
+    told = [sere_nb.__version__, bool(speakers), bool(sere), {k:SETTINGS[k] for k in ('contents','loud','even')}, groups_of.to_numpy().tolist(), *([most] if most else [])]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 def _kept(folder, name, make):
@@ -270,9 +270,9 @@ def logistic_regression(
     return _answer(model.classes_, model.predict_proba(z), proba)
 
 # %% ../nbs/07b_rivals.ipynb #261940b6
-def _balanced(logp, steps=100):
-    "Shift each column so that the mean probabilities are equal; rows stay distributions"
-    shift,k = np.zeros(logp.shape[1]),logp.shape[1]
+def _balanced(logp, steps=100, due=None):
+    "Shift each column so that the mean probabilities are equal, or as they are `due`; rows stay distributions. One step shifts nothing"
+    shift,k = np.zeros(logp.shape[1]),1/(np.full(logp.shape[1], 1/logp.shape[1]) if due is None else due)
     for _ in range(steps):
         p = np.exp(logp+shift-(logp+shift).max(1, keepdims=True))
         p /= p.sum(1, keepdims=True)
@@ -420,22 +420,31 @@ def jdar_full(
 def _settled(logp, hand):
     "(n, K) probabilities: unlabelled clips balanced in each corpus, shots as they are labelled"
     p = np.zeros_like(logp)
-    for rows in hand.corpora: p[rows] = _balanced(logp[rows])
+    told = getattr(hand, 'due', None) or [None]*len(hand.corpora)
+    for rows,due in zip(hand.corpora, told):
+        p[rows] = _balanced(logp[rows], 1) if isinstance(due, str) else _balanced(logp[rows], due=due)
     p[:len(hand.y)] = np.eye(len(hand.names))[hand.y]
     return p
 
 def _unit(x): return x/np.linalg.norm(x, axis=-1, keepdims=True).clip(1e-12)
 
 # %% ../nbs/07b_rivals.ipynb #78188b2b
-def _hand(shots, unlabelled, speakers, shared):
-    "What a rival works with: `x` (V, n, D), shots first; their emotions `y`; rows of each corpus, without the shots and with them"
+def _due(shares, names):
+    "Shares as `_balanced` takes them: None for equal ones, 'estimate' stays"
+    if shares is None or isinstance(shares, str): return None if shares=='balanced' else shares
+    return np.maximum([shares.get(o, 0.) for o in names], 1e-6)
+
+def _hand(shots, unlabelled, speakers, shared, shares=None):
+    "What a rival works with: `x` (V, n, D), shots first; their emotions `y`; rows of each corpus, without the shots and with them; shares that are due in each"
     shared = shared or Shared(Embeddings.concat([shots,unlabelled]), speakers)
     x = np.concatenate(shared.views(shots, unlabelled), axis=1)
     names,y = np.unique(shots.table.emotion.to_numpy(str), return_inverse=True)
     corpus = np.r_[shots.table.corpus.to_numpy(str), unlabelled.table.corpus.to_numpy(str)]
     whole = [np.flatnonzero(corpus==c) for c in dict.fromkeys(corpus)]      # the source comes first
     corpora = [rows[rows>=len(y)] for rows in whole]
-    return SimpleNamespace(x=x, y=y, names=names, whole=whole, corpora=[r for r in corpora if len(r)])
+    corpora = [r for r in corpora if len(r)]
+    due = [_due((shares or {}).get(corpus[r[0]]), names) for r in corpora]
+    return SimpleNamespace(x=x, y=y, names=names, whole=whole, corpora=corpora, due=due)
 
 def _flat(x): return x.transpose(1,0,2).reshape(x.shape[1], -1)
 
@@ -475,9 +484,10 @@ def em(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}; equal where not told
 )->np.ndarray: # (n_unlabelled,) emotions
     "Gaussian expectation maximisation over views"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     return _told(hand, em_fit(hand), proba)
 
 # %% ../nbs/07b_rivals.ipynb #baa3ef13
@@ -515,9 +525,10 @@ def em_clusters(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Gaussian expectation maximisation over views less residual clusters"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     return _told(hand, em_fit(hand, without=residual_clusters(hand, seed=seed)), proba)
 
 # %% ../nbs/07b_rivals.ipynb #4e6c50d2
@@ -547,9 +558,10 @@ def coral(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Correlation alignment, then logistic regression"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     x = hand.x.copy()
     source,target = hand.whole[0],np.concatenate(hand.whole[1:] or hand.whole)
     for v in x: v[source] = v[source]@coral_map(v[source], v[target])
@@ -580,9 +592,10 @@ def optimal_transport(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Source clips carried to the target, then logistic regression"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     x,source,target = _flat(hand.x),hand.whole[0],np.concatenate(hand.whole[1:] or hand.whole)
     cost = _distances(x[source], x[target])
     plan = sinkhorn(cost/np.median(cost))
@@ -626,9 +639,10 @@ def laplacian_shot(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Distances to mean shots that neighbours smooth"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     z = _flat(_unit(hand.x))/len(hand.x)**.5
     mean = np.stack([z[:len(hand.y)][hand.y==k].mean(0) for k in range(len(hand.names))])
     return _told(hand, laplacian_fit(-_distances(z, mean), neighbours(z, 3), hand), proba)
@@ -642,9 +656,10 @@ def lame(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Logistic regression that neighbours smooth"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     x = _flat(hand.x)
     logp = _classifier(x[:len(hand.y)], hand.y).predict_log_proba(x)
     return _told(hand, laplacian_fit(logp, neighbours(_flat(_unit(hand.x)), 5), hand), proba)
@@ -673,9 +688,10 @@ def pt_map(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "Power transform, then centres and balanced assignments in turns"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     x = _flat(hand.x)
     z = _unit(np.sign(x)*np.abs(x)**.5)
     return _told(hand, pt_map_fit(_unit(z-z.mean(0)), hand), proba)
@@ -715,9 +731,10 @@ def alpha_tim(
     speakers:bool=True,     # normalise per speaker?
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
+    shares:dict=None,       # as for `em`
 )->np.ndarray: # (n_unlabelled,) emotions
     "α-TIM: a classifier that tells much about the unlabelled clips"
-    hand = _hand(shots, unlabelled, speakers, shared)
+    hand = _hand(shots, unlabelled, speakers, shared, shares)
     x = _flat(hand.x)
     return _told(hand, alpha_tim_fit(_unit(x-x.mean(0)), hand), proba)
 
@@ -731,9 +748,13 @@ def sere(
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
     new:Embeddings=None,    # clips that are to be named instead of the unlabelled ones, and that the fit does not see
+    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}, unless there is a `prior`
+    design:dict=None,       # {corpus: how it was made}, as `SERE` takes it
     **settings,             # of `SERE`, its `prior` too
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
     "`SERE` with its own settings"
+    if shares: settings = dict(prior=shares)|settings
+    if design: settings['design'] = design
     learner = SERE(seed=seed, speakers=speakers, **settings)
     space = None
     if shared and isinstance(shared.clips, Embeddings):     # clips that stay on disk are prepared by the fit

@@ -103,6 +103,12 @@ def _resampled(counts, n, rng, stratify):
     rows = [rng.multinomial(k.sum(), k/max(k.sum(), 1), size=n) if k.sum() else np.zeros((n,len(k)), int) for k in counts]
     return np.stack(rows, 1)
 
+def _tail(level, groups):
+    "Quantile at which the lower end lies: farther out where groups are few"
+    from scipy.stats import norm,t
+    if groups<2: return (1-level)/2
+    return float(norm.cdf(-(groups/(groups-1))**.5*t.ppf((1+level)/2, groups-1)))
+
 def bootstrap_ci(
     truth,              # (n_clips,) labels; clips with '' are left out
     predicted,          # (n_clips,) labels
@@ -113,27 +119,39 @@ def bootstrap_ci(
     groups=None,        # (n_clips,) speakers: draw these instead of clips (`stratify` has no say then)
     seed:int=0,         # same seed, same interval
 )->tuple: # (low, high), shares 0..1
-    "Percentile bootstrap interval of a score over clips, or over speakers"
+    "Percentile bootstrap interval of a score over clips; over speakers, expanded as there are few of them"
     truth,predicted,known = _judged(truth, predicted)
-    labels,rng = _order({*truth,*predicted}),np.random.default_rng(seed)
+    labels,rng,tail = _order({*truth,*predicted}),np.random.default_rng(seed),(1-level)/2
     if groups is None: tables = _resampled(_counts(truth, predicted, labels), n, rng, stratify)
     else:
         groups = np.asarray(groups, dtype=object)[known]
         each = np.stack([_counts(truth[groups==g], predicted[groups==g], labels) for g in dict.fromkeys(groups)])
         tables = np.tensordot(rng.multinomial(len(each), np.full(len(each), 1/len(each)), size=n), each, 1)
-    low,high = np.quantile(_SCORES[score](tables), [(1-level)/2, (1+level)/2])
+        tail = _tail(level, len(each))
+    low,high = np.quantile(_SCORES[score](tables), [tail,1-tail])
     return float(low),float(high)
 
 # %% ../nbs/07_scores.ipynb #0fa19cfc
+def _speakers(truth, groups):
+    "Groups to draw, or None if they are too few or not all known"
+    if groups is None: return None
+    groups = pd.Series(np.asarray(groups, dtype=object)).fillna('').astype(str).str.strip().to_numpy(dtype=object)
+    judged = groups[_judged(truth, truth)[2]]
+    return groups if (judged!='').all() and len(set(judged))>=4 else None
+
 def scores(
     truth,      # (n_clips,) labels; clips with '' are left out
     predicted,  # (n_clips,) labels
     seed:int=0, # of the bootstrap
-)->dict: # uar, wa, macro_f1: 0..1; ci95: [low, high] of uar over clips, stratified; confusion: labels, counts; n_clips
+    groups=None,# (n_clips,) speakers, '' where not known; the interval draws them where all are known and there are four or more
+)->dict: # uar, wa, macro_f1: 0..1; ci95: [low, high] of uar; ci95_draws: 'speakers', or 'clips', stratified; confusion: labels, counts; n_clips
     "All scores of a set of predictions, JSON-able"
     table = confusion(truth, predicted)
     counts = table.to_numpy()
-    return dict({k:round(float(f(counts)), 6) for k,f in _SCORES.items()}, ci95=[round(o, 6) for o in bootstrap_ci(truth, predicted, seed=seed)],
+    groups = _speakers(truth, groups)
+    draws = 'clips' if groups is None else 'speakers'
+    ci = [round(o, 6) for o in bootstrap_ci(truth, predicted, seed=seed, groups=groups)]
+    return dict({k:round(float(f(counts)), 6) for k,f in _SCORES.items()}, ci95=ci, ci95_draws=draws,
                 confusion=dict(labels=list(table.index), counts=counts.tolist()), n_clips=int(counts.sum()))
 
 # %% ../nbs/07_scores.ipynb #3282c6d1

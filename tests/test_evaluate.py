@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 from conftest import everywhere
-from sere_nb import bench as runs, rivals, scores as counting
+from sere_nb import bench as runs, rivals, scores as counting, tables
 from sere_nb.corpora import read_manifest
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
@@ -842,7 +842,7 @@ def test_paired_difference_against_a_plain_loop():
     rng = np.random.default_rng(0)
     tasks, seeds = [f"a>{i}" for i in range(8)], range(6)
     values = {(m, t, s): rng.random() for m in ("x", "y") for t in tasks for s in seeds}
-    got = paired_difference(results(values), "x", "y", level=.8, n=4000)
+    got = paired_difference(results(values), "x", "y", level=.8, n=4000, over="both")
     d = np.array([[values["x", t, s]-values["y", t, s] for s in seeds] for t in tasks])
     means = [d[np.ix_(rng.integers(8, size=8), rng.integers(6, size=6))].mean() for _ in range(4000)]
     assert got["difference"] == pytest.approx(d.mean())
@@ -858,6 +858,59 @@ def test_intervals_over_tasks_and_over_pairs():
     for over, means in (("tasks", [d[rng.integers(8, size=8)].mean() for _ in range(4000)]), ("pairs", [d.ravel()[rng.integers(48, size=48)].mean() for _ in range(4000)])):
         got = paired_difference(results(values), "x", "y", level=.8, over=over)
         assert [got["low"], got["high"]] == pytest.approx(np.quantile(means, [.1, .9]), abs=.015)
+
+
+def test_interval_over_corpora_against_a_plain_loop():
+    rng, names = np.random.default_rng(0), list("abcde")
+    tasks = [f"{a}>{b}" for a in names for b in names if a != b]
+    values = {(m, t, s): rng.random()+.3*(m == "x")*names.index(t[-1]) for m in ("x", "y") for t in tasks for s in range(3)}
+    got = paired_difference(results(values), "x", "y", level=.8)
+    assert got["over"] == "corpora"
+    means = []
+    for _ in range(3000):
+        drawn, seeds = rng.integers(5, size=5), rng.integers(3, size=3)
+        d = [values["x", f"{names[a]}>{names[b]}", s]-values["y", f"{names[a]}>{names[b]}", s] for a in drawn for b in drawn if a != b for s in seeds]
+        if d: means.append(np.mean(d))
+    tail = counting._tail(.8, 5)
+    assert tail < .1 and [got["low"], got["high"]] == pytest.approx(np.quantile(means, [tail, 1-tail]), abs=.04)
+    fewer = results({k: v for k, v in values.items() if set(k[1]) <= set("abc>")})
+    assert paired_difference(fewer, "x", "y")["over"] == "both"     # three corpora are too few to be drawn
+
+
+# ---- do intervals hold the truth as often as they say? ----
+
+def held(intervals, truth): return np.mean([low <= truth <= high for low, high in intervals])
+
+
+@pytest.mark.parametrize("speakers", [8, 24])
+def test_intervals_over_speakers_hold_the_truth(speakers):
+    "Speakers who are understood more and less well; the truth is that of all speakers"
+    rng, chance, by_speaker, by_clip = np.random.default_rng(0), lambda x: 1/(1+np.exp(-x)), [], []
+    truth = np.tile(np.repeat(NAMES, 8), speakers)
+    who = np.repeat(np.arange(speakers), len(NAMES)*8)
+    easy = lambda n: rng.normal(0, .8, (n, 1))+rng.normal(0, .4, (n, len(NAMES)))+.4
+    for _ in range(250):
+        right = rng.random((speakers, len(NAMES), 8)) < chance(easy(speakers))[..., None]
+        said = np.where(right.ravel(), truth, np.roll(truth, 8))
+        by_speaker.append(bootstrap_ci(truth, said, groups=who, n=800))
+        by_clip.append(bootstrap_ci(truth, said, n=400))
+    real = chance(easy(200_000)).mean()
+    assert .9 <= held(by_speaker, real) <= .98
+    assert held(by_clip, real) < .85        # why speakers are drawn
+
+
+def test_intervals_over_corpora_hold_the_truth():
+    "Corpora that suit a method more and less, as targets and as sources"
+    rng, names = np.random.default_rng(0), list("abcdefg")
+    tasks = [(i, j) for i in range(7) for j in range(7) if i != j]
+    found = {o: [] for o in ("corpora", "both", "pairs")}
+    for _ in range(250):
+        target, source = rng.normal(0, .06, 7), rng.normal(0, .03, 7)
+        d = np.array([target[j]+source[i] for i, j in tasks])[:, None]+rng.normal(0, .03, (42, 1))+rng.normal(0, .02, (42, 2))
+        grid = pd.DataFrame(d, index=[f"{names[i]}→{names[j]}" for i, j in tasks])
+        for o in found: found[o].append(tables._interval(grid, o, n=800))
+    assert .9 <= held(found["corpora"], 0) <= .985
+    assert held(found["both"], 0) < .85 and held(found["pairs"], 0) < .8
 
 
 def test_unfinished_results_can_be_read():
