@@ -7,8 +7,8 @@ __all__ = ['METHODS', 'RIVALS', 'VARIANTS', 'PARTS', 'LADDER', 'ABLATION', 'blin
            'logistic_regression', 'self_training', 'label_spreading', 'full_labels', 'sees_source_labels', 'jdar_fit',
            'jdar', 'jdar_full', 'em_fit', 'em', 'residual_clusters', 'em_clusters', 'coral_map', 'coral', 'sinkhorn',
            'optimal_transport', 'neighbours', 'laplacian_fit', 'laplacian_shot', 'lame', 'pt_map_fit', 'pt_map',
-           'alpha_tim_fit', 'alpha_tim', 'sere', 'on_views', 'all_labels', 'sere_true_shares', 'sees_target_shares',
-           'BenchError']
+           'alpha_tim_fit', 'alpha_tim', 'prior_by_em', 'prior_by_counts', 'saerens', 'bbse', 'sere', 'on_views',
+           'all_labels', 'sere_true_shares', 'sees_target_shares', 'BenchError']
 
 # %% ../nbs/07b_rivals.ipynb #33ad0c34
 import copy,hashlib,inspect,io,json,os,time,warnings
@@ -738,6 +738,77 @@ def alpha_tim(
     x = _flat(hand.x)
     return _told(hand, alpha_tim_fit(_unit(x-x.mean(0)), hand), proba)
 
+# %% ../nbs/07b_rivals.ipynb #0d189dd6
+def prior_by_em(
+    p,              # (n, K) probabilities under equal shares
+    rounds:int=500,
+)->np.ndarray: # (K,) sums to 1
+    "Shares of emotions by expectation maximisation"
+    q = np.full(p.shape[1], 1/p.shape[1])
+    for _ in range(rounds):
+        new = p*q
+        new = (new/new.sum(1, keepdims=True).clip(1e-12)).mean(0)
+        if np.abs(new-q).max()<1e-7: break
+        q = new
+    return q
+
+def prior_by_counts(
+    held_out,   # (m, K) probabilities of labelled clips, by a classifier that has not seen them
+    y,          # (m,) int: their emotions
+    p,          # (n, K) probabilities of the clips that are asked about
+)->np.ndarray: # (K,) sums to 1
+    "Shares of emotions by adjusted counts"
+    from scipy.optimize import nnls
+    k = p.shape[1]
+    taken = np.stack([held_out[y==i].mean(0) for i in range(k)], axis=1)
+    q = nnls(np.r_[taken,np.full((1,k), 10.)], np.r_[p.mean(0),10.])[0]     # the last row: they sum to 1
+    return q/q.sum()
+
+# %% ../nbs/07b_rivals.ipynb #f2ffc5ac
+def _reweighted(hand, logp, estimate):
+    "(n, K) probabilities under the shares that are estimated in each corpus"
+    p = np.exp(logp)
+    for rows in hand.corpora:
+        p[rows] *= np.maximum(estimate(p[rows]), 1e-6)
+        p[rows] /= p[rows].sum(1, keepdims=True)
+    return p
+
+# %% ../nbs/07b_rivals.ipynb #9ff60b46
+def saerens(
+    shots:Embeddings,       # with column `emotion`
+    unlabelled:Embeddings,  # blind
+    *,
+    seed:int=0,             # not used: nothing is drawn
+    speakers:bool=True,     # normalise per speaker?
+    shared:Shared=None,     # prepared for this task
+    proba:bool=False,       # a table of probabilities instead?
+)->np.ndarray: # (n_unlabelled,) emotions
+    "Logistic regression under shares that expectation maximisation finds"
+    hand = _hand(shots, unlabelled, speakers, shared)
+    x = _flat(hand.x)
+    logp = _classifier(x[:len(hand.y)], hand.y).predict_log_proba(x)
+    return _told(hand, _reweighted(hand, logp, prior_by_em), proba)
+
+# %% ../nbs/07b_rivals.ipynb #31e8d7c4
+def bbse(
+    shots:Embeddings,       # with column `emotion`
+    unlabelled:Embeddings,  # blind
+    *,
+    seed:int=0,             # not used: nothing is drawn
+    speakers:bool=True,     # normalise per speaker?
+    shared:Shared=None,     # prepared for this task
+    proba:bool=False,       # a table of probabilities instead?
+)->np.ndarray: # (n_unlabelled,) emotions
+    "Logistic regression under shares from adjusted counts"
+    from sklearn.model_selection import StratifiedKFold
+    hand = _hand(shots, unlabelled, speakers, shared)
+    x,y = _flat(hand.x),hand.y
+    held_out = np.full((len(y),len(hand.names)), 1/len(hand.names))
+    if (folds := min(5, np.bincount(y).min()))>1:
+        for learn,ask in StratifiedKFold(folds).split(y, y): held_out[ask] = _classifier(x[learn], y[learn]).predict_proba(x[ask])
+    logp = _classifier(x[:len(y)], y).predict_log_proba(x)
+    return _told(hand, _reweighted(hand, logp, partial(prior_by_counts, held_out, y)), proba)
+
 # %% ../nbs/07b_rivals.ipynb #47777731
 def sere(
     shots:Embeddings,       # with column `emotion`
@@ -767,7 +838,7 @@ def sere(
 METHODS = dict(sere=sere, nearest_prototype=nearest_prototype, logistic_regression=logistic_regression, self_training=self_training,
                label_spreading=label_spreading, jdar=jdar, full_labels=full_labels, jdar_full=jdar_full)
 RIVALS = dict(em=em, em_clusters=em_clusters, coral=coral, optimal_transport=optimal_transport, laplacian_shot=laplacian_shot,
-              lame=lame, pt_map=pt_map, alpha_tim=alpha_tim)
+              lame=lame, pt_map=pt_map, alpha_tim=alpha_tim, saerens=saerens, bbse=bbse)
 
 # %% ../nbs/07b_rivals.ipynb #d4d9e99b
 def _like(method, more=()):

@@ -570,6 +570,30 @@ def test_only_the_oracle_is_told_shares(world, monkeypatch):
     assert set(runs._read_methods(None, p, False, False)) == {*METHODS, *VARIANTS} and set(runs._read_methods(None, world[1], False, False)) == set(METHODS)
 
 
+def test_who_asks_is_told_shares_and_design_of_the_target(world, monkeypatch):
+    asked = []
+    def asks(shots, unlabelled, *, seed, speakers, shared, shares=None, design=None):
+        asked.append((shares, design))
+        return np.full(len(unlabelled), "fear")
+    monkeypatch.setitem(METHODS, "asks", asks)
+    monkeypatch.setitem(METHODS, "spy", Spy())
+    for how in (dict(), dict(shares=dict(anger=.5)), dict(shares="estimate", design=(True, False))): run(world, "asks,spy", seeds=0, **how)
+    half = pytest.approx(dict(anger=.5, fear=.25, pride=.25))
+    assert asked == [(None, None)]*2+[(dict(yb=half), None), (dict(xa=half), None)]+[(dict(yb="estimate"), dict(yb=(True, False))), (dict(xa="estimate"), dict(xa=(True, False)))]
+    run(world, "spy", seeds=0, shares=dict(anger=.5), out=world[0]/"out")
+    assert "are told: anger 50 %." in (world[0]/"out"/"summary.md").read_text()
+    with pytest.raises(BenchError, match="other shares"): run(world, "spy", seeds=0, out=world[0]/"out")
+    for bad, says in ((dict(joy=.5), "no task has the emotion 'joy'"), ("even", "no such way"), (dict(anger=.8, fear=.5), "sum to 1.3"), (dict(anger=-.1), "sum to -0.1")):
+        with pytest.raises(BenchError, match=says): run(world, "spy", shares=bad)
+
+
+def test_rivals_follow_the_shares_that_are_told(world):
+    true = dict(anger=.8, fear=.1, pride=.1)
+    uneven = {**world[1], "tasks": [{**t, "target_shares": true} for t in world[1]["tasks"]]}
+    got = {str(how): bench(uneven, world[0], "acoustic", [m for m in RIVALS if m != "alpha_tim"], progress=False, shares=how).groupby("method").wa.mean() for how in ("balanced", true)}
+    assert (got[str(true)] >= got["balanced"]-.02).all() and got[str(true)].mean() > got["balanced"].mean()+.05
+
+
 # ---- clips that come later ----
 
 def test_new_speakers_are_new(world, monkeypatch):
