@@ -12,6 +12,7 @@ __all__ = ['METHODS', 'RIVALS', 'VARIANTS', 'PARTS', 'LADDER', 'ABLATION', 'blin
 
 # %% ../nbs/07b_rivals.ipynb #33ad0c34
 import copy,hashlib,inspect,io,json,os,time,warnings
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,7 +105,8 @@ def clip_vectors(
     pooled = _all_pooled(emb, together, sere, most)
     names,at = np.unique(together[0].astype(str), return_inverse=True)
     n,x = len(emb),{k:v[0] for k,v in pooled.items()}
-    rows = Prepared({}, x, {k:v[1] for k,v in pooled.items()}, torch.zeros(n), torch.arange(n+1), list(names), torch.as_tensor(at), together[1], [], {})
+    given = dict(rows=x, cover={k:v[1] for k,v in pooled.items()}, loudness=torch.zeros(n), offsets=torch.arange(n+1), group=list(names), at=torch.as_tensor(at), corpus=together[1])
+    rows = Prepared(**{f.name:given.get(f.name, {}) for f in fields(Prepared)})     # nothing but rows
     project = Projection(dims, SETTINGS['even'], sphere=True) if sere else Projection(dims)
     vectors,cover = project(rows)
     return (vectors if sere else vectors*dims**.5).numpy(),project.views,cover.numpy()
