@@ -329,6 +329,7 @@ def judge(
     table,              # as `prediction_table` gives it
     emotions,           # that could be predicted
     at_least:float=0.,  # lowest probability that counts as an answer
+    speakers=None,      # (n_clips,) who speaks, '' where nobody knows: the interval draws them
 )->dict: # uar, wa, macro_f1 (0..1), ci95 of uar, confusion, n_clips, ece, emotions, not_scored: {label: clips}; with `at_least` also coverage (share of the scored clips that get an answer) and answered (scores of these); None if nothing can be scored
     "What `metrics.json` holds"
     import numpy as np
@@ -337,10 +338,12 @@ def judge(
     fit,other = np.isin(truth, emotions),Counter(o for o in truth if o and o not in emotions)
     if not fit.any(): return None
     p = table.filter(regex='^p_')
-    out = dict(scores(truth[fit], table.emotion[fit]), ece=round(ece(truth[fit], p[fit], [o[2:] for o in p]), 6), emotions=list(emotions), not_scored=dict(other))
+    who = None if speakers is None else np.asarray(speakers, dtype=object)
+    score = lambda at: scores(truth[at], table.emotion[at], groups=None if who is None else who[at])
+    out = dict(score(fit), ece=round(ece(truth[fit], p[fit], [o[2:] for o in p]), 6), emotions=list(emotions), not_scored=dict(other))
     if not at_least: return out
     sure = fit & (answered(table, at_least).emotion!='').to_numpy()
-    return dict(out, at_least=at_least, coverage=round(float(sure.sum()/fit.sum()), 6), answered=scores(truth[sure], table.emotion[sure]) if sure.any() else None)
+    return dict(out, at_least=at_least, coverage=round(float(sure.sum()/fit.sum()), 6), answered=score(sure) if sure.any() else None)
 
 # %% ../nbs/09_cli.ipynb #28562897
 def _skipped(clips, table):
@@ -389,7 +392,7 @@ def _tally(predictions, emotions):
 def _verdict(metrics):
     "Lines about the scores"
     low,high = metrics['ci95']
-    yield f"Compared with the labels of {_count(metrics['n_clips'], 'clip')}: UAR {100*metrics['uar']:.1f} % (95 % interval {100*low:.1f} to {100*high:.1f}), WA {100*metrics['wa']:.1f} %, macro-F1 {100*metrics['macro_f1']:.1f} %."
+    yield f"Compared with the labels of {_count(metrics['n_clips'], 'clip')}: UAR {100*metrics['uar']:.1f} % (95 % interval over {metrics.get('ci95_draws', 'clips')} {100*low:.1f} to {100*high:.1f}), WA {100*metrics['wa']:.1f} %, macro-F1 {100*metrics['macro_f1']:.1f} %."
     if sure := metrics.get('answered'): yield f"Of these, {100*metrics['coverage']:.0f} % get an answer (probability at least {metrics['at_least']:g}); among them: UAR {100*sure['uar']:.1f} %, WA {100*sure['wa']:.1f} %."
 
 def _taken(settings, emotions):
@@ -553,7 +556,7 @@ def run(
     predictions = prediction_table(learner, rows)
     given = answered(predictions, args.at_least)
     _write(out/'predictions.csv', _csv(given))
-    metrics = judge(truth, predictions, emotions, args.at_least)
+    metrics = judge(truth, predictions, emotions, args.at_least, target.table.get('speaker'))
     told = bool(args.design)
     (of_source,source_made),(of_target,target_made) = _design(learner, set(_corpora(source))-set(_corpora(target) if told else ())),_design(learner, _corpora(target), told)
     assumed,shares = _assumed(learner, _corpora(target))
@@ -772,7 +775,7 @@ def bench(
         languages = {o for t in evaluate.read_tables(protocol, args.corpora).values() for o in t.language}
         encoder = load_encoders(args.encoder, args.encoder_for, languages)[1]
     results = evaluate.bench(protocol, args.corpora, encoder, args.methods, args.seeds, speakers=args.speakers, cache=args.cache, out=args.out, progress=args.progress,
-        ablate=args.ablate, shots=args.shots, new_speakers=args.new_speakers, clips=args.clips)
+        ablate=args.ablate, shots=args.shots, new_speakers=args.new_speakers, clips=args.clips, shares=args.shares, design=args.design)
     print(_bench_text(results, protocol.get('shots_per_emotion'))+'\n')
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
@@ -995,17 +998,22 @@ def _add_bench(add):
   sere bench --protocol tasks.json --corpora corpora --encoder acoustic --methods sere --ablate --out ablation
   sere bench --protocol tasks.json --corpora corpora --encoder acoustic --methods sere,logistic_regression --shots 1,2,3,5,10,20 --out shots
   sere bench --protocol tasks.json --corpora corpora --encoder acoustic --methods sere,sere:estimate,sere:true_shares,logistic_regression --thin 0.6 --out uneven
+  sere bench --protocol tasks.json --corpora corpora --encoder acoustic --methods sere,em+views,em_clusters+views --out rivals
+  sere bench --protocol tasks.json --corpora corpora --encoder acoustic --methods sere --thin 0.6 --shares estimate --out estimate
   sere bench --protocol tasks.json --corpora corpora --encoder acoustic --new-speakers --out new""")
     p.add_argument('--protocol', metavar='P.json', required=True, help='the tasks')
     p.add_argument('--corpora', metavar='DIR', required=True, help='folder with a manifest for each corpus of the protocol')
-    p.add_argument('--methods', metavar='A,B,...', help='sere, nearest_prototype, logistic_regression, self_training, label_spreading, jdar, full_labels, jdar_full (default: all); '
-                   'sere:estimate, sere:true_shares; sere:NAME for a variant of --ablate')
+    p.add_argument('--methods', metavar='A,B,...', help='sere, nearest_prototype, logistic_regression, self_training, label_spreading, jdar, full_labels, jdar_full (default: all of these); '
+                   'em, em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, saerens, bbse; sere:estimate, sere:true_shares; sere:NAME for a variant of --ablate. '
+                   "Behind a name, +views gives a method SERE's views of the clips, and :full every source label")
     p.add_argument('--seeds', metavar='0-9', help='a range such as 0-9, or a list such as 0,3,5 (default: all of the protocol)')
     p.add_argument('--ablate', action='store_true', help='also run SERE built up part by part, and with one part left out at a time')
     p.add_argument('--shots', metavar='1,2,...', help="so many shots an emotion in place of the protocol's own number, drawn so that fewer are a part of more")
     p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips until one emotion, drawn for each task, makes up this share, such as 0.6')
     p.add_argument('--missing', metavar='N', type=_number, default=0, help='drop target clips until so many emotions, drawn for each task, are missing and the others are equally frequent')
     p.add_argument('--new-speakers', action='store_true', help="score half of the target's speakers, with and without their clips in the fit (methods sere and its variants)")
+    p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='balanced', help='how frequent emotions are in every target, as in sere run; told to SERE and to the rivals that look at all clips')
+    p.add_argument('--design', metavar='HOW', type=_how_made, help='how every target was made, as in sere run; told to SERE')
     p.add_argument('--clips', action='store_true', help='keep what was said of each clip, in the folder clips of --out')
     p.add_argument('--out', metavar='DIR', type=Path, required=True, help='folder for results.csv, summary.md, heatmap.html')
     _shared(p, encoder=False)

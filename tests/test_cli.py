@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
-from conftest import BAD, FINE, SR, make_corpus, voice
+from conftest import BAD, FINE, SR, everywhere, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
 from sere_nb import cli, encoder
@@ -571,9 +571,36 @@ def test_bench_in_other_conditions(corpus, tmp_path, capsys):
     one_line(capsys, "9 shots: only 6 clips of aa carry 'anger'")
 
 
+def test_the_interval_of_a_run_draws_speakers():
+    table = pd.DataFrame(dict(emotion=["anger", "fear"]*20, p_anger=[.9, .1]*20, p_fear=[.1, .9]*20))
+    truth = np.array(["anger", "fear"]*10+["fear", "anger"]*10)
+    voices = np.repeat(list("abcdefgh"), 5)     # each all right or all wrong
+    by = {who: cli.judge(truth, table, ["anger", "fear"], speakers=o) for who, o in dict(none=None, some=np.where(voices == "a", "", voices), all=voices).items()}
+    assert [o["ci95_draws"] for o in by.values()] == ["clips", "clips", "speakers"]
+    width = {k: np.diff(o["ci95"])[0] for k, o in by.items()}
+    assert width["none"] == width["some"] < .8*width["all"]
+    assert "95 % interval over speakers" in next(iter(cli._verdict(by["all"]))) and json.dumps(by["all"])
+    some = cli.judge(truth, table, ["anger", "fear"], at_least=.8, speakers=voices)
+    assert some["answered"]["ci95_draws"] == "speakers"
+
+
+def test_bench_told_shares_and_design(corpus, tmp_path, capsys):
+    from sere_nb.evaluate import make_protocol
+    for i, name in enumerate(("aa", "bb")): corpus(clips=2, language=name, name=f"{name}.csv", f0=100+8*i)
+    (tmp_path/"p.json").write_text(json.dumps(make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])))
+    go = lambda out, *more: main(["bench", "--protocol", str(tmp_path/"p.json"), "--corpora", str(tmp_path), "--encoder", "acoustic", "--methods", "sere,em+views", "--out", str(tmp_path/out), "-q", *more])
+    assert go("a", "--shares", "anger=.7", "--design", "voices") == 0
+    about = json.loads((tmp_path/"a"/"bench.json").read_text())
+    assert about["shares"] == dict(anger=.7) and about["design"] == [True, False] and "anger 70 %" in (tmp_path/"a"/"summary.md").read_text()
+    assert go("b", "--shares", "unknown") == 0 and json.loads((tmp_path/"b"/"bench.json").read_text())["shares"] == "estimate"
+    capsys.readouterr()
+    assert go("a") == 2 and "other shares and design" in capsys.readouterr().err
+    assert go("c", "--shares", "calm=.7") == 2 and "no task has the emotion 'calm'" in capsys.readouterr().err
+
+
 def test_bench_ablation(corpus, tmp_path, capsys, monkeypatch):
     import sere_nb.evaluate as ev
-    monkeypatch.setattr(ev, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_student")})
+    everywhere(monkeypatch, "ABLATION", {o: ev.ABLATION[o] for o in ("structure", "+self_organisation", "no_student")})
     for i, name in enumerate(("aa", "bb")): corpus(clips=2, language=name, name=f"{name}.csv", f0=100+8*i)
     protocol = ev.make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])
     (tmp_path/"p.json").write_text(json.dumps({**protocol, "tasks": protocol["tasks"][:1]}))

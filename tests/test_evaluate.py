@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-import sere_nb.evaluate as ev
+from conftest import everywhere
+from sere_nb import bench as runs, rivals, scores as counting, tables
 from sere_nb.corpora import read_manifest
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.evaluate import *
@@ -52,8 +53,8 @@ def test_interval_is_about_as_wide_as_theory_says():
 def test_stratified_resamples_keep_the_number_of_each_emotion():
     counts = np.array([[3, 1, 0], [0, 0, 0], [2, 0, 9]])
     rng = np.random.default_rng(0)
-    assert (ev._resampled(counts, 30, rng, True).sum(-1) == counts.sum(-1)).all()
-    free = ev._resampled(counts, 30, rng, False)
+    assert (counting._resampled(counts, 30, rng, True).sum(-1) == counts.sum(-1)).all()
+    free = counting._resampled(counts, 30, rng, False)
     assert (free.sum((1, 2)) == 15).all() and len(np.unique(free.sum(-1), axis=0)) > 1
 
 
@@ -116,6 +117,118 @@ def test_jdar_bridges_a_shift_where_plain_regression_fails():
     assert ((z@plain).argmax(1) == kind).mean() < .6 and ((z@P).argmax(1) == kind).mean() > .95
 
 
+# ---- rivals ----
+
+def crowd(seed=0, n=60, views=2, dims=4, K=3):
+    """A frame as rivals get it: clips of two corpora, shots first."""
+    from types import SimpleNamespace
+    rng = np.random.default_rng(seed)
+    kind = np.r_[np.repeat(range(K), 4), rng.integers(0, K, n)]
+    x = rng.standard_normal((K, views, dims))[kind].transpose(1, 0, 2)*1.5+rng.standard_normal((views, len(kind), dims))*[.3, 1, 1, 2]
+    ends = np.arange(K*4), np.arange(K*4, K*4+n//2), np.arange(K*4+n//2, K*4+n)
+    return SimpleNamespace(x=x, y=kind[:K*4], names=np.array(NAMES[:K]), corpora=list(ends[1:]), whole=[np.r_[ends[0], ends[1]], ends[2]]), kind
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_expectation_maximisation_against_plain_loops(seed):
+    hand, _ = crowd(seed)
+    V, n, D = hand.x.shape
+    K, m = 3, len(hand.y)
+    p = np.zeros((n, K))
+    p[np.arange(m), hand.y] = 1
+    for r in range(4):
+        logp = np.zeros((n, K))
+        for v in range(V):
+            mean = [sum(p[i, k]*hand.x[v, i] for i in range(n))/p[:, k].sum() for k in range(K)]
+            cov = sum(p[i, k]*np.outer(hand.x[v, i]-mean[k], hand.x[v, i]-mean[k]) for i in range(n) for k in range(K))/p.sum()
+            cov = .9*cov+.1*np.trace(cov)/D*np.eye(D)
+            for k in range(K):
+                far = hand.x[v]-mean[k]
+                logp[:, k] -= (far@np.linalg.inv(cov)*far).sum(1)/2/V
+        p = np.zeros((n, K))
+        p[np.arange(m), hand.y] = 1
+        for rows in hand.corpora: p[rows] = rivals._balanced(logp[rows])
+    assert em_fit(hand, rounds=3) == pytest.approx(p, abs=1e-4)
+
+
+def test_residual_clusters_leave_emotions_alone():
+    hand, kind = crowd(n=300)
+    p = np.eye(3)[kind]
+    taken = residual_clusters(hand, each=40)(hand.x, p)
+    for rows in hand.whole:     # what is taken is the same for all of a cluster, and is the mean of what remains
+        groups = np.unique(taken[:, rows].transpose(1, 0, 2).reshape(len(rows), -1).round(9), axis=0, return_inverse=True)[1].ravel()
+        rest = hand.x[:, rows]-p[rows]@np.linalg.solve(p[rows].T@p[rows]+1e-3*np.eye(3), p[rows].T@hand.x[:, rows])
+        assert 1 < groups.max()+1 <= len(rows)//40
+        for g in range(groups.max()+1): assert taken[:, rows][:, groups == g][:, 0] == pytest.approx(rest[:, groups == g].mean(1), abs=1e-6)
+
+
+def test_coral_gives_the_covariance_of_the_target():
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((4000, 5))@rng.standard_normal((5, 5))*30 for _ in range(2))
+    found, due = np.cov((a@coral_map(a, b)).T), np.cov(b.T)
+    assert np.abs(found-due).max() < .01*np.abs(due).max()
+
+
+def test_sinkhorn_is_the_cheapest_plan_of_its_margins():
+    from scipy.optimize import linprog
+    rng = np.random.default_rng(0)
+    cost = rng.uniform(size=(4, 5))
+    plan = sinkhorn(cost, .005, 20000)
+    assert plan.sum(1) == pytest.approx(np.full(4, 1/4), abs=1e-6) and plan.sum(0) == pytest.approx(np.full(5, 1/5), abs=1e-3)
+    rows, columns = np.kron(np.eye(4), np.ones(5)), np.kron(np.ones(4), np.eye(5))
+    exact = linprog(cost.ravel(), A_eq=np.r_[rows, columns], b_eq=np.r_[np.full(4, 1/4), np.full(5, 1/5)])
+    assert (plan*cost).sum() == pytest.approx(exact.fun, abs=2e-3)
+
+
+def test_neighbours_against_a_plain_loop(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((50, 3))
+    unit = x/np.linalg.norm(x, axis=1, keepdims=True)
+    w = np.zeros((50, 50))
+    for i in range(50):
+        for j in sorted((j for j in range(50) if j != i), key=lambda j: -unit[i]@unit[j])[:4]: w[i, j] = 1
+    assert neighbours(x, 4).toarray() == pytest.approx((w+w.T)/2)
+    assert neighbours(x[:3], 9).toarray() == pytest.approx(1-np.eye(3))     # fewer clips than neighbours
+
+
+@pytest.mark.parametrize("force", [.1, 1.])
+def test_smoothing_lowers_its_objective(force):
+    hand, _ = crowd(1)
+    hand.corpora = hand.corpora[:1]
+    unary, graph = np.random.default_rng(0).standard_normal((72, 3)), neighbours(hand.x[0], 5)
+    rows = hand.corpora[0]
+    def cost(p):
+        q = p[rows]
+        return -(q*unary[rows]).sum()-force*((graph@p)[rows]*q).sum()*.5+(q*np.log(q.clip(1e-12))).sum()
+    costs = [cost(laplacian_fit(unary, graph, hand, force, rounds=r)) for r in (0, 1, 5, 40)]
+    assert costs[-1] <= costs[0]+1e-9
+    last, after = (laplacian_fit(unary, graph, hand, force, rounds=r) for r in (200, 201))
+    assert last == pytest.approx(after, abs=1e-4)      # it comes to rest
+
+
+def test_rivals_find_what_lies_open():
+    hand, kind = crowd(2, n=300)
+    z = hand.x.transpose(1, 0, 2).reshape(len(kind), -1)
+    z = z/np.linalg.norm(z, axis=1, keepdims=True)
+    easy = np.eye(3)[kind]+.05*np.random.default_rng(0).standard_normal((len(kind), 3))
+    hand.x = easy[None]
+    unit = easy/np.linalg.norm(easy, axis=1, keepdims=True)
+    for p in (em_fit(hand), pt_map_fit(unit, hand), alpha_tim_fit(unit, hand)): assert (p.argmax(1) == kind).all()
+
+
+def test_alpha_tim_reports_probabilities_and_is_not_forced_into_balance():
+    from types import SimpleNamespace
+    kind = np.r_[0, 1, np.zeros(90, int), np.ones(10, int)]
+    x = np.eye(2)[kind]+.02*np.random.default_rng(0).standard_normal((102, 2))
+    hand = SimpleNamespace(x=x[None], y=kind[:2], names=np.array(NAMES[:2]), corpora=[np.arange(2, 102)], whole=[np.arange(102)])
+    p = alpha_tim_fit(x/np.linalg.norm(x, axis=1, keepdims=True), hand)
+    assert p.sum(1) == pytest.approx(np.ones(102), abs=1e-5) and (p.argmax(1) == kind).mean() > .9
+
+
+@pytest.mark.parametrize("name", ["magic", "magic+views", "sere+views", "full_labels:full", "em+views+views", "em:full:full", "", "+views", ":full"])
+def test_names_of_methods_that_are_none(name):
+    with pytest.raises(BenchError, match="no method"): rivals._method(name)
+
+
 # ---- a little world: three corpora whose "sound" is a noisy point for each emotion ----
 
 def manifest(folder, name, emotions=NAMES, clips=6, speakers=2):
@@ -124,7 +237,7 @@ def manifest(folder, name, emotions=NAMES, clips=6, speakers=2):
     (folder/f"{name}.csv").write_text("\n".join(lines)+"\n", encoding="utf-8")
 
 
-def fake_embed(table, encoder=None, cache=None, progress=True):
+def fake_embed(table, encoder=None, cache=None, progress=True, memory_gb=4.):
     import hashlib
     rng = np.random.default_rng(len(table))
     angle = np.array([2*np.pi*NAMES.index(e)/3 if e in NAMES else 9. for e in table.emotion])
@@ -138,7 +251,7 @@ def fake_embed(table, encoder=None, cache=None, progress=True):
 def world(tmp_path, monkeypatch):
     "(folder of manifests, protocol)"
     for name in ("xa", "yb"): manifest(tmp_path, name)
-    monkeypatch.setattr(ev, "embed", fake_embed)
+    everywhere(monkeypatch, "embed", fake_embed)
     return tmp_path, make_protocol(tmp_path, ["xa", "yb"], shots=2, seeds=range(2), name="little")
 
 
@@ -178,7 +291,7 @@ def test_no_label_can_be_reached_by_a_method(world, monkeypatch):
         assert "emotion" not in seen["unlabelled"].table and "emotion" not in seen["shared"].clips.table
         reached = " ".join(texts({k: v for k, v in seen.items() if k != "shots"})).lower()
         assert not [w for w in (*NAMES, "raw_emotion") if w in reached]
-        for of in ("shots", "unlabelled"): assert set(seen[of].table) - {"emotion"} <= set(ev._SEEN)
+        for of in ("shots", "unlabelled"): assert set(seen[of].table) - {"emotion"} <= set(rivals._SEEN)
 
 
 def test_order_of_the_clips_tells_nothing(world, monkeypatch):
@@ -201,13 +314,16 @@ def test_target_and_source_labels_change_no_prediction(world, monkeypatch):
             made.setdefault(name, []).append(method(*args, **kw))
             return made[name][-1]
         return kept
-    honest = [m for m in METHODS if m != "sere" and not sees_source_labels(METHODS[m])]
-    for m in honest: monkeypatch.setitem(METHODS, m, keeping(m, METHODS[m]))
-    sound = {n: fake_embed(ev.read_manifest(folder/f"{n}.csv")) for n in ("xa", "yb")}     # from the true labels, before they are shuffled
+    monkeypatch.setitem(METHODS, "em_on_views", on_views(em))
+    honest = [m for m in (*METHODS, *RIVALS) if m != "sere" and not sees_source_labels({**METHODS, **RIVALS}[m])]
+    for m in honest:
+        group = METHODS if m in METHODS else RIVALS
+        monkeypatch.setitem(group, m, keeping(m, group[m]))
+    sound = {n: fake_embed(read_manifest(folder/f"{n}.csv")) for n in ("xa", "yb")}     # from the true labels, before they are shuffled
     def same_sound(table, **kw):
         e = sound[table.path.iloc[0][:2]]
         return Embeddings(e.table.assign(emotion=table.emotion), e.views)
-    monkeypatch.setattr(ev, "embed", same_sound)
+    everywhere(monkeypatch, "embed", same_sound)
     protocol = {**protocol, "tasks": protocol["tasks"][:1]}
     run((folder, protocol), honest)
     before, made = made, {}
@@ -252,8 +368,8 @@ def heard(world, monkeypatch):
         asked.append(table)
         return table.assign(speaker=[f"v{1+int(k[-1], 16)%2}" for k in table.key], voice_sure=.9)
     class Listener: name, key = "stub", "stub-1"
-    monkeypatch.setattr(ev, "with_voices", voices)
-    monkeypatch.setattr(ev, "load_voice_encoder", Listener)
+    everywhere(monkeypatch, "with_voices", voices)
+    everywhere(monkeypatch, "load_voice_encoder", Listener)
     return asked
 
 
@@ -299,10 +415,11 @@ def test_benches_from_before_voices_could_be_found_go_on(world, heard, old, now,
 
 
 def test_baselines_on_an_easy_task(world):
-    r = run(world, [m for m in METHODS if m != "sere"])
+    every = [m for m in (*METHODS, *RIVALS, "em+views", "em:full", "em+views:full") if m != "sere"]
+    r = run(world, every)
     assert (r.groupby("method").uar.mean() > .8).all()
     assert r.n_classes.eq(3).all() and r.shots.eq(2).all() and list(r) == COLUMNS+EXTRA
-    again = run(world, [m for m in METHODS if m != "sere"])
+    again = run(world, every)
     assert r.drop(columns="fit_s").equals(again.drop(columns="fit_s"))
 
 
@@ -326,7 +443,7 @@ def test_fits_that_give_probabilities_have_an_ece(world, monkeypatch):
     assert r.ece["sure"].tolist() == pytest.approx([.7-1/3]*2) and r.uar["sure"].tolist() == pytest.approx([1/3]*2) and r.ece["nearest_prototype"].isna().all()
     assert "| calibration error (ECE), % |  |  | 36.7 |" in (world[0]/"out"/"summary.md").read_text()
     c = read_clips(world[0]/"out"/"clips")
-    assert len(c) == 4*36 and set(c.path[c.target == "yb"]) == set(ev.read_manifest(world[0]/"yb.csv").path)
+    assert len(c) == 4*36 and set(c.path[c.target == "yb"]) == set(read_manifest(world[0]/"yb.csv").path)
     for (m, target), o in c.groupby(["method", "target"]):
         assert uar(o.truth, o.emotion) == pytest.approx(r.loc[m].set_index("target").uar[target], abs=1e-6)
     assert c.p_fear[c.method == "sure"].eq(.7).all() and c.p_fear[c.method != "sure"].isna().all()
@@ -337,9 +454,9 @@ def test_ablation_runs_variants_of_sere(world, monkeypatch):
     def fake(shots, unlabelled, *, seed, speakers, shared, **kw):
         asked.append(kw)
         return np.full(len(unlabelled), "fear" if kw else "anger")
-    monkeypatch.setattr(ev, "sere", fake)
+    everywhere(monkeypatch, "sere", fake)
     monkeypatch.setitem(METHODS, "sere", fake)
-    monkeypatch.setattr(ev, "ABLATION", {"no highlights": dict(loud=0.)})
+    everywhere(monkeypatch, "ABLATION", {"no highlights": dict(loud=0.)})
     r = run(world, "sere", seeds=0, ablate=True, out=world[0]/"out")
     assert set(r.method) == {"sere", "sere:no highlights"} and dict(loud=0.) in asked and {} in asked
     assert "## Ablation" in (world[0]/"out"/"summary.md").read_text()
@@ -347,16 +464,16 @@ def test_ablation_runs_variants_of_sere(world, monkeypatch):
 
 def test_ablation_table_against_paired_differences():
     rng = np.random.default_rng(0)
-    names = [*(f"sere:{o}" for o in ev.LADDER), "sere", "sere:no_student"]
+    names = [*(f"sere:{o}" for o in LADDER), "sere", "sere:no_student"]
     r = results({(m, t, s): rng.random() for m in names for t in ("a>b", "b>a", "a>c") for s in range(3)})
     table = ablation_table(r)
-    rungs = [*ev.LADDER, "sere (all)"]
+    rungs = [*LADDER, "sere (all)"]
     assert table.index.tolist() == [*(("ladder", o) for o in rungs), ("left out", "no_student")]
     assert table["mean"].tolist() == pytest.approx([100*r[r.method == m].uar.mean() for m in names])
     assert table.brings["ladder"].tolist()[1:] == pytest.approx(np.diff(table["mean"]["ladder"]))
     d = paired_difference(r, "sere", "sere:no_student", over="tasks")
     assert table.loc[("left out", "no_student"), ["brings", "tasks_low", "tasks_high"]].tolist() == pytest.approx([100*d[k] for k in ("difference", "low", "high")])
-    assert list(ev.ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ev.ABLATION["no_student"] == PARTS["student"]
+    assert list(ABLATION["structure"]) == [k for off in PARTS.values() for k in off] and ABLATION["no_student"] == PARTS["student"]
 
 
 # ---- numbers of shots ----
@@ -440,9 +557,9 @@ def test_only_the_oracle_is_told_shares(world, monkeypatch):
         def fit(self, shots, unlabelled, space):
             self.classes_ = np.unique(shots.table.emotion)
             self.history_ = [dict(proba=torch.eye(3)[torch.zeros(len(shots)+len(unlabelled)).long()])]
-    monkeypatch.setattr(ev, "SERE", Stub)
+    everywhere(monkeypatch, "SERE", Stub)
     monkeypatch.setattr(Shared, "space", lambda *a, **kw: None)
-    monkeypatch.setattr(ev, "_settings", lambda p, *a: dict(protocol=dict(name=p["name"], note="", shots=2), encoder={}, speakers=True, corpora={}, version="0"))
+    everywhere(monkeypatch, "_settings", lambda p, *a: dict(protocol=dict(name=p["name"], note="", shots=2), encoder={}, speakers=True, corpora={}, version="0"))
     p = thinned(world[1], .6)
     bench(p, world[0], "acoustic", "sere,sere:estimate,sere:true_shares", 0, progress=False, out=world[0]/"out")
     assert [o.prior for o in made[:2]] == ["balanced", "estimate"]
@@ -450,7 +567,31 @@ def test_only_the_oracle_is_told_shares(world, monkeypatch):
     text = (world[0]/"out"/"summary.md").read_text()
     assert "sere:true_shares is told the shares of the emotions in the target" in text and "sere:estimate − sere:true_shares" in text
     assert "one emotion 60 % of the target" in text
-    assert set(ev._read_methods(None, p, False, False)) == {*METHODS, *ev.VARIANTS} and set(ev._read_methods(None, world[1], False, False)) == set(METHODS)
+    assert set(runs._read_methods(None, p, False, False)) == {*METHODS, *VARIANTS} and set(runs._read_methods(None, world[1], False, False)) == set(METHODS)
+
+
+def test_who_asks_is_told_shares_and_design_of_the_target(world, monkeypatch):
+    asked = []
+    def asks(shots, unlabelled, *, seed, speakers, shared, shares=None, design=None):
+        asked.append((shares, design))
+        return np.full(len(unlabelled), "fear")
+    monkeypatch.setitem(METHODS, "asks", asks)
+    monkeypatch.setitem(METHODS, "spy", Spy())
+    for how in (dict(), dict(shares=dict(anger=.5)), dict(shares="estimate", design=(True, False))): run(world, "asks,spy", seeds=0, **how)
+    half = pytest.approx(dict(anger=.5, fear=.25, pride=.25))
+    assert asked == [(None, None)]*2+[(dict(yb=half), None), (dict(xa=half), None)]+[(dict(yb="estimate"), dict(yb=(True, False))), (dict(xa="estimate"), dict(xa=(True, False)))]
+    run(world, "spy", seeds=0, shares=dict(anger=.5), out=world[0]/"out")
+    assert "are told: anger 50 %." in (world[0]/"out"/"summary.md").read_text()
+    with pytest.raises(BenchError, match="other shares"): run(world, "spy", seeds=0, out=world[0]/"out")
+    for bad, says in ((dict(joy=.5), "no task has the emotion 'joy'"), ("even", "no such way"), (dict(anger=.8, fear=.5), "sum to 1.3"), (dict(anger=-.1), "sum to -0.1")):
+        with pytest.raises(BenchError, match=says): run(world, "spy", shares=bad)
+
+
+def test_rivals_follow_the_shares_that_are_told(world):
+    true = dict(anger=.8, fear=.1, pride=.1)
+    uneven = {**world[1], "tasks": [{**t, "target_shares": true} for t in world[1]["tasks"]]}
+    got = {str(how): bench(uneven, world[0], "acoustic", [m for m in RIVALS if m != "alpha_tim"], progress=False, shares=how).groupby("method").wa.mean() for how in ("balanced", true)}
+    assert (got[str(true)] >= got["balanced"]-.02).all() and got[str(true)].mean() > got["balanced"].mean()+.05
 
 
 # ---- clips that come later ----
@@ -477,8 +618,8 @@ def test_new_speakers_are_new(world, monkeypatch):
 
 
 def test_without_speakers_half_of_the_clips_are_new():
-    new = ev._new_half([""]*11, 3)
-    assert new.sum() == 5 and (new == ev._new_half([""]*11, 3)).all() and (new != ev._new_half([""]*11, 4)).any()
+    new = runs._new_half([""]*11, 3)
+    assert new.sum() == 5 and (new == runs._new_half([""]*11, 3)).all() and (new != runs._new_half([""]*11, 4)).any()
 
 
 # ---- killed, and gone on ----
@@ -501,6 +642,102 @@ def test_a_killed_bench_goes_on_where_it_stopped(world, monkeypatch):
     assert text[0] == "method,source,target,seed,n_classes,uar,wa,macro_f1,fit_s,shots,ece" and len(text) == 5
     run(world, "logistic_regression", seeds=0, out=out)     # another method joins
     assert len(read_results(out/"results.csv")) == 6
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    """The sample voices of two languages, fewer of them: (folder of manifests, protocol, cache)."""
+    from sere_nb.corpora import data_samples
+    folder = tmp_path_factory.mktemp("spoken")
+    for name in ("de", "it"):
+        t = read_manifest(data_samples()/f"{name}.csv")
+        t = t[t.emotion.isin(["anger", "sadness", "neutral"])]
+        t.assign(path=t.file)[["path", "language", "speaker", "emotion"]].to_csv(folder/f"{name}.csv", index=False)
+    return folder, make_protocol(folder, ["de", "it"], shots=3, seeds=range(2)), folder/"cache"
+
+
+def test_a_corpus_that_stays_on_disk_is_benched_by_every_method(spoken, monkeypatch):
+    folder, protocol, cache = spoken
+    kinds = []
+    def spy(shots, unlabelled, *, seed, speakers, shared):
+        kinds.extend(type(o).__name__ for o in (shots, unlabelled, shared.clips))
+        assert "emotion" not in unlabelled.load().table and "emotion" not in unlabelled.read(np.arange(2)).table
+        return np.full(len(unlabelled), "anger")
+    one = {**protocol, "tasks": protocol["tasks"][:1]}
+    every = [*METHODS, *RIVALS, "em+views", "logistic_regression:full", "sere:no_student"]
+    monkeypatch.setitem(METHODS, "spy", spy)
+    disk = bench(one, folder, "acoustic", [*every, "spy"], 0, cache=cache, memory_gb=1e-3, progress=False)
+    assert kinds == ["Stored"]*3 and set(disk.method) == {*every, "spy"}
+    memory = bench(one, folder, "acoustic", every, 0, progress=False).set_index("method").uar
+    assert (disk.set_index("method").uar[every]-memory).abs().max() < .15 and (memory > 1/3).all()
+    seen = bench(one, folder, "acoustic", "sere", 0, cache=cache, memory_gb=1e-3, new_speakers=True, progress=False)
+    assert set(seen.method) == {"sere:seen", "sere:new", "sere:other"}
+
+
+def test_prepared_vectors_stay_for_other_benches(spoken, monkeypatch, tmp_path):
+    folder, protocol, _ = spoken
+    made = []
+    def counted(emb, *args, **kw):
+        made.append(len(emb))
+        return clip_vectors(emb, *args, **kw)
+    everywhere(monkeypatch, "clip_vectors", counted)
+    def go(**kw): return bench(protocol, folder, "acoustic", "logistic_regression,em,em+views", "0-1", cache=tmp_path/"c", progress=False, **kw).drop(columns="fit_s")
+    first = go()
+    assert len(made) == 2*2     # of each task, plain ones and views: not once a method or seed
+    assert go().equals(first) and len(made) == 4
+    go(speakers="none")
+    assert len(made) == 8       # other voices, other vectors
+    files = sorted((tmp_path/"c"/"vectors").rglob("*.npz"))
+    for f, data in zip(files, (b"", b"PK", files[2].read_bytes()[:-200], b"x"*4000)): f.write_bytes(data)
+    assert go().equals(first) and 8 < len(made) <= 12      # a damaged file is made anew
+
+
+def test_audio_that_changed_is_benched_anew(world, monkeypatch, recwarn):
+    folder, out = world[0], world[0]/"out"
+    for name in ("xa", "yb"):
+        (folder/name).mkdir()
+        for f in read_manifest(folder/f"{name}.csv").file: open(f, "wb").write(name.encode()+str(f).encode())
+    spy = Spy()
+    monkeypatch.setitem(METHODS, "spy", spy)
+    run(world, "spy", seeds=0, out=out)
+    run(world, "spy", seeds=0, out=out)
+    assert len(spy.seen) == 2 and not [w for w in recwarn if "is not what it was" in str(w.message)]
+    kept = (out/"results.csv").read_text().splitlines()
+    changed = read_manifest(folder/"yb.csv").file.iloc[5]
+    open(changed, "ab").write(b"more")
+    with pytest.warns(UserWarning, match="the audio of yb is not what it was, so 2 results"): run(world, "spy", out=out)
+    assert len(spy.seen) == 2+4 and len(read_results(out/"results.csv")) == 4 and len(kept) == 3
+    data = open(changed, "rb").read()
+    open(changed, "wb").write(data)     # touched, but it holds the same
+    run(world, "spy", out=out)
+    assert len(spy.seen) == 6
+
+
+def test_results_of_other_corpora_stay_when_audio_changes(tmp_path):
+    file = tmp_path/"results.csv"
+    lines = [",".join([*COLUMNS, *EXTRA]), *(f"m,{a},{b},0,2,.5,.5,.5,.1,5," for a, b in (("a", "b"), ("b", "c"), ("c", "d"), ("d", "c")))]
+    file.write_text("\n".join(lines)+"\n")
+    with pytest.warns(UserWarning, match="audio of b is not what it was, so 2 results"): runs._drop_stale(file, dict(a="1", b="2", c="3"), dict(a="1", b="9", c="3", d="4"))
+    assert file.read_text().splitlines() == [lines[0], *lines[3:]]
+    runs._drop_stale(file, {}, dict(c="7"))     # of old benches nobody knows
+    assert len(file.read_text().splitlines()) == 3
+
+
+def test_no_more_corpora_stay_than_fit(spoken):
+    folder, _, cache = spoken
+    from sere_nb.encoder import load_encoder
+    tables = {o: read_manifest(folder/f"{o}.csv") for o in ("de", "it")}
+    some = runs._Corpora(tables, load_encoder("acoustic"), cache, False, memory_gb=4.)
+    a, b = some["de"], some["it"]
+    some.only(("it",))
+    assert list(some) == ["de", "it"] and some["de"] is a
+    some.how["memory_gb"] = 1e-4
+    some.only(("it",))
+    assert list(some) == ["it"] and some["it"] is b
+    some.how["cache"] = None        # they would have to be encoded again
+    some["de"] = a
+    some.only(("it",))
+    assert set(some) == {"de", "it"}
 
 
 def test_results_of_other_settings_are_not_mixed(world):
@@ -560,7 +797,7 @@ def test_protocols_that_do_not_fit(world, change, says):
 @pytest.mark.parametrize("word", ["joy", "happy", "Freude", "happiness"])
 def test_a_protocol_in_other_words(tmp_path, monkeypatch, word):
     """As people had them before manifests were brought to one vocabulary: the same result, and what was given stays."""
-    monkeypatch.setattr(ev, "embed", fake_embed)
+    everywhere(monkeypatch, "embed", fake_embed)
     for name in ("xa", "yb"): manifest(tmp_path, name, ["anger", "fear", "joy"])
     with pytest.warns(UserWarning, match="joy → happiness"): plain = make_protocol(tmp_path, ["xa", "yb"], shots=2, seeds=[0])
     said = lambda e: word if e=="happiness" else e
@@ -629,7 +866,7 @@ def test_paired_difference_against_a_plain_loop():
     rng = np.random.default_rng(0)
     tasks, seeds = [f"a>{i}" for i in range(8)], range(6)
     values = {(m, t, s): rng.random() for m in ("x", "y") for t in tasks for s in seeds}
-    got = paired_difference(results(values), "x", "y", level=.8, n=4000)
+    got = paired_difference(results(values), "x", "y", level=.8, n=4000, over="both")
     d = np.array([[values["x", t, s]-values["y", t, s] for s in seeds] for t in tasks])
     means = [d[np.ix_(rng.integers(8, size=8), rng.integers(6, size=6))].mean() for _ in range(4000)]
     assert got["difference"] == pytest.approx(d.mean())
@@ -645,6 +882,59 @@ def test_intervals_over_tasks_and_over_pairs():
     for over, means in (("tasks", [d[rng.integers(8, size=8)].mean() for _ in range(4000)]), ("pairs", [d.ravel()[rng.integers(48, size=48)].mean() for _ in range(4000)])):
         got = paired_difference(results(values), "x", "y", level=.8, over=over)
         assert [got["low"], got["high"]] == pytest.approx(np.quantile(means, [.1, .9]), abs=.015)
+
+
+def test_interval_over_corpora_against_a_plain_loop():
+    rng, names = np.random.default_rng(0), list("abcde")
+    tasks = [f"{a}>{b}" for a in names for b in names if a != b]
+    values = {(m, t, s): rng.random()+.3*(m == "x")*names.index(t[-1]) for m in ("x", "y") for t in tasks for s in range(3)}
+    got = paired_difference(results(values), "x", "y", level=.8)
+    assert got["over"] == "corpora"
+    means = []
+    for _ in range(3000):
+        drawn, seeds = rng.integers(5, size=5), rng.integers(3, size=3)
+        d = [values["x", f"{names[a]}>{names[b]}", s]-values["y", f"{names[a]}>{names[b]}", s] for a in drawn for b in drawn if a != b for s in seeds]
+        if d: means.append(np.mean(d))
+    tail = counting._tail(.8, 5)
+    assert tail < .1 and [got["low"], got["high"]] == pytest.approx(np.quantile(means, [tail, 1-tail]), abs=.04)
+    fewer = results({k: v for k, v in values.items() if set(k[1]) <= set("abc>")})
+    assert paired_difference(fewer, "x", "y")["over"] == "both"     # three corpora are too few to be drawn
+
+
+# ---- do intervals hold the truth as often as they say? ----
+
+def held(intervals, truth): return np.mean([low <= truth <= high for low, high in intervals])
+
+
+@pytest.mark.parametrize("speakers", [8, 24])
+def test_intervals_over_speakers_hold_the_truth(speakers):
+    "Speakers who are understood more and less well; the truth is that of all speakers"
+    rng, chance, by_speaker, by_clip = np.random.default_rng(0), lambda x: 1/(1+np.exp(-x)), [], []
+    truth = np.tile(np.repeat(NAMES, 8), speakers)
+    who = np.repeat(np.arange(speakers), len(NAMES)*8)
+    easy = lambda n: rng.normal(0, .8, (n, 1))+rng.normal(0, .4, (n, len(NAMES)))+.4
+    for _ in range(250):
+        right = rng.random((speakers, len(NAMES), 8)) < chance(easy(speakers))[..., None]
+        said = np.where(right.ravel(), truth, np.roll(truth, 8))
+        by_speaker.append(bootstrap_ci(truth, said, groups=who, n=800))
+        by_clip.append(bootstrap_ci(truth, said, n=400))
+    real = chance(easy(200_000)).mean()
+    assert .9 <= held(by_speaker, real) <= .98
+    assert held(by_clip, real) < .85        # why speakers are drawn
+
+
+def test_intervals_over_corpora_hold_the_truth():
+    "Corpora that suit a method more and less, as targets and as sources"
+    rng, names = np.random.default_rng(0), list("abcdefg")
+    tasks = [(i, j) for i in range(7) for j in range(7) if i != j]
+    found = {o: [] for o in ("corpora", "both", "pairs")}
+    for _ in range(250):
+        target, source = rng.normal(0, .06, 7), rng.normal(0, .03, 7)
+        d = np.array([target[j]+source[i] for i, j in tasks])[:, None]+rng.normal(0, .03, (42, 1))+rng.normal(0, .02, (42, 2))
+        grid = pd.DataFrame(d, index=[f"{names[i]}→{names[j]}" for i, j in tasks])
+        for o in found: found[o].append(tables._interval(grid, o, n=800))
+    assert .9 <= held(found["corpora"], 0) <= .985
+    assert held(found["both"], 0) < .85 and held(found["pairs"], 0) < .8
 
 
 def test_unfinished_results_can_be_read():

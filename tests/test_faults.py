@@ -7,7 +7,8 @@ pytestmark = pytest.mark.skipif(sys.platform!="linux", reason="kills, sessions a
 if sys.platform=="linux": import soak_faults
 import torch
 
-from sere_nb.evaluate import COLUMNS, EXTRA, BenchError, _append
+from sere_nb.bench import _append
+from sere_nb.evaluate import COLUMNS, EXTRA, BenchError
 
 
 def test_faults():
