@@ -357,9 +357,9 @@ def _sealed(f):
     if footer[at:at+8]!=seal: raise ValueError("its table of contents is not as it was written")
     return f
 
-def _write_table(folder, name, table, identity):
+def _write_table(folder, name, table, identity, job):
     "A Parquet file that says what it belongs to, and who made it"
-    made = dict(by=f'sere_nb {sere_nb.__version__}', host=socket.gethostname(), pid=os.getpid(), node=_node())
+    made = dict(by=f'sere_nb {sere_nb.__version__}', host=socket.gethostname(), pid=os.getpid(), node=_node(), job=job)
     table = table.replace_schema_metadata({'sere_nb':json.dumps(identity, sort_keys=True), 'made':json.dumps(made)})
     numbers = [f.name for f in table.schema if f.type==pa.list_(pa.float32())]
     _write_parquet(folder, name, table, use_dictionary=[f.name for f in table.schema if pa.types.is_string(f.type)], column_encoding={f'{o}.list.element':'BYTE_STREAM_SPLIT' for o in numbers})
@@ -370,14 +370,19 @@ def _node():
     return ray.get_runtime_context().get_node_id() if ray and ray.is_initialized() else ''
 
 def _footer(folder, name):
-    "(identity, rows, errors) of a Parquet file; None if it is not there or damaged"
+    "(identity, rows, errors, job that wrote it) of a Parquet file; None if it is not there or damaged"
     try:
         with folder.fs.open_input_file(folder.at(name)) as f: meta = pq.read_metadata(_sealed(f))
         known = json.loads(meta.metadata[b'sere_nb'])
         at = meta.schema.names.index('error') if 'error' in meta.schema.names else None
         errors = 0 if at is None else sum(g.num_rows-g.column(at).statistics.null_count for g in map(meta.row_group, range(meta.num_row_groups)))
-        return known,meta.num_rows,errors
+        return known,meta.num_rows,errors,json.loads(meta.metadata.get(b'made', b'{}')).get('job')
     except (pa.ArrowException,OSError,ValueError,KeyError,TypeError,AttributeError): return None
+
+def _done_by(folder, name, job):
+    "What a worker of this job would have said of a file, had it not been lost between writing and saying so; None if there is none"
+    found = _footer(folder, name)
+    if found and found[3]==job: return dict(host=socket.gethostname(), clips=found[1])
 
 @contextmanager
 def _reading(folder, name):
@@ -432,7 +437,7 @@ def _inventory(folder, about):
         if name.rpartition('/')[2] not in there: return None
         if not (found := _footer(folder, name)): return _must_be_shard(folder, name, begun)
         if found[0]!=_identity(about, i): raise ClusterError(f"{folder}: {name} is of another manifest or encoder, or of other shards. Give another folder, or remove what is in this one.")
-        return found[1:]
+        return found[1:3]
     with ThreadPoolExecutor(8) as pool: return list(pool.map(look, range(about['shards'])))
 
 # %% ../nbs/10_cluster.ipynb #369ca328
@@ -461,17 +466,18 @@ class _EncodeShard:
     advice = "fewer workers, or smaller shards, need less."
     name = staticmethod(partial(_name, 'embeddings'))
 
-    def __init__(self, where, about, encoder):
-        self.folder,self.about = _Folder(where),about
+    def __init__(self, where, about, encoder, job):
+        self.folder,self.about,self.job = _Folder(where),about,job
         known = {}
         self.encoder = {k:_here(e, known) if isinstance(e, list) else e for k,e in encoder.items()}
         self.encoder = self.encoder.get('', self.encoder)
 
     def __call__(self, i):
+        if clips := _done_by(self.folder, _name('embeddings', i), self.job): return clips
         with _reading(self.folder, 'manifest.parquet') as f: rows = pq.ParquetFile(f, page_checksum_verification=True).read_row_group(i).to_pandas()
         table = encode_rows(rows, self.encoder)
-        _write_table(self.folder, _name('embeddings', i), table, _identity(self.about, i))
-        return dict(host=socket.gethostname(), clips=len(table), errors=len(table)-table['error'].null_count)
+        _write_table(self.folder, _name('embeddings', i), table, _identity(self.about, i), self.job)
+        return dict(host=socket.gethostname(), clips=len(table))
 
 # %% ../nbs/10_cluster.ipynb #f7a8f7b4
 def encode_shards(
@@ -498,7 +504,7 @@ def encode_shards(
     size = lambda i: min(each, len(table)-i*each)
     hosts = {}
     with tqdm(total=len(table), initial=len(table)-sum(map(size, todo)), desc='encode', unit='clip', delay=2, disable=not progress) as bar:
-        for i,o in _spread(todo, _EncodeShard, (folder.sent, about, sent), ray, workers) if todo else ():
+        for i,o in _spread(todo, _EncodeShard, (folder.sent, about, sent, uuid.uuid4().hex), ray, workers) if todo else ():
             hosts[i] = o['host']
             bar.update(o['clips'])
     found = _inventory(folder, about)
@@ -568,16 +574,17 @@ def _predictions(learner, emb):
 class _ScoreCorpus:
     "Corpus by corpus"
     advice = "one worker holds a corpus, so split it in the manifest (column corpus), or use fewer workers."
-    name = staticmethod(lambda job: f'corpus {job[1]!r}')
+    name = staticmethod(lambda piece: f'corpus {piece[1]!r}')
 
-    def __init__(self, where, learner, identities): self.folder,self.learner,self.identities = _Folder(where),learner,identities
+    def __init__(self, where, learner, identities, job): self.folder,self.learner,self.identities,self.job = _Folder(where),learner,identities,job
 
-    def __call__(self, job):
-        i,corpus,shards = job
+    def __call__(self, piece):
+        i,corpus,shards = piece
+        if clips := _done_by(self.folder, _name('predictions', i), self.job): return clips
         emb = _gather(self.folder, shards, corpus)
         known = dict(path=str, emotion=str, **{f'p_{o}':float for o in self.learner.classes_}, resonance=float, highlight_start_s=float, highlight_end_s=float)
         table = _predictions(self.learner, emb) if len(emb) else pd.DataFrame(columns=list(known)).astype(known)
-        _write_table(self.folder, _name('predictions', i), pa.Table.from_pandas(table, preserve_index=False), self.identities[i])
+        _write_table(self.folder, _name('predictions', i), pa.Table.from_pandas(table, preserve_index=False), self.identities[i], self.job)
         return dict(host=socket.gethostname(), clips=len(table))
 
 # %% ../nbs/10_cluster.ipynb #2dcaf41b
@@ -606,7 +613,7 @@ def score_shards(
     jobs = [[i,c,shards[c]] for i,c in enumerate(shards) if not fits[i]]
     clips = {c:int((corpus==c).sum()) for c in shards}
     with tqdm(total=len(corpus), initial=len(corpus)-sum(clips[c] for _,c,_ in jobs), desc='score', unit='clip', delay=2, disable=not progress) as bar:
-        for (_,c,_),_ in _spread(jobs, _ScoreCorpus, (folder.sent, learner, identities), ray, workers) if jobs else (): bar.update(clips[c])
+        for (_,c,_),_ in _spread(jobs, _ScoreCorpus, (folder.sent, learner, identities, uuid.uuid4().hex), ray, workers) if jobs else (): bar.update(clips[c])
     folder.sweep('predictions')
     new = {i for i,*_ in jobs}
     return pd.DataFrame([(c, _name('predictions', i), o[1], i in new) for i,(c,o) in enumerate(zip(shards, look()))], columns=['corpus','file','clips','new'])
