@@ -24,6 +24,7 @@ from torch import Tensor
 from torchaudio.functional import create_dct,melscale_fbanks
 
 from .audio import SR,HOP,AudioError,AudioWarning,load_audio
+from .files import is_plain,misfit,plain,read_json
 
 # %% ../nbs/02_encoder.ipynb #b69aa75e
 _WIN,_NFFT = 1024,1536         # 64 ms for pitch; zeros behind it, so that lags up to 267 do not wrap around
@@ -221,6 +222,7 @@ _CODE = 3   # raise it whenever the same settings give other numbers than before
 class Encoder:
     "What all encoders share. A subclass has `name`, `views` (name: seconds a row), `_own` settings, and `_encode`"
     budget_s = 80.  # seconds of audio in a batch
+    dims = {}       # columns of its views, as far as they are known beforehand
 
     @property
     def parts(self)->tuple: return (self,)
@@ -266,6 +268,7 @@ def _half(x):
 class AcousticEncoder(Encoder):
     "Views `acoustic` (`TRACKS`, a row each 10 ms) and `prosody` (`FUNCTIONALS`, one row a clip)"
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
+    dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))
     _own = dict(part='acoustic', tracks=list(TRACKS), functionals=list(FUNCTIONALS))
 
     def __init__(self,
@@ -308,8 +311,8 @@ def _weights(folder):
     one,index = folder/'model.safetensors',folder/'model.safetensors.index.json'
     if one.exists(): return [one]
     if not index.exists(): return []
-    try: shards = [folder/f for f in sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))]
-    except (OSError,ValueError,KeyError,TypeError,AttributeError,RecursionError): return []
+    try: shards = [folder/f for f in sorted(set(read_json(index, {'weight_map':{str:str}}, 2**26)['weight_map'].values()))]
+    except (OSError,ValueError): return []
     away = next((f for f in shards if f.parent!=folder), None)
     if away: raise EncoderError(f"{folder}: its index names weights in another folder, {str(away)[-100:]!r}. Weights are only read from the model's own; copy or download the model again.")
     return shards if all(f.is_file() for f in shards) else []
@@ -343,10 +346,10 @@ def find_model(
         if folder.exists() or not re.fullmatch(r'[\w.-]+(/[\w.-]+)?(@[\w./-]+)?', spec) or spec[0]=='.':
             raise EncoderError(f"{spec}: no such folder, and not a hub id either. Give a folder with config.json and model.safetensors, a hub id like openai/whisper-base, or 'acoustic'.")
         folder = _fetch(spec, online)
-    try: config = json.loads((folder/'config.json').read_text(encoding='utf-8'))
+    try: config = read_json(folder/'config.json', {})
     except FileNotFoundError: raise EncoderError(f"{spec}: the folder has no config.json, so it is not a model in the hub's layout. Choose the folder that save_pretrained wrote.") from None
-    except (ValueError,OSError,RecursionError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
-    kind = config.get('model_type') if isinstance(config, dict) else None
+    except (ValueError,OSError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
+    kind = config.get('model_type')
     fits = isinstance(kind, str) and (kind in (types or _TYPES) or not types and _hears(kind))
     which = f"only {', '.join(types)} can be used here. Choose another model." if types else "that is no speech model of transformers. Choose one that hears (whisper, wav2vec2, hubert, wavlm, data2vec-audio, ...), or 'acoustic'."
     if not fits: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; {which}")
@@ -358,6 +361,7 @@ def find_model(
         raise EncoderError(f"{spec}: there are {what}. Many models have safetensors under another revision (ID@refs/pr/NUMBER on the hub); "
                            "or convert: AutoModel.from_pretrained(ID).save_pretrained(FOLDER).")
     for f in files:
+        if not is_plain(f): raise EncoderError(f"{spec}: {f.name} is no regular file. Copy or download it again.")
         try:
             with safe_open(f,'pt'): pass
         except Exception: raise EncoderError(f"{spec}: {f.name} is damaged or not complete. Copy or download it again.") from None
@@ -567,13 +571,14 @@ class TransformerEncoder(Encoder):
         wrong = [i for i in self.layers if not 1<=i<=blocks]
         if wrong or not self.layers: raise EncoderError(f"{spec}: layer {wrong[0] if wrong else 'list is empty'}; it has layers 1 to {blocks}.")
         prep = self.folder/'preprocessor_config.json'
-        try: self._prepared = told = json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}
-        except (OSError,ValueError,RecursionError): told = None
-        if not isinstance(told, dict): raise EncoderError(f"{spec}: its preprocessor_config.json cannot be read as JSON. Copy or download the model again.")
+        try: self._prepared = told = read_json(prep, {}) if os.path.lexists(prep) else {}
+        except (OSError,ValueError): raise EncoderError(f"{spec}: its preprocessor_config.json cannot be read as JSON. Copy or download the model again.") from None
         self.normalise = self.kind!='whisper' and bool(told.get('do_normalize', True))
         self._one_by_one = bool(config.get('conv_pos_batch_norm'))     # a batch norm would turn padding into sound
         self._blocks,self._late = blocks,said_layer(self.kind, blocks)
         self.views = {f'{self.name}.{i}':hop for i,hop in zip(self.layers, self._hops())}|{self.name+SAID:0.}
+        width = config.get('d_model', config.get('hidden_size'))
+        if type(width) is int: self.dims = {v:width if hop else STRETCHES*width for v,hop in self.views.items()}
         self._own = dict(part=self.kind, weights=fingerprint([self.folder/'config.json',*files]), layers=list(self.layers), said=[self._late,STRETCHES],
                          dtype=str(self.dtype).removeprefix('torch.'), normalise=self.normalise)
         if 'features' in vars(self): self._own['features'] = json.loads(json.dumps(self.features.to_dict(), default=str))
@@ -880,6 +885,18 @@ def _line(entry):
     text = json.dumps(entry)
     return f'{text[:-1]}, {zlib.crc32(text.encode())}]\n'
 
+_LONGEST = 2**28    # bytes of an index that is read
+
+def _is_entry(o):
+    "Is it (path, size, two times, key)?"
+    whole = lambda x: type(x) is int
+    return (len(o)==5 and isinstance(o[0], str) and '\0' not in o[0] and all(map(whole, o[1:4]))
+            and isinstance(o[4], str) and re.fullmatch('[0-9a-f]{64}', o[4]) is not None)
+
+def _odd(file, why):
+    warnings.warn(f"{file}: this file of the cache is not as sere writes it ({why}); the clips it is about are hashed again.", stacklevel=5)
+    return []
+
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
@@ -892,13 +909,17 @@ class ContentIndex:
         with self._lock:
             if parent not in self._known:
                 known,file = {},self.folder and self.folder/f'{hashlib.sha256(b"2 "+os.fsencode(parent)).hexdigest()[:16]}.jsonl'
-                try: lines = file.read_text(encoding='utf-8', errors='replace').splitlines() if file else []
-                except OSError: lines = []
+                try: lines = plain(file, _LONGEST).decode('utf-8', errors='replace').splitlines() if file and os.path.lexists(file) else []
+                except OSError as e: lines = _odd(file, e.strerror or e)
+                strange = False
                 for line in lines:
                     try:
                         *entry,_ = json.loads(line)
-                        if line+'\n'==_line(entry): known[entry[0]] = tuple(entry[1:])
-                    except (ValueError,TypeError,IndexError,RecursionError): pass   # a torn or damaged line costs one hash, no more
+                        if line+'\n'!=_line(entry): continue
+                    except (ValueError,TypeError,RecursionError): continue      # a torn or damaged line costs one hash, no more
+                    if _is_entry(entry): known[entry[0]] = tuple(entry[1:])
+                    else: strange = True
+                if strange: _odd(file, 'it has lines that are none of sere')
                 self._known[parent] = file,known
             return self._known[parent]
 
@@ -963,6 +984,19 @@ def _whole(data):
 # %% ../nbs/02_encoder.ipynb #0f7ef36b
 _READ_ONLY = (errno.EACCES,errno.EPERM,errno.EROFS)
 
+_LARGEST = 2**27    # bytes of a clip in the cache: 30 s of all layers of a large model
+
+def _is_clip(tensors, part):
+    "Are these the views of a clip, as wide as this encoder makes them and about as long as the clip?"
+    span = tensors.get('span')
+    if span is None or span.shape!=(2,) or span.dtype!=torch.float64 or not span.isfinite().all() or not 0<=span.min()<=span.max()<1e9: return False
+    def fits(view, hop):
+        x = tensors.get(view)
+        if x is None or x.ndim!=2 or x.dtype!=torch.float16 or not x.numel(): return False
+        most = 2*max(1., float(span[1]))/hop+100 if hop else 1
+        return len(x)<=most and part.dims.get(view, x.shape[1])==x.shape[1]
+    return all(fits(v, hop) for v,hop in part.views.items())
+
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
@@ -989,9 +1023,9 @@ class EmbeddingCache:
     def _of_other_versions(self, part):
         "Folders with clips of the same encoder from another version of this library"
         for file in self.folder.glob(f"{part.key.rpartition('-')[0]}-*/settings.json"):
-            try: told = json.loads(file.read_text(encoding='utf-8'))['settings']
-            except (OSError,ValueError,KeyError,TypeError,RecursionError): continue
-            if isinstance(told, dict) and told.get('name')==part.name and told.get('code')!=part.settings['code']: yield file.parent
+            try: told = read_json(file, {'settings':{'name':str, 'code':int}})['settings']
+            except (OSError,ValueError): continue
+            if told['name']==part.name and told['code']!=part.settings['code']: yield file.parent
 
     def _do_without(self, e):
         "Go on with a cache that may be read but not written; any other trouble stops"
@@ -1039,7 +1073,7 @@ class EmbeddingCache:
         from safetensors.torch import load
         if (part.key,key) in self._memory or not self.folder: return self._memory[part.key,key]
         file = self._file(part,key)
-        try: data = file.read_bytes()
+        try: data = plain(file, _LARGEST)
         except OSError as e: raise CacheError(f"{file}: this file of the cache cannot be read ({e.strerror or e}). Run again, and its clip is encoded again.") from None
         if not _whole(data): raise CacheError(f"{file}: this file of the cache is damaged. Run again, and its clip is encoded again.")
         return load(data)
@@ -1058,10 +1092,10 @@ class EmbeddingCache:
         key:str,        # of the clip's content
     )->dict: # view name: (rows, columns); None if the file is not there or damaged
         "How large the views of a clip are. Its file is read and checked"
-        shapes = lambda tensors: {v:tuple(tensors[v].shape) for v in part.views} if tensors.keys()>={*part.views,'span'} else None
+        shapes = lambda tensors: {v:tuple(tensors[v].shape) for v in part.views} if _is_clip(tensors, part) else None
         if (part.key,key) in self._memory or not self.folder: return shapes(self._memory[part.key,key])
         file = self._file(part,key)
-        if not file.exists(): return None
+        if not os.path.lexists(file): return None
         try: found = shapes(self.get(part,key))
         except Exception: found = None
         if found: return found

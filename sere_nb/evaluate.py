@@ -25,7 +25,7 @@ import torch
 import sere_nb
 from .corpora import EMOTIONS,draw_shots,one_vocabulary,read_manifest,shared_emotions
 from .encoder import Embeddings,Encoder,embed,load_encoder
-from .files import not_read,replaceable,write
+from .files import not_read,plain,read_json,replaceable,write
 from .learner import SERE,SETTINGS
 from .structure import Space,utterance_vectors
 from .voices import load_voice_encoder,voices as with_voices
@@ -707,13 +707,20 @@ def read_results(
     file,   # results.csv of a bench
 )->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s; shots, ece (NaN where not known), and what else is there
     "Results of a bench, without a last line that a killed run left torn"
-    try: data = Path(file).read_bytes()
-    except OSError: raise BenchError(f"{file}: no such results. `sere bench` writes them.") from None
+    try: data = plain(file, 2**28)
+    except FileNotFoundError: raise BenchError(f"{file}: no such results. `sere bench` writes them.") from None
+    except OSError as e: raise BenchError(f"{file}: these results cannot be read ({e.strerror}). `sere bench` writes them.") from None
     lines = data[:data.rfind(b'\n')+1].decode('utf-8', errors='replace').splitlines()
     head = lines[0].split(',') if lines else []
     if head[:len(COLUMNS)]!=COLUMNS: raise BenchError(f"{file}: not results of a bench; its first line should begin with {','.join(COLUMNS)}.")
     rows = [l.split(',') for l in lines[1:] if l.count(',')==len(head)-1]
-    table = pd.DataFrame(rows, columns=head).astype(dict(seed=int, n_classes=int, uar=float, wa=float, macro_f1=float, fit_s=float))
+    if len(head)!=len(set(head)): raise BenchError(f"{file}: not results of a bench; a column is there twice.")
+    table = pd.DataFrame(rows, columns=head)
+    for o in ('seed','n_classes',*_SCORES,'fit_s'):     # what each column must hold
+        numbers = pd.to_numeric(table[o], errors='coerce')
+        odd = ~(numbers.between(0, 1 if o in _SCORES else 2**53) & (numbers.mod(1).eq(0) if o in ('seed','n_classes') else True))
+        if odd.any(): raise BenchError(f"{file}: {o} {table[o][odd].iloc[0][:40]!r} is none. Remove that line, or give another folder.")
+        table[o] = numbers.astype(int if o in ('seed','n_classes') else float)
     for o in EXTRA: table[o] = pd.to_numeric(table[o], errors='coerce') if o in table else np.nan
     return table.drop_duplicates(_KEY, keep='last').reset_index(drop=True)
 
@@ -727,12 +734,12 @@ def _open_results(out, settings):
     "Results that are already there; `BenchError` if they were made with other settings"
     file,about = out/'results.csv',out/'bench.json'
     if about.exists() and file.exists():
-        try: old = json.loads(about.read_text(encoding='utf-8'))
-        except ValueError: old = {}
+        try: old = read_json(about, {})
+        except (OSError,ValueError): old = {}
         if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
         other = [k for k in settings if old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
-    elif file.exists(): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
+    elif os.path.lexists(file): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
     _write(about, json.dumps(settings, indent=1, ensure_ascii=False)+'\n')
     if not file.exists(): _write(file, ','.join([*COLUMNS,*EXTRA])+'\n')
     done = read_results(file)

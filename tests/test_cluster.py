@@ -207,7 +207,7 @@ def test_shards_that_stay(tmp_path, monkeypatch):
     assert_same(read_shards(tmp_path, corpus='samples-it', memory_gb=.001).load(), read_shards(tmp_path, corpus='samples-it'))
     times = []
     plain = cluster._read_table
-    monkeypatch.setattr(cluster, '_read_table', lambda folder,name: times.append(name) or plain(folder, name))
+    monkeypatch.setattr(cluster, '_read_table', lambda folder,name,rows: times.append(name) or plain(folder, name, rows))
     def fit(emb):
         shots = np.isin(emb.table.path, GERMAN[GERMAN.emotion.isin(['anger','sadness'])].groupby('emotion').path.head(5))
         return SERE(rounds=2, seed=0).fit(emb[np.flatnonzero(shots)], emb[np.flatnonzero(~shots)]).predict_proba(emb[np.flatnonzero(emb.table.language=='it')])

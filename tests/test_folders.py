@@ -1,0 +1,60 @@
+"Folders that others made, moved or renamed: known by what is in them, or refused in one line"
+import json, os, shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_corpus
+
+import soak_folders
+from sere_nb.cli import main
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of Unix")
+@pytest.mark.parametrize("kind", soak_folders.KINDS)
+def test_changed_folders(tmp_path, kind):
+    "60 of the thousands of `soak_folders.py`"
+    row = soak_folders.watched(kind, tmp_path, 60).row()
+    assert row["cases"]==60 and not row["lost"], row["note"]
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory):
+    "A model that was made with an encoder given by a relative path; (folder, manifest to predict)"
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+    d = tmp_path_factory.mktemp("moved")
+    torch.manual_seed(0)
+    Wav2Vec2Model(Wav2Vec2Config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, vocab_size=12, conv_dim=(8,)*7, num_conv_pos_embeddings=8,
+                                 num_conv_pos_embedding_groups=2)).save_pretrained(d/"models"/"mine")
+    source, target = make_corpus(d, clips=3, language="aa", name="source.csv"), make_corpus(d, clips=2, language="bb", name="target.csv", f0=108)
+    before = os.getcwd()
+    os.chdir(d)
+    try: assert main(["run", "--map", "pca", "--source", str(source), "--target", str(target), "--shots", "3", "--encoder", "models/mine+acoustic", "--cache", str(d/"cache"), "--out", str(d/"run"), "-q"])==0
+    finally: os.chdir(before)
+    return d, target
+
+
+def test_an_encoder_is_found_by_what_the_model_remembers(moved, tmp_path, monkeypatch):
+    d, target = moved
+    about = json.loads((d/"run"/"model"/"encoder.json").read_text())
+    assert {o["from_here"] for o in about["languages"].values()}=={"../../models/mine"} and str(d) not in json.dumps(about)
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--model", str(d/"run"/"model"), "--manifest", str(target), "--cache", str(d/"cache"), "-o", str(tmp_path/"p.csv"), "-q"])==0
+
+
+def test_a_renamed_encoder_is_accepted(moved, tmp_path, capsys):
+    "By its content: the same answers; another model of that name is refused"
+    d, target = moved
+    argv = ["predict", "--model", str(d/"run"/"model"), "--manifest", str(target), "--cache", str(tmp_path/"cache"), "-q"]
+    new = shutil.copytree(d/"models"/"mine", tmp_path/"yours")
+    assert main([*argv, "-o", str(tmp_path/"a.csv"), "--encoder", f"{new}+acoustic"])==0
+    assert main([*argv, "-o", str(tmp_path/"b.csv"), "--encoder", f"{d/'models'/'mine'}+acoustic"])==0
+    assert (tmp_path/"a.csv").read_bytes()==(tmp_path/"b.csv").read_bytes()
+    capsys.readouterr()
+    from safetensors.torch import load_file, save_file
+    other = shutil.copytree(d/"models"/"mine", tmp_path/"mine")
+    weights = load_file(other/"model.safetensors")
+    weights["encoder.layer_norm.bias"][0] += 1
+    save_file(weights, other/"model.safetensors", metadata={"format": "pt"})
+    assert main([*argv, "-o", str(tmp_path/"c.csv"), "--encoder", f"{other}+acoustic"])==2
+    assert "not the encoder that" in (err := capsys.readouterr().err) and err.count("\n")==1
