@@ -71,7 +71,17 @@ class SERE:
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
         _check_settings({**SETTINGS, **settings}, seed)
         self.seed,self.speakers,self.prior,self.design,self.settings,self._read_last,self._stored = seed,speakers,prior,_designs(design),{**SETTINGS, **settings},(None,None),None
-        self.device = _device(device)
+        self.device,self._told = _device(device),dict(design=design, device=device)
+
+    def get_params(self, deep:bool=True)->dict: # as they were given or changed since; `deep` makes no difference
+        "All parameters by name, as scikit-learn asks for them"
+        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior, **self._told, **self.settings)
+
+    def set_params(self, **params)->'SERE': # itself; for the next fit
+        "Give some parameters other values; `LearnerError` if one is not known or cannot be"
+        new = type(self)(**{**self.get_params(), **params})
+        for o in ('seed','speakers','prior','design','settings','device','_told'): setattr(self, o, getattr(new, o))
+        return self
 
     def __repr__(self):
         own = {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}

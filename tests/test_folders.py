@@ -58,3 +58,34 @@ def test_a_renamed_encoder_is_accepted(moved, tmp_path, capsys):
     save_file(weights, other/"model.safetensors", metadata={"format": "pt"})
     assert main([*argv, "-o", str(tmp_path/"c.csv"), "--encoder", f"{other}+acoustic"])==2
     assert "not the encoder that" in (err := capsys.readouterr().err) and err.count("\n")==1
+
+
+def test_no_home_and_no_name(tmp_path, monkeypatch, capsys):
+    "As in many containers: HOME is not set, and nobody has the number of the user"
+    pwd = pytest.importorskip("pwd")
+    from sere_nb.cli import default_cache
+    def nobody(uid): raise KeyError(uid)
+    for o in ("HOME", "USER", "LOGNAME", "SERE_CACHE", "XDG_CACHE_HOME"): monkeypatch.delenv(o, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(RuntimeError): Path.home()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert default_cache()==tmp_path/f"sere_nb-{os.getuid()}"
+    try: assert main(["--version"])==0
+    except SystemExit as e: assert not e.code
+    assert capsys.readouterr().out.strip()
+    manifest = make_corpus(tmp_path, clips=1)
+    assert main(["embed", "--manifest", str(manifest), "--encoder", "acoustic", "-q"])==0 and default_cache().is_dir()
+
+
+def test_parameters_in_the_manner_of_scikit_learn():
+    from sklearn.base import clone
+    from sere_nb.learner import SERE, SETTINGS, LearnerError
+    given = dict(seed=2, speakers=False, prior={"a": .5, "b": .5}, design={"x": (True, None)}, device="cpu", rounds=3, planned=(1., 2., 3.))
+    s = SERE(**given)
+    assert set(s.get_params())=={"seed", "speakers", "prior", "design", "device", *SETTINGS} and all(s.get_params()[k] is v for k, v in given.items())
+    other = clone(s)
+    assert other is not s and other.get_params()==s.get_params() and repr(other)==repr(s)
+    assert s.set_params(rounds=5) is s and s.get_params()["rounds"]==5 and other.get_params()["rounds"]==3
+    with pytest.raises(LearnerError): s.set_params(rounds=-1, dims=8)
+    assert s.get_params()["dims"]==SETTINGS["dims"]
+    assert SERE().set_params(**s.get_params()).get_params()==s.get_params()
