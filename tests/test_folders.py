@@ -89,3 +89,17 @@ def test_parameters_in_the_manner_of_scikit_learn():
     with pytest.raises(LearnerError): s.set_params(rounds=-1, dims=8)
     assert s.get_params()["dims"]==SETTINGS["dims"]
     assert SERE().set_params(**s.get_params()).get_params()==s.get_params()
+
+
+def test_samples_and_course_are_in_the_wheel(tmp_path):
+    "Where `pip install --user` or `--target` puts it, which is not where data files go"
+    import subprocess, sys, zipfile
+    root, copy = Path(__file__).resolve().parent.parent, tmp_path/"copy"
+    for o in ("sere_nb", "data_samples", "nbs/_workshop"): shutil.copytree(root/o, copy/o, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    for o in ("setup.py", "settings.ini", "pyproject.toml", "README.md", "LICENSE"): shutil.copy(root/o, copy)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-q", "-w", tmp_path, copy], check=True, capture_output=True)
+    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path/"target")
+    code = "from sere_nb.corpora import data_samples, read_manifest; from sere_nb.cli import main; print(len(read_manifest(data_samples()/'manifest.csv')), data_samples()); assert main(['workshop', 'course'])==0"
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=dict(os.environ, PYTHONPATH=str(tmp_path/"target")), capture_output=True, text=True)
+    assert not said.returncode, said.stderr
+    assert str(tmp_path/"target"/"sere_nb"/"share"/"data_samples") in said.stdout and (tmp_path/"course"/"1_hear_emotion.ipynb").is_file()
