@@ -13,14 +13,8 @@ stages = dict(enumerate('Planning|Pre-Alpha|Alpha|Beta|Production/Stable|Mature|
 extras = {o: cfg[f'{o}_requirements'].split() for o in ('dev','samples','cluster','speed','excel','voices')}
 extras['dev'] += extras['cluster']+extras['excel']+extras['voices']  # the tests start a cluster, read workbooks and find voices
 
-def shared(folder):
-    "Each file below `folder`, grouped as `data_files` wants it: an installed wheel finds them below `sys.prefix`/share/sere_nb"
-    os.chdir(here)  # data_files are relative to setup.py
-    groups = {}
-    for f in sorted(Path(folder).rglob('*')):
-        if f.is_file() and not any(p[0] in '._' for p in f.relative_to(folder).parts):
-            groups.setdefault(f'share/sere_nb/{f.parent.as_posix()}', []).append(f.as_posix())
-    return list(groups.items())
+# Beside the package in the repository, within it once installed: `pip install --user` and `--target` put nothing anywhere else.
+inside = {'sere_nb.share.data_samples': 'data_samples', 'sere_nb.share.workshop': 'nbs/_workshop'}
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
@@ -31,8 +25,8 @@ setup(
     classifiers=[f"Development Status :: {cfg['status']} - {stages[int(cfg['status'])]}",
                  f"Intended Audience :: {cfg['audience']}", f"Natural Language :: {cfg['language']}",
                  'Programming Language :: Python :: 3'],
-    packages=find_packages(include=['sere_nb', 'sere_nb.*']), package_data={'sere_nb': ['**/*.js', '**/*.css', '**/*.html']},
-    data_files=shared('data_samples')+shared('nbs/_workshop'),
+    packages=[*find_packages(include=['sere_nb', 'sere_nb.*']), *inside], package_dir=inside,
+    package_data={'sere_nb': ['**/*.js', '**/*.css', '**/*.html'], **{o: ['**/*'] for o in inside}},
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={**extras, 'all': sum(extras.values(), [])},
     entry_points={'console_scripts': [cfg['console_scripts']],

@@ -17,7 +17,7 @@ import pandas as pd
 import sere_nb
 from .corpora import draw_shots,one_vocabulary,read_manifest,shared_emotions
 from .encoder import ContentIndex,Embeddings,Encoder,Stored,embed,load_encoder
-from .files import not_read,replaceable,write
+from .files import not_read,read_json,replaceable,write
 from .learner import SERE
 from .rivals import ABLATION,METHODS,VARIANTS,BenchError,Shared,_asks,_method,blind
 from .scores import _SCORES,confusion,ece
@@ -205,13 +205,13 @@ def _open_results(out, settings):
     "Results that are already there; `BenchError` if they were made with other settings"
     file,about = out/'results.csv',out/'bench.json'
     if about.exists() and file.exists():
-        try: old = json.loads(about.read_text(encoding='utf-8'))
-        except ValueError: old = {}
+        try: old = read_json(about, {})
+        except (OSError,ValueError): old = {}
         if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
         other = [k for k in settings if k not in ('sound','kinds') and old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
         _drop_stale(file, old.get('sound') or {}, settings.get('sound') or {})
-    elif file.exists(): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
+    elif os.path.lexists(file): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
     _write(about, json.dumps(settings, indent=1, ensure_ascii=False)+'\n')
     if not file.exists(): _write(file, ','.join([*COLUMNS,*EXTRA])+'\n')
     done = read_results(file)

@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 
 import sere_nb
-from .files import not_read,remove,replaceable,write
+from .files import not_read,read_json,remove,replaceable,write
 
 # %% ../nbs/09_cli.ipynb #a66cd55f
 class UseError(ValueError):
@@ -64,7 +64,8 @@ def _reason(e):
 def default_cache()->Path:
     "Folder for encoded clips: `SERE_CACHE`, else where the system keeps such things"
     if os.environ.get('SERE_CACHE'): return Path(os.environ['SERE_CACHE']).expanduser()
-    home = Path.home()
+    try: home = Path.home()
+    except RuntimeError: return Path(tempfile.gettempdir())/f'sere_nb-{os.getuid()}'     # no HOME, and a user without a name, as in many containers
     if os.name=='nt': base = Path(os.environ.get('LOCALAPPDATA') or home/'AppData'/'Local')
     elif sys.platform=='darwin': base = home/'Library'/'Caches'
     else: base = Path(os.environ.get('XDG_CACHE_HOME') or home/'.cache')
@@ -199,19 +200,34 @@ def write_encoders(
     speakers:str='known', # or 'found' by sound, or 'none'
 ):
     "Say in `encoder.json` which encoder a model has learnt with"
-    about = {o:dict(encoder=specs[o], settings=encoders[o].settings) for o in specs}
+    def told(spec):     # where its folder lies from here, since who predicts may stand elsewhere
+        there = Path(spec.removesuffix('+acoustic')).expanduser()
+        if not there.is_dir(): return {}
+        try: return dict(from_here=Path(os.path.relpath(there.resolve(), Path(folder).resolve())).as_posix())
+        except ValueError: return {}    # another drive
+    about = {o:dict(encoder=specs[o], settings=encoders[o].settings, **told(specs[o])) for o in specs}
     _write(Path(folder)/'encoder.json', json.dumps(dict(sere_nb=sere_nb.__version__, speakers=speakers, languages=about), indent=1, ensure_ascii=False)+'\n')
 
 def _how(settings):
-    "Layers and precision that the transformer in `settings` had"
+    "Layers, precision and name that the transformer in `settings` had"
     part = next((o for o in settings.get('parts', [settings]) if 'layers' in o), {})
-    return dict(layers=part.get('layers'), dtype=part.get('dtype'))
+    return {k:part.get(k) for k in ('layers','dtype','name')}
+
+def _there(spec, folder, about):
+    "The encoder's folder as a model remembers it, where it is not where it was called"
+    near,model = about.get('from_here'),spec.removesuffix('+acoustic')
+    if not near or _on_a_share(near) or os.path.isabs(near) or Path(model).expanduser().is_dir(): return spec
+    there = Path(os.path.normpath(Path(folder).resolve()/near))
+    return str(there)+spec[len(model):] if there.is_dir() else spec
+
+def _on_a_share(spec): return spec[:1] in '\\/' and spec[1:2] in '\\/'       # a share on the network
 
 def _is_about(o):
     "Could this be what `write_encoders` says of a language?"
-    try: layers,dtype = _how(o['settings']).values()
+    try: layers,dtype,name = _how(o['settings']).values()
     except (KeyError,TypeError,AttributeError): return False
-    return isinstance(o['encoder'], str) and isinstance(dtype, (str,type(None))) and (layers is None or isinstance(layers, list) and all(type(i) is int and 0<i<10_000 for i in layers))
+    maybe = (dtype,name,o.get('from_here'))
+    return isinstance(o['encoder'], str) and all(isinstance(x, (str,type(None))) and len(x or '')<1000 for x in maybe) and (layers is None or isinstance(layers, list) and all(type(i) is int and 0<i<10_000 for i in layers))
 
 def read_encoders(
     folder,         # of the model
@@ -223,18 +239,19 @@ def read_encoders(
     from sere_nb.encoder import EncoderError,load_encoder
     from sere_nb.corpora import language_code
     file = Path(folder)/'encoder.json'
-    try: known = {language_code(k):o for k,o in json.loads(file.read_text(encoding='utf-8'))['languages'].items()}
-    except (OSError,ValueError,KeyError,TypeError,AttributeError,RecursionError): known = None
+    try: known = {language_code(k):o for k,o in read_json(file, {'languages':{str:{}}})['languages'].items()}
+    except (OSError,ValueError): known = None
     if not (isinstance(known, dict) and known and all(map(_is_about, known.values()))): raise UseError(f"{folder}: no model with its encoder.json is there. Give the folder 'model' that `sere run` wrote.") from None
     pairs,out,made = _by_language(special, languages),{},{}
     for language in sorted(languages):
         likely = known.get(language) or (next(iter(known.values())) if len({json.dumps(o, sort_keys=True) for o in known.values()})==1 else None)
         if not likely: raise UseError(f"{folder}: the model knows encoders for {', '.join(known)}, but not for '{language}'. Use a model that was made with clips in it.")
         told = pairs.get(language) or default       # a model's own word is not enough to go online, nor for a share on the network
-        spec,layers,dtype = told or likely['encoder'],*_how(likely['settings']).values()
-        if (key := json.dumps([spec,layers,dtype])) not in made:
-            if not told and spec[:1] in '\\/' and spec[1:2] in '\\/': raise UseError(f"{folder}: the model was made with an encoder on a network share, {spec[:200]}. If you trust that: --encoder FOLDER.")
-            try: made[key] = load_encoder(spec, layers, dtype=dtype, online=bool(told))
+        spec,layers,dtype,name = told or likely['encoder'],*_how(likely['settings']).values()
+        if not told and not _on_a_share(spec): spec = _there(spec, folder, likely)
+        if (key := json.dumps([spec,layers,dtype,name])) not in made:
+            if not told and _on_a_share(spec): raise UseError(f"{folder}: the model was made with an encoder on a network share, {spec[:200]}. If you trust that: --encoder FOLDER.")
+            try: made[key] = load_encoder(spec, layers, dtype=dtype, online=bool(told), name=name)
             except EncoderError as e: raise UseError(f"{str(e)[:400]} The model was made with it; if it is elsewhere now, or to be fetched: --encoder FOLDER or ID.") from None
         out[language] = made[key]
         if json.loads(json.dumps(out[language].settings))!=likely['settings']: raise UseError(
@@ -594,8 +611,8 @@ def _speakers(args, learner):
     "'known', 'found' or 'none': as asked for, else as the model was made"
     if args.speakers in ('known','found') and not learner.speakers: raise UseError(f"--speakers {args.speakers}: {args.model} was made without speakers, so it cannot use any. Leave the option out, or make the model again.")
     if args.speakers: return args.speakers
-    try: about = json.loads((args.model/'encoder.json').read_text(encoding='utf-8'))
-    except (OSError,ValueError,RecursionError): about = None
+    try: about = read_json(args.model/'encoder.json', {})
+    except (OSError,ValueError): about = None
     return 'found' if learner.speakers and isinstance(about, dict) and about.get('speakers')=='found' else 'known'
 
 def predict(
@@ -783,7 +800,8 @@ def bench(
 # %% ../nbs/09_cli.ipynb #7323a50b
 def course()->Path: # holds the notebooks and teacher.md
     "Folder of the course's sources that come with the library"
-    places = [Path(sere_nb.__path__[0]).resolve().parent/'nbs'/'_workshop', Path(sys.prefix)/'share'/'sere_nb'/'nbs'/'_workshop']
+    here = Path(sere_nb.__path__[0]).resolve()
+    places = [here.parent/'nbs'/'_workshop', here/'share'/'workshop']
     for o in places:
         if any(o.glob('*.ipynb')): return o
     raise UseError(f"the course is not there (looked in {places[0]} and {places[1]}). Install the package again, or run from a checkout.")
@@ -931,7 +949,7 @@ def _list_options(p, labels=False):
     if labels: p.add_argument('--labels', metavar='FILE', help='words for labels: a CSV file with the '
         'columns from and to, such as W,anger. The usual words of some languages are known without')
 
-_CACHE = "folder that keeps encoded clips (default: what SERE_CACHE says, else a folder sere_nb among the system's caches)"
+_CACHE = "folder that keeps encoded clips (default: what SERE_CACHE says, else a folder sere_nb among the system's caches, or among temporary files where nobody has a home)"
 _ENC = "acoustic (needs no download), a model id on the Hugging Face hub such as openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views"
 
 def _add_speakers(p, default='known'):

@@ -834,7 +834,8 @@ def shared_emotions(
 # %% ../nbs/01_corpora.ipynb #3078afc3
 def data_samples()->Path: # holds manifest.csv, one CSV a language, and a folder of sound a language
     "Folder of the sample corpus that comes with the library"
-    places = [Path(sere_nb.__path__[0]).resolve().parent/'data_samples', Path(sys.prefix)/'share'/'sere_nb'/'data_samples']
+    here = Path(sere_nb.__path__[0]).resolve()
+    places = [here.parent/'data_samples', here/'share'/'data_samples']    # in the repository; in an installed package, wherever that is
     for o in places:
         if (o/'manifest.csv').is_file(): return o
     raise ManifestError(f"the sample corpus is not there (looked in {places[0]} and {places[1]}). Install the package again, or run from a checkout.")

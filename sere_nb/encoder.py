@@ -24,6 +24,7 @@ from torch import Tensor
 from torchaudio.functional import create_dct,melscale_fbanks
 
 from .audio import SR,HOP,AudioError,AudioWarning,load_audio
+from .files import is_plain,misfit,plain,read_json
 
 # %% ../nbs/02_encoder.ipynb #b69aa75e
 _WIN,_NFFT = 1024,1536         # 64 ms for pitch; zeros behind it, so that lags up to 267 do not wrap around
@@ -221,6 +222,7 @@ _CODE = 3   # raise it whenever the same settings give other numbers than before
 class Encoder:
     "What all encoders share. A subclass has `name`, `views` (name: seconds a row), `_own` settings, and `_encode`"
     budget_s = 80.  # seconds of audio in a batch
+    dims = {}       # columns of its views, as far as they are known beforehand
 
     @property
     def parts(self)->tuple: return (self,)
@@ -266,6 +268,7 @@ def _half(x):
 class AcousticEncoder(Encoder):
     "Views `acoustic` (`TRACKS`, a row each 10 ms) and `prosody` (`FUNCTIONALS`, one row a clip)"
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
+    dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))
     _own = dict(part='acoustic', tracks=list(TRACKS), functionals=list(FUNCTIONALS))
 
     def __init__(self,
@@ -293,7 +296,14 @@ def default_layers(
     return tuple(sorted({max(1,round(blocks/3)), max(1,blocks//2)}))
 
 # %% ../nbs/02_encoder.ipynb #c6357806
-_TYPES = ('whisper','wav2vec2','hubert','wavlm')
+_TYPES = ('whisper','wav2vec2','hubert','wavlm')    # known without asking `transformers`, which takes seconds to import
+
+def _hears(kind):
+    "Is it a model of `transformers` that is given sound?"
+    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES as hearing
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES as models
+    return kind in hearing and kind in models
+
 _FILES = ['config.json','preprocessor_config.json','model.safetensors','model.safetensors.index.json','model-*.safetensors']
 
 def _weights(folder):
@@ -301,8 +311,8 @@ def _weights(folder):
     one,index = folder/'model.safetensors',folder/'model.safetensors.index.json'
     if one.exists(): return [one]
     if not index.exists(): return []
-    try: shards = [folder/f for f in sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))]
-    except (OSError,ValueError,KeyError,TypeError,AttributeError,RecursionError): return []
+    try: shards = [folder/f for f in sorted(set(read_json(index, {'weight_map':{str:str}}, 2**26)['weight_map'].values()))]
+    except (OSError,ValueError): return []
     away = next((f for f in shards if f.parent!=folder), None)
     if away: raise EncoderError(f"{folder}: its index names weights in another folder, {str(away)[-100:]!r}. Weights are only read from the model's own; copy or download the model again.")
     return shards if all(f.is_file() for f in shards) else []
@@ -327,7 +337,7 @@ def _fetch(spec, online=True):
 def find_model(
     spec:str,           # a folder, a hub id, or a hub id with @revision
     online:bool=True,   # fetch from the hub what is not on disk?
-    types:tuple=_TYPES, # kinds of model that will do, as config.json names them
+    types:tuple=None,   # kinds of model that will do, as config.json names them; all that are given sound if None
 )->tuple: # its folder, its configuration (dict), its weight files
     "Find a model and check that it is complete and of a kind that can be used"
     from safetensors import safe_open
@@ -336,12 +346,13 @@ def find_model(
         if folder.exists() or not re.fullmatch(r'[\w.-]+(/[\w.-]+)?(@[\w./-]+)?', spec) or spec[0]=='.':
             raise EncoderError(f"{spec}: no such folder, and not a hub id either. Give a folder with config.json and model.safetensors, a hub id like openai/whisper-base, or 'acoustic'.")
         folder = _fetch(spec, online)
-    try: config = json.loads((folder/'config.json').read_text(encoding='utf-8'))
+    try: config = read_json(folder/'config.json', {})
     except FileNotFoundError: raise EncoderError(f"{spec}: the folder has no config.json, so it is not a model in the hub's layout. Choose the folder that save_pretrained wrote.") from None
-    except (ValueError,OSError,RecursionError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
-    kind = config.get('model_type') if isinstance(config, dict) else None
-    either = ", or 'acoustic'" if types==_TYPES else ''
-    if kind not in types: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; only {', '.join(types)} can be used as encoders. Choose another model{either}.")
+    except (ValueError,OSError): raise EncoderError(f"{spec}: its config.json cannot be read as JSON. Copy or download the model again.") from None
+    kind = config.get('model_type')
+    fits = isinstance(kind, str) and (kind in (types or _TYPES) or not types and _hears(kind))
+    which = f"only {', '.join(types)} can be used here. Choose another model." if types else "that is no speech model of transformers. Choose one that hears (whisper, wav2vec2, hubert, wavlm, data2vec-audio, ...), or 'acoustic'."
+    if not fits: raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; {which}")
     if (folder/'adapter_config.json').exists(): raise EncoderError(f"{spec}: holds an adapter, whose adapter_config.json may send for another model. Merge it into the weights and save them, or remove that file.")
     files = _weights(folder)
     if not files:
@@ -350,6 +361,7 @@ def find_model(
         raise EncoderError(f"{spec}: there are {what}. Many models have safetensors under another revision (ID@refs/pr/NUMBER on the hub); "
                            "or convert: AutoModel.from_pretrained(ID).save_pretrained(FOLDER).")
     for f in files:
+        if not is_plain(f): raise EncoderError(f"{spec}: {f.name} is no regular file. Copy or download it again.")
         try:
             with safe_open(f,'pt'): pass
         except Exception: raise EncoderError(f"{spec}: {f.name} is damaged or not complete. Copy or download it again.") from None
@@ -419,8 +431,19 @@ def _whisper_layers(
     return tuple(out[i] for i in layers), n
 
 # %% ../nbs/02_encoder.ipynb #29105e1d
+def _overheard(model, layers, run):
+    "What some blocks of an encoder give while `run` runs"
+    out = {}
+    keep = lambda i: lambda _,__,h: out.update({i: h[0] if isinstance(h,tuple) else h})
+    hooks = [model.encoder.layers[i-1].register_forward_hook(keep(i)) for i in layers]
+    try: run()
+    finally: [h.remove() for h in hooks]
+    return tuple(out[i] for i in layers)
+
+def _even(wave): return (wave-wave.mean())/(wave.var(correction=0)+1e-7).sqrt()    # mean 0, variance 1
+
 def _wav2vec_layers(
-    model,          # Wav2Vec2Model, HubertModel or WavLMModel
+    model,          # such as Wav2Vec2Model
     waves:list,     # of tensors (samples,), on the model's device
     layers:tuple,   # wanted, one-based
     normalise:bool, # each wave to mean 0, variance 1, as the checkpoint was trained?
@@ -428,19 +451,69 @@ def _wav2vec_layers(
     "Outputs of some blocks of an encoder that hears the waveform"
     # torch's word to the authors of WavLM's attention, not to its users
     warnings.filterwarnings('ignore', message='Support for mismatched key_padding_mask')
-    if normalise: waves = [(w-w.mean())/(w.var(correction=0)+1e-7).sqrt() for w in waves]
+    if normalise: waves = [_even(w) for w in waves]
     dtype = model.feature_projection.projection.weight.dtype
     heard = [model.feature_extractor(w[None].to(dtype))[0].T for w in waves]
     n = torch.tensor([len(h) for h in heard], device=heard[0].device)
     x = model.feature_projection(torch.nn.utils.rnn.pad_sequence(heard, batch_first=True))
     if isinstance(x, tuple): x = x[0]
     real = torch.arange(x.shape[1], device=x.device)<n[:,None]
-    out = {}
-    keep = lambda i: lambda _,__,h: out.update({i: h[0] if isinstance(h,tuple) else h})
-    hooks = [model.encoder.layers[i-1].register_forward_hook(keep(i)) for i in layers]
-    try: model.encoder(x, attention_mask=None if real.all() else real)
-    finally: [h.remove() for h in hooks]
-    return tuple(out[i] for i in layers), n
+    return _overheard(model, layers, lambda: model.encoder(x, attention_mask=None if real.all() else real)), n
+
+# %% ../nbs/02_encoder.ipynb #e7be3cf7
+def _layer_key(config):
+    "What config.json calls the number of blocks of the encoder; '' if it says nothing of it"
+    return next((k for k in ('encoder_layers','encoder_num_hidden_layers','num_hidden_layers') if k in config), '')
+
+def _sized(kind, told, layers):
+    """A configuration of `transformers` with some layers.
+    Only what says how large the model is: other words of a config.json can send for kernels and quantisers, which is code from elsewhere"""
+    from transformers import AutoConfig
+    known = AutoConfig.for_model(kind).to_dict().keys()-{'model_type','dtype'}
+    config = AutoConfig.for_model(kind, **{k:v for k,v in told.items() if k in known})
+    setattr(config, _layer_key(told), layers)
+    for o in ('mask_time_prob','mask_feature_prob'):
+        if hasattr(config, o): setattr(config, o, 0.)
+    return config
+
+def _features(kind, told):
+    "What makes a model's input of a wave, by the name in its preprocessor_config.json or by its kind"
+    import transformers
+    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES as names
+    name = told.get('feature_extractor_type')
+    made = getattr(transformers, name if name in names.values() else names[kind])
+    known = made().to_dict().keys()-{'feature_extractor_type'}
+    return made(**{k:v for k,v in told.items() if k in known})
+
+def _input(wave, features, name, normalise):
+    "What a model is called with for one clip"
+    if name=='input_values': return dict(input_values=(_even(wave) if normalise else wave)[None])
+    return dict(features(wave.cpu().numpy(), sampling_rate=SR, return_tensors='pt'))
+
+def _whole_layers(model, inputs, layers):
+    "Outputs of some blocks for each clip, one after the other, as the model itself gives them: for each clip, tensors (frames, d)"
+    told = next(model.parameters())
+    put = lambda x: x.to(told.device, told.dtype if x.is_floating_point() else x.dtype)
+    each = (model(**{k:put(v) for k,v in x.items()}, output_hidden_states=True).hidden_states for x in inputs)
+    return [[h[i][0] for i in layers] for h in each]
+
+# %% ../nbs/02_encoder.ipynb #ae36b1d5
+_HOPS = .002,.5     # seconds a frame that can be
+
+def _hop_by_config(config):
+    "Seconds a frame by the strides of the convolutions; None if config.json has none, or squeezes frames once more"
+    strides = config.get('conv_stride')
+    if strides is None or 'squeeze_factor' in config: return None
+    fine = isinstance(strides, list) and len(strides)<100 and all(type(o) is int and 0<o<10_000 for o in strides)
+    return float(np.prod(strides, dtype=float))/SR if fine else 0.
+
+def _hops_by_shape(model, features, name, layers):
+    "Seconds a frame of some layers, by what a model on the device `meta` makes of 2 and of 4 s"
+    n = []
+    for seconds in (2,4):
+        x = _input(torch.zeros(seconds*SR), features, name, False)[name]
+        n.append([h.shape[0] for h in _whole_layers(model, [{name:x}], layers)[0]])
+    return [2/max(b-a, 1e-9) for a,b in zip(*n)]
 
 # %% ../nbs/02_encoder.ipynb #c85f08f2
 def _default_dtype(device):
@@ -476,13 +549,14 @@ def stretches(
 _BLOCKS = 1000      # more than any encoder has
 
 class TransformerEncoder(Encoder):
-    "Layers of a pre-trained speech encoder as views `<name>.<layer>`, a row each 20 ms"
+    "Layers of a pre-trained speech encoder as views `<name>.<layer>`, a row each 20 ms or what the model makes of it"
     def __init__(self,
         spec:str,       # folder, hub id, or hub id@revision
         layers=None,    # one-based; `default_layers` if None
         device=None,    # 'cpu', 'cuda'; the fastest there is if None
         dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
         online=True,    # fetch from the hub what is not on disk?
+        name=None,      # that its views begin with; the folder's own, or the hub's, if None
     ):
         self.spec = str(spec)
         self.folder,config,files = find_model(self.spec, online)
@@ -490,55 +564,129 @@ class TransformerEncoder(Encoder):
         self.dtype = _dtype(dtype, self.device)
         if self.device.type=='cpu': self.budget_s = 40.     # larger batches take memory that the system hands out anew each time, which costs a tenth of the time
         local = Path(self.spec).expanduser()
-        self.name = local.resolve().name if local.is_dir() else self.spec.partition('@')[0].split('/')[-1]
-        blocks = config.get('encoder_layers' if self.kind=='whisper' else 'num_hidden_layers') or 0
+        self.name = name or (local.resolve().name if local.is_dir() else self.spec.partition('@')[0].split('/')[-1])
+        blocks = config.get(_layer_key(config)) or 0
         if type(blocks) is not int or not 0<=blocks<=_BLOCKS: raise EncoderError(f"{spec}: {repr(blocks)[:30]} layers, as its config.json says, cannot be. Copy or download the model again.")
         self.layers = default_layers(blocks) if layers is None else tuple(sorted(set(map(int, np.atleast_1d(layers)))))
         wrong = [i for i in self.layers if not 1<=i<=blocks]
         if wrong or not self.layers: raise EncoderError(f"{spec}: layer {wrong[0] if wrong else 'list is empty'}; it has layers 1 to {blocks}.")
         prep = self.folder/'preprocessor_config.json'
-        try: self.normalise = self.kind!='whisper' and bool((json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}).get('do_normalize', True))
-        except (OSError,ValueError,AttributeError,RecursionError): raise EncoderError(f"{spec}: its preprocessor_config.json cannot be read as JSON. Copy or download the model again.") from None
+        try: self._prepared = told = read_json(prep, {}) if os.path.lexists(prep) else {}
+        except (OSError,ValueError): raise EncoderError(f"{spec}: its preprocessor_config.json cannot be read as JSON. Copy or download the model again.") from None
+        self.normalise = self.kind!='whisper' and bool(told.get('do_normalize', True))
         self._one_by_one = bool(config.get('conv_pos_batch_norm'))     # a batch norm would turn padding into sound
-        self._late = said_layer(self.kind, blocks)
-        self.views = {f'{self.name}.{i}':2*HOP/SR for i in self.layers}|{self.name+SAID:0.}
+        self._blocks,self._late = blocks,said_layer(self.kind, blocks)
+        self.views = {f'{self.name}.{i}':hop for i,hop in zip(self.layers, self._hops())}|{self.name+SAID:0.}
+        width = config.get('d_model', config.get('hidden_size'))
+        if type(width) is int: self.dims = {v:width if hop else STRETCHES*width for v,hop in self.views.items()}
         self._own = dict(part=self.kind, weights=fingerprint([self.folder/'config.json',*files]), layers=list(self.layers), said=[self._late,STRETCHES],
                          dtype=str(self.dtype).removeprefix('torch.'), normalise=self.normalise)
+        if 'features' in vars(self): self._own['features'] = json.loads(json.dumps(self.features.to_dict(), default=str))
+
+    def _trouble(self, what, e): return EncoderError(
+        f"{self.spec}: the model cannot be {what} ({type(e).__name__}: {(str(e).strip().splitlines() or ['no more is said'])[0][:160]}). Copy or download it again.")
+
+    @cached_property
+    def features(self):
+        "What makes its input of a wave, if it does not hear the waveform itself"
+        try: made = _features(self.kind, self._prepared)
+        except Exception as e: raise self._trouble('given sound', e) from None
+        if getattr(made, 'sampling_rate', SR)!=SR: raise EncoderError(f"{self.spec}: hears {made.sampling_rate} samples a second; sound here has {SR}. Choose another model, or 'acoustic'.")
+        return made
+
+    def _hops(self):
+        "Seconds a frame of each layer"
+        hop = 2*HOP/SR if self.kind in _TYPES and 'conv_stride' not in self._config else _hop_by_config(self._config)
+        hops = [hop]*len(self.layers)
+        if hop is None:
+            def hops_of(model):
+                name = model.main_input_name
+                with torch.inference_mode(): return _hops_by_shape(model, None if name=='input_values' else self.features, name, self.layers)
+            def bare():
+                with torch.device('meta'): return self._only_encoder(self._class.from_config(self._sized)).eval()
+            try: hops = hops_of(bare())
+            except EncoderError: raise
+            except Exception: hops = hops_of(self.model)       # SEW-D, say, does not do without numbers
+        if not all(_HOPS[0]<=o<=_HOPS[1] for o in hops): raise EncoderError(f"{self.spec}: frames of {hops[0]:.3g} s, as its config.json says, cannot be. Copy or download the model again.")
+        return hops
+
+    @property
+    def _class(self):
+        from transformers import AutoModel
+        return AutoModel
+
+    @property
+    def _sized(self):
+        "Its configuration with the blocks that are needed; with one more where `transformers` would do something to the last"
+        few = max(*self.layers, self._late)
+        return _sized(self.kind, self._config, few if self.kind in _TYPES else min(self._blocks, few+1))
+
+    def _only_encoder(self, model): return model.get_encoder() if model.config.is_encoder_decoder else model
 
     @cached_property
     def model(self):
-        "The model with only the blocks that are needed"
-        from transformers import AutoConfig,AutoModel
+        "The model with only the blocks that are needed, tried on two sounds"
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
         from transformers.utils import logging
         say,bar = logging.get_verbosity(),logging.is_progress_bar_enabled()
         logging.set_verbosity_error(); logging.disable_progress_bar()     # weights of dropped blocks are unused on purpose
         try:
-            # only what says how large the model is: other words of a config.json can send transformers for kernels and quantisers, which is code from elsewhere
-            config = AutoConfig.for_model(self.kind, **{k:v for k,v in self._config.items() if k in AutoConfig.for_model(self.kind).to_dict() and k not in ('model_type','dtype')})
             whisper = self.kind=='whisper'
-            setattr(config, 'encoder_layers' if whisper else 'num_hidden_layers', max(*self.layers, self._late))
-            if not whisper: config.mask_time_prob = config.mask_feature_prob = 0.
-            model,info = (WhisperEncoder if whisper else AutoModel).from_pretrained(
-                self.folder, config=config, dtype=self.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True,
+            model,info = (WhisperEncoder if whisper else self._class).from_pretrained(
+                self.folder, config=self._sized, dtype=self.dtype, use_safetensors=True, local_files_only=True, output_loading_info=True,
                 **(dict(key_mapping={r'^(model\.)?encoder\.':''}) if whisper else dict(trust_remote_code=False)))
-        except Exception as e: raise EncoderError(f"{self.spec}: the model cannot be loaded ({type(e).__name__}: {str(e).strip().splitlines()[0][:160]}). Copy or download it again.") from None
+        except Exception as e: raise self._trouble('loaded', e) from None
         finally:
             logging.set_verbosity(say)
             if bar: logging.enable_progress_bar()
         missing = sorted(k for k in info['missing_keys'] if not k.startswith('adapter.'))
         if missing: raise EncoderError(f"{self.spec}: {len(missing)} weights are missing ({missing[0]}, ...), so this is not a whole {self.kind} encoder. Copy or download it again.")
-        return model.to(self.device).eval()
+        model = (model if whisper else self._only_encoder(model)).to(self.device).eval()
+        self._try(model)
+        return model
+
+    def _inputs(self, model, waves): return [_input(w, None if model.main_input_name=='input_values' else self.features, model.main_input_name, self.normalise) for w in waves]
+
+    def _short_way(self, model, waves):
+        "Does the short way give what the model itself gives?"
+        if self._one_by_one and len(waves)>1: return all(self._short_way(model, [w]) for w in waves)
+        try: together,n = _wav2vec_layers(model, waves, self.layers, self.normalise)
+        except (RuntimeError,AttributeError,TypeError,IndexError,ValueError): return False
+        put = lambda x: x.to(self.device, self.dtype)
+        for i,inputs in enumerate(self._inputs(model, waves)):
+            for a,b in zip(together, _overheard(model, self.layers, lambda: model(put(inputs['input_values'])))):
+                if b.shape[1]!=n[i]: return False
+                a,b = (F.layer_norm(o[i if len(o)>1 else 0,:n[i]].float(), o.shape[-1:]) for o in (a,b))
+                if not ((a-b).norm(dim=1)<.1*b.norm(dim=1)).all(): return False
+        return True
+
+    def _try(self, model):
+        "Choose the way; `EncoderError` if two sounds show that the model is no good"
+        noise = torch.randn(SR//2, generator=torch.Generator().manual_seed(0)).to(self.device)*.1
+        waves = [noise[:2*SR//5],noise[-SR//10:].clone()]
+        with torch.inference_mode():
+            try:
+                self._short = self.kind!='whisper' and self._short_way(model, waves)
+                a,b = ([o.float() for o in h] for h in self._states(model, waves))
+            except EncoderError: raise
+            except Exception as e: raise self._trouble('given sound', e) from None
+        if not all(o.isfinite().all() for o in (*a,*b)): raise EncoderError(f"{self.spec}: its states are not finite, so its weights are damaged. Copy or download it again.")
+        if all((x[:len(y)]-y[:len(x)]).abs().max()<1e-6 for x,y in zip(a,b)): raise EncoderError(f"{self.spec}: its states are the same for every sound, so its weights are damaged or were never filled. Copy or download it again.")
+
+    def _states(self, model, waves):
+        "For each clip the normalised states of its layers and of the late one, tensors (frames, d)"
+        layers,norm = (*self.layers, self._late),lambda s: F.layer_norm(s, s.shape[-1:])
+        if self._one_by_one and len(waves)>1: return [h for w in waves for h in self._states(model, [w])]
+        if self.kind!='whisper' and not self._short: return [[norm(s) for s in h] for h in _whole_layers(model, self._inputs(model, waves), layers)]
+        states,n = _whisper_layers(model, waves, layers) if self.kind=='whisper' else _wav2vec_layers(model, waves, layers, self.normalise)
+        states = [norm(s) for s in states]
+        return [[s[i,:k] for s in states] for i,k in enumerate(n.tolist())]
 
     def _encode(self, waves):
-        if self._one_by_one and len(waves)>1: return [v for w in waves for v in self._encode([w])]
-        waves = [w.to(self.device) for w in waves]
-        layers = (*self.layers, self._late)
-        states,n = _whisper_layers(self.model, waves, layers) if self.kind=='whisper' else _wav2vec_layers(self.model, waves, layers, self.normalise)
-        *states,late = [F.layer_norm(s, s.shape[-1:]) for s in states]
-        states = [_half(s) for s in states]
-        return [{view:s[i,:k].clone() for view,s in zip(self.views,states)}|{self.name+SAID:_half(stretches(late[i,:k].float())[None])}
-                for i,k in enumerate(n.tolist())]
+        out = []
+        for *states,late in self._states(self.model, [w.to(self.device) for w in waves]):
+            out.append({view:_half(s).clone() for view,s in zip(self.views,states)}|{self.name+SAID:_half(stretches(late.float())[None])})
+        return out
 
 # %% ../nbs/02_encoder.ipynb #182eb9ce
 class JoinedEncoder(Encoder):
@@ -564,6 +712,7 @@ def load_encoder(
     device=None,    # 'cpu', 'cuda'; the fastest there is if None
     dtype=None,     # 'float32', 'bfloat16', 'float16'; bf16 where it is faster if None
     online=True,    # fetch from the hub what is not on disk?
+    name=None,      # that the views of the speech model begin with; its folder's, or the hub's, if None
 )->Encoder:
     "An encoder by name; `EncoderError` if there is none"
     spec = str(spec).strip()
@@ -574,7 +723,7 @@ def load_encoder(
     if not model: raise EncoderError(f"{spec!r} names no encoder. Give 'acoustic', a folder or a hub id, each of the last two with or without '+acoustic'.")
     if 'emotion2vec' in model.lower(): warnings.warn(
         f"{model}: emotion2vec+ learnt from emotion labels (of EmoBox, which holds EMO-DB, CASIA, RAVDESS and EMOVO); scores on these corpora are no test.", stacklevel=2)
-    encoder = TransformerEncoder(model, layers, device, dtype, online)
+    encoder = TransformerEncoder(model, layers, device, dtype, online, name)
     return encoder if model==spec else JoinedEncoder(encoder, AcousticEncoder(device))
 
 # %% ../nbs/02_encoder.ipynb #211016aa
@@ -736,6 +885,18 @@ def _line(entry):
     text = json.dumps(entry)
     return f'{text[:-1]}, {zlib.crc32(text.encode())}]\n'
 
+_LONGEST = 2**28    # bytes of an index that is read
+
+def _is_entry(o):
+    "Is it (path, size, two times, key)?"
+    whole = lambda x: type(x) is int
+    return (len(o)==5 and isinstance(o[0], str) and '\0' not in o[0] and all(map(whole, o[1:4]))
+            and isinstance(o[4], str) and re.fullmatch('[0-9a-f]{64}', o[4]) is not None)
+
+def _odd(file, why):
+    warnings.warn(f"{file}: this file of the cache is not as sere writes it ({why}); the clips it is about are hashed again.", stacklevel=5)
+    return []
+
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
@@ -748,13 +909,17 @@ class ContentIndex:
         with self._lock:
             if parent not in self._known:
                 known,file = {},self.folder and self.folder/f'{hashlib.sha256(b"2 "+os.fsencode(parent)).hexdigest()[:16]}.jsonl'
-                try: lines = file.read_text(encoding='utf-8', errors='replace').splitlines() if file else []
-                except OSError: lines = []
+                try: lines = plain(file, _LONGEST).decode('utf-8', errors='replace').splitlines() if file and os.path.lexists(file) else []
+                except OSError as e: lines = _odd(file, e.strerror or e)
+                strange = False
                 for line in lines:
                     try:
                         *entry,_ = json.loads(line)
-                        if line+'\n'==_line(entry): known[entry[0]] = tuple(entry[1:])
-                    except (ValueError,TypeError,IndexError,RecursionError): pass   # a torn or damaged line costs one hash, no more
+                        if line+'\n'!=_line(entry): continue
+                    except (ValueError,TypeError,RecursionError): continue      # a torn or damaged line costs one hash, no more
+                    if _is_entry(entry): known[entry[0]] = tuple(entry[1:])
+                    else: strange = True
+                if strange: _odd(file, 'it has lines that are none of sere')
                 self._known[parent] = file,known
             return self._known[parent]
 
@@ -819,6 +984,19 @@ def _whole(data):
 # %% ../nbs/02_encoder.ipynb #0f7ef36b
 _READ_ONLY = (errno.EACCES,errno.EPERM,errno.EROFS)
 
+_LARGEST = 2**27    # bytes of a clip in the cache: 30 s of all layers of a large model
+
+def _is_clip(tensors, part):
+    "Are these the views of a clip, as wide as this encoder makes them and about as long as the clip?"
+    span = tensors.get('span')
+    if span is None or span.shape!=(2,) or span.dtype!=torch.float64 or not span.isfinite().all() or not 0<=span.min()<=span.max()<1e9: return False
+    def fits(view, hop):
+        x = tensors.get(view)
+        if x is None or x.ndim!=2 or x.dtype!=torch.float16 or not x.numel(): return False
+        most = 2*max(1., float(span[1]))/hop+100 if hop else 1
+        return len(x)<=most and part.dims.get(view, x.shape[1])==x.shape[1]
+    return all(fits(v, hop) for v,hop in part.views.items())
+
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
@@ -845,9 +1023,9 @@ class EmbeddingCache:
     def _of_other_versions(self, part):
         "Folders with clips of the same encoder from another version of this library"
         for file in self.folder.glob(f"{part.key.rpartition('-')[0]}-*/settings.json"):
-            try: told = json.loads(file.read_text(encoding='utf-8'))['settings']
-            except (OSError,ValueError,KeyError,TypeError,RecursionError): continue
-            if isinstance(told, dict) and told.get('name')==part.name and told.get('code')!=part.settings['code']: yield file.parent
+            try: told = read_json(file, {'settings':{'name':str, 'code':int}})['settings']
+            except (OSError,ValueError): continue
+            if told['name']==part.name and told['code']!=part.settings['code']: yield file.parent
 
     def _do_without(self, e):
         "Go on with a cache that may be read but not written; any other trouble stops"
@@ -895,7 +1073,7 @@ class EmbeddingCache:
         from safetensors.torch import load
         if (part.key,key) in self._memory or not self.folder: return self._memory[part.key,key]
         file = self._file(part,key)
-        try: data = file.read_bytes()
+        try: data = plain(file, _LARGEST)
         except OSError as e: raise CacheError(f"{file}: this file of the cache cannot be read ({e.strerror or e}). Run again, and its clip is encoded again.") from None
         if not _whole(data): raise CacheError(f"{file}: this file of the cache is damaged. Run again, and its clip is encoded again.")
         return load(data)
@@ -914,10 +1092,10 @@ class EmbeddingCache:
         key:str,        # of the clip's content
     )->dict: # view name: (rows, columns); None if the file is not there or damaged
         "How large the views of a clip are. Its file is read and checked"
-        shapes = lambda tensors: {v:tuple(tensors[v].shape) for v in part.views} if tensors.keys()>={*part.views,'span'} else None
+        shapes = lambda tensors: {v:tuple(tensors[v].shape) for v in part.views} if _is_clip(tensors, part) else None
         if (part.key,key) in self._memory or not self.folder: return shapes(self._memory[part.key,key])
         file = self._file(part,key)
-        if not file.exists(): return None
+        if not os.path.lexists(file): return None
         try: found = shapes(self.get(part,key))
         except Exception: found = None
         if found: return found

@@ -9,6 +9,7 @@ __all__ = ['SETTINGS', 'SERE', 'ground', 'begin', 'step', 'fit_rounds', 'fit', '
 # %% ../nbs/06_learner.ipynb #71cfc9a0
 import copy, ctypes, hashlib, json, mmap, os, tempfile, warnings
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder import SAID, Embeddings, Stored, _device
-from .files import replacing
+from .files import is_plain,misfit,read_json,replacing
 from .circumstances import Design, Effects, Said, SameWords, find_design
 from .irf import class_prior, even_out, highlight_spans, highlight_weights, instantaneous_resonance
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups
@@ -72,7 +73,17 @@ class SERE:
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
         _check_settings({**SETTINGS, **settings}, seed)
         self.seed,self.speakers,self.prior,self.design,self.settings,self._read_last,self._stored = seed,speakers,prior,_designs(design),{**SETTINGS, **settings},(None,None),None
-        self.device = _device(device)
+        self.device,self._told = _device(device),dict(design=design, device=device)
+
+    def get_params(self, deep:bool=True)->dict: # as they were given or changed since; `deep` makes no difference
+        "All parameters by name, as scikit-learn asks for them"
+        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior, **self._told, **self.settings)
+
+    def set_params(self, **params)->'SERE': # itself; for the next fit
+        "Give some parameters other values; `LearnerError` if one is not known or cannot be"
+        new = type(self)(**{**self.get_params(), **params})
+        for o in ('seed','speakers','prior','design','settings','device','_told'): setattr(self, o, getattr(new, o))
+        return self
 
     def __repr__(self):
         own = {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
@@ -810,6 +821,7 @@ SERE.save = save
 
 # %% ../nbs/06_learner.ipynb #6ada8d5e
 _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offset=1, effects=1, said=2, said_by=2, same=1, circumstances=5)     # tensors of a key
+_FAMILIES = 2000     # kinds of parts: some for each view, and one for each corpus in which words were found
 _META = ('version','home','seed','speakers','prior','settings','classes','voices','bin_s','views','names','design','said','groups','seal')
 
 def _check_saved(meta, tensors):
@@ -838,18 +850,19 @@ def _check_saved(meta, tensors):
             for j,shape in enumerate(shapes):
                 x = tensors[f'{name}/{i}/{j}']
                 must(x.ndim==len(shape) and all(a==(length.setdefault(b,a) if isinstance(b,str) else b) for a,b in zip(x.shape, shape)), f"the shape of {name}/{i}/{j}, {tuple(x.shape)},")
-    below = lambda part: [n.removeprefix(part+'/') for n in names if n.startswith(part+'/')]
+    below = cache(lambda part: dict.fromkeys(n.removeprefix(part+'/') for n in names if n.startswith(part+'/')))
     V,K,D,plain = len(names['basis']),len(classes),settings['dims'],below('voices')
     fit('structure', (V,D,D), (V,K,D), (V,), (V,)); fit('said', 'w', 'wc'); fit('same', 'gc')
     for i,f in enumerate(names['effects']): must(tensors[f'effects/{i}/0'].shape==(V,len(meta['groups'][f]),D), 'effects')
+    same = {c:i for i,c in enumerate(names['same'])}
     for i,c in enumerate(names['said']):
         w,y = (tensors[f'said/{i}/{j}'].shape for j in (0,1))
         must(y[1]<=Said().dims, 'said')
         if f'said_by/{c}' in names: fit(f'said_by/{c}', (w[0],), (w[0],))
-        if c in names['same']: must(tensors[f"same/{names['same'].index(c)}/0"].shape[1]==Said().dims, 'same')
+        if c in same: must(tensors[f"same/{same[c]}/0"].shape[1]==Said().dims, 'same')
     fit('offset', (K,)); fit('basis', 'w', 'wc'); fit('circumstances', (V,K,D), (V*D,), (V*D,'c'), 'kc', (V,'k',D))
     width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
-    must(all(tensors[f'basis/{i}/1'].shape[1]<=D for i in range(V)), 'basis')
+    must(all(tensors[f'basis/{i}/1'].shape[1]<=D for i in range(V)), 'basis'); must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
     for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', (width[v],), (width[v],))
     for v in plain: fit(f'voices/{v}', (width[v]//2,), (width[v]//2,))
     for v in below('content'): fit(f'content/{v}', ('k',width[v]//2), ('k',width[v]//2))
@@ -866,8 +879,11 @@ def load(
     from safetensors.torch import load_file
     folder = Path(folder)
     for name in ('model.json','model.safetensors'):
-        if not (folder/name).is_file(): raise LearnerError(f"{folder}: there is no {name}, so this is no saved SERE. Give the folder that save, or sere run, wrote.")
-    try: meta,tensors = json.loads((folder/'model.json').read_text(encoding='utf8')),load_file(folder/'model.safetensors')
+        if not is_plain(folder/name): raise LearnerError(f"{folder}: there is no {name}, so this is no saved SERE. Give the folder that save, or sere run, wrote.")
+    try:
+        meta = read_json(folder/'model.json', {}, 2**28)
+        if misfit(meta, {'names':lambda o: isinstance(o, dict) and len(o)<=_FAMILIES}) and meta.get('version')==_VERSION: raise ValueError('names')
+        tensors = load_file(folder/'model.safetensors')
     except Exception as e: raise LearnerError(f"{folder}: the saved model cannot be read ({type(e).__name__}). Save it again.") from None
     version = meta.get('version') if isinstance(meta, dict) else None
     if version!=_VERSION: raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the format; this sere_nb reads version {_VERSION}. Fit again.")

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .files import plain
 from .rivals import ABLATION,LADDER,METHODS,RIVALS,VARIANTS,BenchError,_asks,_method
-from .scores import _COLOURS,_SHAPES,_tail
+from .scores import _COLOURS,_SCORES,_SHAPES,_tail
 
 # %% ../nbs/07c_tables.ipynb #41acb910
 COLUMNS = ['method','source','target','seed','n_classes','uar','wa','macro_f1','fit_s']
@@ -26,13 +27,20 @@ def read_results(
     file,   # results.csv of a bench
 )->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s; shots, ece (NaN where not known), and what else is there
     "Results of a bench, without a last line that a killed run left torn"
-    try: data = Path(file).read_bytes()
-    except OSError: raise BenchError(f"{file}: no such results. `sere bench` writes them.") from None
+    try: data = plain(file, 2**28)
+    except FileNotFoundError: raise BenchError(f"{file}: no such results. `sere bench` writes them.") from None
+    except OSError as e: raise BenchError(f"{file}: these results cannot be read ({e.strerror}). `sere bench` writes them.") from None
     lines = data[:data.rfind(b'\n')+1].decode('utf-8', errors='replace').splitlines()
     head = lines[0].split(',') if lines else []
     if head[:len(COLUMNS)]!=COLUMNS: raise BenchError(f"{file}: not results of a bench; its first line should begin with {','.join(COLUMNS)}.")
     rows = [l.split(',') for l in lines[1:] if l.count(',')==len(head)-1]
-    table = pd.DataFrame(rows, columns=head).astype(dict(seed=int, n_classes=int, uar=float, wa=float, macro_f1=float, fit_s=float))
+    if len(head)!=len(set(head)): raise BenchError(f"{file}: not results of a bench; a column is there twice.")
+    table = pd.DataFrame(rows, columns=head)
+    for o in ('seed','n_classes',*_SCORES,'fit_s'):     # what each column must hold
+        numbers = pd.to_numeric(table[o], errors='coerce')
+        odd = ~(numbers.between(0, 1 if o in _SCORES else 2**53) & (numbers.mod(1).eq(0) if o in ('seed','n_classes') else True))
+        if odd.any(): raise BenchError(f"{file}: {o} {table[o][odd].iloc[0][:40]!r} is none. Remove that line, or give another folder.")
+        table[o] = numbers.astype(int if o in ('seed','n_classes') else float)
     for o in EXTRA: table[o] = pd.to_numeric(table[o], errors='coerce') if o in table else np.nan
     return table.drop_duplicates(_KEY, keep='last').reset_index(drop=True)
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark import machine
 
-PARTS = ['soak_audio', 'soak_trust', 'soak_numbers', 'soak_faults', 'soak_same', 'soak_long']
+PARTS = ['soak_audio', 'soak_trust', 'soak_folders', 'soak_numbers', 'soak_faults', 'soak_same', 'soak_long']
 
 
 def main():

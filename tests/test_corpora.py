@@ -514,9 +514,8 @@ def test_sample_corpus_is_found_or_missed_in_words(tmp_path, monkeypatch):
     import sere_nb
     from sere_nb.corpora import data_samples
     monkeypatch.setattr(sere_nb, "__path__", [str(tmp_path/"sere_nb")])
-    monkeypatch.setattr("sys.prefix", str(tmp_path/"env"))
     with pytest.raises(ManifestError, match="sample corpus is not there"): data_samples()
-    for home in (tmp_path/"env/share/sere_nb/data_samples", tmp_path/"data_samples"):
+    for home in (tmp_path/"sere_nb/share/data_samples", tmp_path/"data_samples"):
         home.mkdir(parents=True)
         (home/"manifest.csv").touch()
         assert data_samples()==home

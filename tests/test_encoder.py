@@ -147,6 +147,59 @@ def test_a_wave_that_is_no_clip(models):
         with pytest.raises(EncoderError, match='mono'): load(models, 'whisper').encode([wave])
     assert load(models, 'whisper').encode([])==[]
 
+# ---------------------------------------------------------------- whatever else hears
+
+SQUEEZED = dict(SMALL, conv_dim=(8,)*13, conv_stride=(5,2,1,2,1,2,1,2,1,2,1,2,1), conv_kernel=(10,3,1,3,1,3,1,3,1,2,1,2,1), num_feat_extract_layers=13)
+WIDE = {k:v for k,v in SMALL.items() if k not in CONV}
+OTHERS = {  # name: (class of transformers, its settings, seconds a frame)
+    'unispeech':('UniSpeech', SMALL, .02), 'unispeech_sat':('UniSpeechSat', SMALL, .02), 'data2vec':('Data2VecAudio', SMALL, .02),
+    'conformer':('Wav2Vec2Conformer', SMALL, .02), 'rotary':('Wav2Vec2Conformer', dict(SMALL, position_embeddings_type='rotary'), .02),
+    'w2v_bert':('Wav2Vec2Bert', WIDE, .02), 'sew':('SEW', SQUEEZED, .04), 'sew_d':('SEWD', SQUEEZED, .04),
+    'mms':('Wav2Vec2', dict(SMALL, feat_extract_norm='layer', do_stable_layer_norm=True, adapter_attn_dim=4), .02),
+    'slow':('Wav2Vec2', dict(SMALL, conv_stride=(5,2,2,2,2,2,4)), .04)}
+
+@pytest.fixture(scope='session')
+def others(tmp_path_factory):
+    import transformers
+    root,made = tmp_path_factory.mktemp('others'),{}
+    torch.manual_seed(0)
+    for name,(kind,how,_) in OTHERS.items():
+        ready = getattr(transformers, kind+'Model')(getattr(transformers, kind+'Config')(**how))
+        with torch.no_grad():
+            for p in ready.parameters(): p += .1*torch.randn_like(p) if p.ndim==1 else 0
+        listens = transformers.SeamlessM4TFeatureExtractor() if name=='w2v_bert' else transformers.Wav2Vec2FeatureExtractor()
+        for o in (ready.eval(), listens): o.save_pretrained(root/name)
+        made[name] = ready,listens
+    return root,made
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_any_model_that_hears(others, name):
+    "The states are those of `transformers`, alone and in a batch, and frames are as long as is said"
+    reference,listens = others[1][name]
+    encoder = TransformerEncoder(others[0]/name, layers=(1,2), device='cpu', dtype='float32')
+    together = encoder.encode(WAVES)
+    for wave,views in zip(WAVES,together):
+        with torch.inference_mode(): hidden = reference(**listens(wave.numpy(), sampling_rate=SR, return_tensors='pt'), output_hidden_states=True).hidden_states
+        for i in (1,2): torch.testing.assert_close(views[f'{name}.{i}'].float(), F.layer_norm(hidden[i][0], hidden[i].shape[-1:]), atol=4e-3, rtol=4e-3)
+        same_views(views, encoder.encode([wave])[0])
+        torch.testing.assert_close(views[name+SAID][0].float(), stretches(F.layer_norm(hidden[2][0], hidden[2].shape[-1:])), atol=4e-3, rtol=4e-3)
+    assert {v:round(x,6) for v,x in encoder.views.items()}=={f'{name}.1':OTHERS[name][2], f'{name}.2':OTHERS[name][2], name+SAID:0.}
+    assert abs(len(together[3][f'{name}.1'])-2/OTHERS[name][2])<=2
+
+def test_ways(others, models):
+    "What padding would change goes alone; the others in batches"
+    def short(folder): (e := TransformerEncoder(folder, layers=1, device='cpu', dtype='float32')).model; return e._short
+    assert {o:short(others[0]/o) for o in OTHERS}=={o:o in ('unispeech','unispeech_sat','mms','slow') for o in OTHERS}
+    assert all(short(models[0]/o) for o in NAMES if 'whisper' not in o)
+
+def test_states_at_the_top(others):
+    "`transformers` does something to the last block's states in some models; not to those of a block on which others stand"
+    for name in ('sew','w2v_bert','conformer'):
+        encoder = TransformerEncoder(others[0]/name, layers=(2,3), device='cpu', dtype='float32')
+        assert list(encoder.views)==[f'{name}.2',f'{name}.3',name+SAID]
+        views, = encoder.encode(WAVES[3:4])
+        for v,hop in encoder.views.items(): assert not hop or abs(len(views[v])-2/hop)<=2
+
 # ---------------------------------------------------------------- models that cannot be used
 
 def copy(models, name, to):
@@ -192,6 +245,31 @@ def test_sharded_weights(models, tmp_path):
     same_views(load((tmp_path,),'hubert_group').encode(WAVES[:1])[0], load(models,'hubert_group').encode(WAVES[:1])[0])
     shards[0].unlink()
     one_line(lambda: load((tmp_path,),'hubert_group'), 'no complete safetensors')
+
+@pytest.mark.parametrize('name', ('whisper','wav2vec2_layer'))
+@pytest.mark.parametrize('what', ('nan','inf','huge','zero','same'))
+def test_weights_that_say_nothing(models, tmp_path, name, what):
+    "No answer is made of them"
+    folder = copy(models, name, tmp_path/'odd')
+    weights = load_file(folder/'model.safetensors')
+    fill = dict(nan=math.nan, inf=math.inf, huge=1e30, zero=0., same=.01)[what]
+    save_file({k:torch.full_like(v, fill) for k,v in weights.items()}, folder/'model.safetensors', metadata={'format':'pt'})
+    one_line(lambda: load_encoder(str(folder), dtype='float32', device='cpu').encode(WAVES[:1]), 'odd', 'its states are', 'damaged')
+
+@pytest.mark.parametrize('what', (dict(conv_stride=[0]*7), dict(conv_stride=[10**9]*7), dict(conv_stride='x'), dict(conv_stride=[]), dict(conv_stride=[5,2,2,2,2,2,None]), dict(conv_stride=[5]*10**5),
+    dict(conv_kernel=[10**9]*7), dict(conv_kernel=[0]*7), dict(squeeze_factor=0), dict(squeeze_factor=10**9), dict(num_attention_heads=5), dict(hidden_size=-1)), ids=str)
+def test_configurations_that_cannot_be(models, others, tmp_path, what):
+    folder = shutil.copytree(others[0]/'sew' if 'squeeze_factor' in what else models[0]/'wav2vec2_group', tmp_path/'odd')
+    told = json.loads((folder/'config.json').read_text())
+    (folder/'config.json').write_text(json.dumps(told|what))
+    one_line(lambda: load_encoder(str(folder), dtype='float32', device='cpu').encode(WAVES[:1]), 'odd', 'again')
+
+def test_a_renamed_model_is_known(models, tmp_path):
+    "By what is in it; another one of that name is not"
+    old,new = models[0]/'wavlm_group',copy(models, 'wavlm_group', tmp_path/'another name')
+    assert load_encoder(new).key!=load_encoder(old).key==load_encoder(new, name='wavlm_group').key
+    same_views(load_encoder(new, name='wavlm_group', dtype='float32').encode(WAVES[:1])[0], load_encoder(old, dtype='float32').encode(WAVES[:1])[0])
+    assert load_encoder(models[0]/'wavlm_layer', name='wavlm_group').key!=load_encoder(old).key
 
 def test_hub_that_cannot_be_reached(monkeypatch, tmp_path):
     import huggingface_hub
