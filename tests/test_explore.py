@@ -1,6 +1,7 @@
 "The page and the widget in a real browser; the widget's Python without one"
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -54,6 +55,34 @@ def page(fitted, tmp_path_factory):
     file = tmp_path_factory.mktemp('page')/'report.html'
     file.write_text(report_html(learner, truth, title=HOSTILE[0], about={HOSTILE[1]: HOSTILE[0]}, notes=HOSTILE, layouts=('pca', 'circumplex')), encoding='utf8')
     return file, t, truth
+
+
+# ---- the program ----
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(not shutil.which('node'), reason='left out: node is not installed, which runs the tests of the JavaScript')
+def test_the_javascript_by_itself():
+    "tests/front, by node's own runner"
+    done = subprocess.run(['node', '--test', *sorted(map(str, (ROOT/'tests'/'front').glob('*.test.js')))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout+done.stderr
+    assert int(done.stdout.split('# pass ')[1].split()[0]) >= 25
+
+
+@pytest.mark.skipif(not (shutil.which('node') and (ROOT/'node_modules'/'eslint').exists()), reason='left out: eslint is not installed, which reads the JavaScript (npm install, with node)')
+def test_the_javascript_is_clean():
+    done = subprocess.run(['node', str(ROOT/'node_modules'/'eslint'/'bin'/'eslint.js'), '--max-warnings=0', 'sere_nb/front', 'tests/front', 'eslint.config.js'], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout+done.stderr
+
+
+def test_what_is_installed_has_the_program(tmp_path):
+    "setup.py takes each file of the page's program along"
+    asked = ['egg_info', '--egg-base', str(tmp_path), 'build_py', '--build-lib', str(tmp_path/'lib')]
+    done = subprocess.run([sys.executable, 'setup.py', '-q', *asked], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    front = {o.name: o.read_bytes() for o in (ROOT/'sere_nb'/'front').iterdir()}
+    assert {o.name: o.read_bytes() for o in (tmp_path/'lib'/'sere_nb'/'front').iterdir()} == front and 'app.js' in front and 'style.css' in front
 
 
 # ---- the ground ----
