@@ -18,6 +18,7 @@ import anywidget, numpy as np, pandas as pd, torch, traitlets
 
 from .audio import audio_html,load_audio
 from .corpora import EMOTIONS,write_manifest
+from .files import replaceable,write
 from .learner import SETTINGS
 from .structure import VAD
 
@@ -179,7 +180,7 @@ def field_data(
     if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[])
     thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.highlights(rows)
     every = np.concatenate([r.ravel() for _,_,r,_ in thin])
-    low,high = float(every.min()),float(every.max())
+    low,high = (float(every.min()),float(every.max())) if len(every) else (0.,1.)
     shots = (learner.label_>=0).nonzero()[:,0]
     profile = learner.history_[-1]['profile']
     K = len(learner.classes_)
@@ -215,8 +216,8 @@ def _target(learner):
     return far if far.any() else ~shot
 
 def shot_data(learner):
-    "A byte a clip: the number of a shot's emotion, 255 for clips without label"
-    return learner.label_.numpy().astype(np.uint8).tobytes()
+    "16 bits a clip: the number of a shot's emotion, 65535 for clips without label"
+    return learner.label_.numpy().astype('<u2').tobytes()
 
 def round_data(
     entry:dict,     # a round of `SERE.history_`
@@ -224,6 +225,7 @@ def round_data(
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
     data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+        named=entry['proba'].argmax(1).numpy().astype('<u2').tobytes(),
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
         xy,stars = o(entry)
@@ -597,15 +599,16 @@ def _answer(self:Explorer, row, id, sound):
     self.send(dict(say='clip', id=id, row=row, data={k:v for k,v in data.items() if k not in big}, bytes={k:j for j,k in enumerate(big)}), [data[k] for k in big])
 
 def to_html(self:Explorer,
-    path,           # the file to write; its folder is made if needed
+    path,           # the file to write; its folder is made if needed. What sere did not write stays
     **settings,     # see `report_html`
 ): # its Path
     "The page, with the map as it stands"
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    replaceable([path])         # before the work is done
     laid = {o.kind:o for o in self._laid.values()}
-    path.write_text(report_html(self.learner, self.labels, **{'layouts':[laid.get(k, k) for k in sorted(LAYOUTS, key=lambda o: o!=self.kind)], **settings}), encoding='utf8')
-    return path
+    order = sorted(LAYOUTS, key=lambda o: o!=self.kind)
+    settings = {'layouts':[laid.get(k, k) for k in order], **settings}
+    write(path, report_html(self.learner, self.labels, **settings))
+    return Path(path)
 
 Explorer._hear,Explorer._answer,Explorer.to_html = _hear,_answer,to_html
 

@@ -1,4 +1,5 @@
 "The page and the widget in a real browser; the widget's Python without one"
+import copy
 import json
 import os
 import shutil
@@ -117,9 +118,10 @@ def test_the_page_without_a_network(page):
     file, t, truth = page
     with browser(offline=True) as b:
         b.get(file.as_uri())
-        assert until(b, app('return a.rounds')) == 4 and b.execute_script(app('return a.round')) == 3
         n = len(t)
-        # play: points move over the ground, and it ends at the last round
+        # by itself it plays once, from the start; then play is pressed: points move over the ground, and it ends at the last round
+        assert until(b, app('return a.rounds')) == 4
+        until(b, app('return a.round == 3 && !a.moving'), what='it has played by itself')
         b.find_element('css selector', 'button[aria-label="a round back"]').click()
         until(b, app('return a.round == 2 && !a.moving'))
         for _ in range(2): b.find_element('css selector', 'button[aria-label="a round back"]').click()
@@ -134,11 +136,12 @@ def test_the_page_without_a_network(page):
         # a click on the map plays the clip that stands there
         from selenium.webdriver import ActionChains
         canvas = b.find_element('css selector', 'canvas.map')
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
         size = canvas.size
         apart = np.asarray(last)
         alone = int(max(range(n), key=lambda i: np.sort(np.linalg.norm(apart-apart[i], axis=1))[1]))
         ActionChains(b).move_to_element_with_offset(canvas, apart[alone][0]-size['width']/2, apart[alone][1]-size['height']/2).click().perform()
-        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.currentTime > 0'), 15, 'the clip plays')
+        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.currentTime > 0'), 15, f'clip {alone} plays, at {apart[alone]} of {size}')
         sounds = json.loads(b.execute_script("return document.getElementById('sounds').textContent"))
         assert b.execute_script(app('return a.player.src')) == 'data:audio/mpeg;base64,'+sounds[str(alone)]
         until(b, "return document.querySelector('.panel .picture image')", what='the log-mel')
@@ -154,7 +157,7 @@ def test_the_page_without_a_network(page):
 @needs_browser
 def test_names_stay_text(page):
     file, t, truth = page
-    with browser(offline=True) as b:
+    with browser(offline=True, still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
         for i in range(len(t)-len(HOSTILE), len(t)):
@@ -172,7 +175,7 @@ def test_names_stay_text(page):
 def test_everything_from_the_keyboard(page):
     from selenium.webdriver.common.keys import Keys
     file, t, _ = page
-    with browser(800, 900, dark=True) as b:
+    with browser(800, 900, dark=True, still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
         canvas = b.find_element('css selector', 'canvas.map')
@@ -212,10 +215,10 @@ def test_everything_from_the_keyboard(page):
 def test_a_lasso_lists_clips(page):
     from selenium.webdriver import ActionChains
     file, t, _ = page
-    with browser() as b:
+    with browser(still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
-        b.find_element('css selector', '.tools .toggle').click()
+        next(o for o in b.find_elements('css selector', '.tools .toggle') if o.text == 'lasso').click()
         canvas = b.find_element('css selector', 'canvas.map')
         b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
         w, h = canvas.size['width'], canvas.size['height']
@@ -253,6 +256,58 @@ def test_light_twin(fitted):
     assert not np.allclose(first, last)
 
 
+SEEN = "const c = document.querySelector('canvas.map'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+COLOURED = SEEN+" let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i+3] > 40 && Math.max(d[i], d[i+1], d[i+2])-Math.min(d[i], d[i+1], d[i+2]) > 60; return n;"
+
+
+@needs_browser
+def test_it_opens_at_the_start_and_plays_once(page):
+    "Slider, words and cursors run with time; clips are grey first; play is in sight"
+    file, t, _ = page
+    states = "if (!window.seen) { window.seen = []; const look = () => { seen.push([a.round, +document.querySelector('.time input').value, document.querySelector('.time output').textContent, document.querySelector('.cursor').getAttribute('transform')]); requestAnimationFrame(look); }; look(); } return [a.round, a.rounds];"
+    with browser(1280, 900) as b:
+        b.get(file.as_uri())
+        assert until(b, app(states)) == [0, 4]
+        hidden = b.execute_script("const y = document.querySelector('.time button').getBoundingClientRect(); return y.top < 0 || y.bottom > innerHeight")
+        first = b.execute_script(COLOURED)
+        until(b, app('return a.round == 3 && !a.moving'), what='it has played')
+        time.sleep(.3)
+        seen = b.execute_script('return seen')
+        assert [r for j, (r, *_) in enumerate(seen) if not j or seen[j-1][0] != r] == [0, 1, 2, 3]
+        late = [o for o in seen if o[1] != o[0] or o[2] != f'round {o[0]} of 3']
+        assert not late and len({o[3] for o in seen}) > 20 and not hidden
+        assert b.execute_script(COLOURED) > 1.5*first      # the shots and the prototypes alone have colours at first
+        time.sleep(1.5)
+        assert b.execute_script(app('return a.round')) == 3 and complaints(b) == []
+    with browser(1280, 900, still=True) as b:       # less motion: the end, at once
+        b.get(file.as_uri())
+        assert until(b, app('return [a.round, a.rounds]')) == [3, 4]
+        time.sleep(1.5)
+        assert b.execute_script(app('return [a.round, a.moving]')) == [3, False]
+
+
+@needs_browser
+def test_300_emotions(fitted, tmp_path):
+    "Each clip is shown under what the learner calls it"
+    shown, n, K = copy.copy(fitted[0]), len(fitted[0].table_), 300
+    g = torch.Generator().manual_seed(0)
+    shown.classes_ = np.array([f'e{k:03d}' for k in range(K)])
+    shown.label_ = torch.where(fitted[0].label_ >= 0, torch.randint(0, K, (n,), generator=g), -1)
+    shown.history_ = [h | dict(proba=(1e-7*torch.rand(n, K, generator=g)+1/K), resonance=torch.zeros(n, K), landmarks=torch.randn(K, h['profile'].shape[1]//6*K, generator=g), profile=torch.randn(n, h['profile'].shape[1]//6*K, generator=g)) for h in fitted[0].history_]
+    shown.resonance = lambda rows: [dict(time_s=np.zeros(0), r=np.zeros((0, K)), weight=np.zeros(0)) for _ in rows]
+    shown.highlights = lambda rows: pd.DataFrame(dict(start_s=np.zeros(len(rows)), end_s=1., resonance=0.))
+    file = tmp_path/'many.html'
+    file.write_text(report_html(shown, audio_mb=0, layouts=('pca',)), encoding='utf8')
+    called = np.where(shown.label_ >= 0, shown.label_, shown.history_[-1]['proba'].argmax(1))
+    assert len(set(called) & set(range(256, 300))) > 3
+    with browser(1280, 900, still=True) as b:
+        b.get(file.as_uri())
+        assert until(b, app(f'return a.rounds && [...Array({n}).keys()].map(i => a.called(i))')) == shown.classes_[called].tolist()
+        b.execute_script(app(f'a.choose({n-1})'))
+        until(b, f"return document.querySelector('.panel .tag')?.textContent == '{shown.classes_[called[-1]]}'")
+        assert b.execute_script("return document.querySelector('canvas.map').getBoundingClientRect().top < innerHeight/2") and complaints(b) == []
+
+
 # ---- the widget without a browser ----
 
 @pytest.fixture
@@ -265,11 +320,14 @@ def heard(monkeypatch):
     return x, said
 
 
+def shots(x): return np.frombuffer(x._now['shot'], '<u2')
+
+
 def test_what_the_page_asks_for(heard):
     x, said = heard
     n = len(x.learner.table_)
     ask = lambda **o: x._hear(x, o, [])
-    assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(x._now['shot']) == n
+    assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(shots(x)) == n
     ask(do='clip', row=n-1, id='me-1', sound=True)
     answer, buffers = said[-1]
     assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
@@ -294,11 +352,11 @@ def test_teach_and_take_back(heard):
     emotion = x.learner.classes_[int(before[row].argmin())]
     x.teach(row, emotion).wait()
     assert len(x.learner.history_) == 6 and x.learner.label_[row] >= 0
-    assert x._now['shot'][row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
+    assert shots(x)[row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
     manifest = read_manifest(x.export(Path(os.environ.get('TMPDIR', '/tmp'))/f'taught-{os.getpid()}.csv'))
     assert len(manifest) == 31 and manifest.emotion[manifest.file == x.learner.table_.file[row]].tolist() == [emotion]
     x.undo()
-    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and x._now['shot'][row] == 255 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
+    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and shots(x)[row] == 65535 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
     x.start().wait()
     assert torch.allclose(x.learner.history_[-1]['proba'], before, atol=1e-5)       # the same clips, the same shots
 
@@ -318,6 +376,22 @@ def test_stop_and_errors_are_told(heard, monkeypatch):
     assert 'no memory' in x._now['text']
     for wrong, says in (dict(kind='tsne'), 'There are'), (dict(labels=['a']), '1 labels for'):
         with pytest.raises(ValueError, match=says): Explorer(x.learner, **wrong)
+
+
+def test_a_page_replaces_only_what_was_written_before(heard, tmp_path):
+    x, _ = heard
+    small = dict(audio_mb=0, layouts=('pca',))
+    own = tmp_path/'own.html'
+    own.write_text('my notes')
+    with pytest.raises(ValueError, match='own.html: is there already, and nothing says that sere wrote it') as told: x.to_html(own, **small)
+    assert own.read_text() == 'my notes' and '\n' not in str(told.value)
+    page = x.to_html(tmp_path/'new'/'page.html', **small)
+    first = page.read_bytes()
+    assert x.to_html(page, title='again', **small) == page and page.read_bytes() != first
+    page.write_text('changed')
+    with pytest.raises(ValueError, match='has been changed since sere wrote it'): x.to_html(page, **small)
+    with pytest.raises(ValueError, match='is there already'): x.export(own)
+    assert page.read_text() == 'changed' and own.read_text() == 'my notes'
 
 
 def test_from_before_the_first_round():

@@ -20,6 +20,7 @@ export class App {
     this.still = matchMedia('(prefers-reduced-motion: reduce)');
     this.story = new Story(D);
     this.clock = new Clock();
+    this.told = new Map();
     this.said = h('span', {class: 'count', role: 'status'});
     this.map = new GroundMap(this);
     this.hand = new Hand(this.map);
@@ -27,10 +28,9 @@ export class App {
     this.charts = new Charts(this);
     this.panel = new Panel(this);
     this.controls = link.live ? new Controls(this) : null;
-    this.list.answer.hidden = !(this.story.label && this.story.revealed);
     root.replaceChildren(this.build());
     root.explorer = this;
-    this.panel.close();
+    this.rest();
     new ResizeObserver(() => this.map.redraw()).observe(this.map.canvas);
     const dark = matchMedia('(prefers-color-scheme: dark)');
     dark.addEventListener('change', () => this.map.recolour());
@@ -50,10 +50,12 @@ export class App {
       h('button', {'aria-label': 'zoom out', onclick: () => map.nearer(1 / 1.5)}, '−'),
     );
     const ground = h('div', {class: 'ground'}, map.canvas, map.tip, ...map.axes, zoom);
-    const left = h('div', {}, ground, this.times(), this.legend(), this.charts.element);
-    const split = h('div', {class: 'split'}, left, this.panel.element);
+    this.left = h('div', {}, this.times(), ground, this.legend());
+    this.side = h('div', {class: 'side'}, this.panel.element);
+    const split = h('div', {class: 'split'}, this.left, this.side);
     const fit = this.controls?.element;
-    return h('div', {class: 'app'}, fit, this.tools(), list.chips, split, list.element);
+    const top = [this.tools(), list.chips];
+    return h('div', {class: 'app'}, fit, ...top, split, list.element);
   }
 
   tools() {
@@ -72,12 +74,41 @@ export class App {
       map.byEmotion = v == 'emotion';
       map.redraw();
     });
+    const ways = [
+      ['all', 'trails: where each came from'],
+      ['late', 'trails: late ones only'],
+      ['none', 'no trails'],
+    ];
+    const trails = select('trails', ways, 'all', v => {
+      map.trails = v;
+      map.redraw();
+    });
+    const judge = () => this.judge(!map.judge);
+    const why = {class: 'toggle', title: 'mark what is right and wrong on the map'};
+    this.judging = h('button', {...why, onclick: judge}, '✓ ✗ on the map');
+    this.judging.hidden = list.answer.hidden;
     const title = 'draw around clips to list them';
     const press = e =>
       e.currentTarget.setAttribute('aria-pressed', String(this.hand.rope()));
     const look = {class: 'toggle', 'aria-pressed': 'false', title};
     const rope = h('button', {...look, onclick: press}, 'lasso');
-    return h('div', {class: 'tools'}, kind, shape, rope, list.search(), list.filters);
+    return h(
+      'div',
+      {class: 'tools'},
+      kind,
+      shape,
+      trails,
+      rope,
+      list.search(),
+      list.filters,
+    );
+  }
+
+  // Right and wrong on the map, or not.
+  judge(on) {
+    this.map.judge = on;
+    this.judging.setAttribute('aria-pressed', String(on));
+    this.map.redraw();
   }
 
   times() {
@@ -101,13 +132,17 @@ export class App {
       small(form(SHAPES[FORMS[j % FORMS.length]], {fill: 'var(--dim)'}), text(o)),
     );
     const shot = small(form(SHAPES.D, {fill: 'none', stroke: 'var(--ink)'}), 'shot');
-    const rest = small('★ prototype · faint: not sure');
+    const rest = small('★ prototype · ○ no idea yet · the fuller, the surer');
+    const late = small('━ turned late');
     const shown = languages.length > 1 ? spoken : [];
-    return h('div', {class: 'row'}, ...shown, shot, rest, this.said);
+    return h('div', {class: 'row'}, ...shown, shot, rest, late, this.said);
   }
 
-  say(what) {
-    this.said.textContent = what;
+  // What there is to say of something; '' when it no longer holds.
+  say(of, what = '') {
+    this.told.delete(of);
+    if (what) this.told.set(of, what);
+    this.said.textContent = [...this.told.values()].at(-1) ?? '';
   }
 
   verdict(i) {
@@ -125,10 +160,11 @@ export class App {
     this.last = t;
     story.at = clock.round;
     this.map.paint();
+    this.running();
     if (clock.round != before) this.shown();
     if (!clock.moving) {
       this.ticking = 0;
-      this.timeline();
+      this.running();
       return this.shown();
     }
     const next = () => requestAnimationFrame(o => this.tick(o));
@@ -146,7 +182,7 @@ export class App {
     if (!this.story.rounds.length) return;
     if (!keep) this.clock.playing = false;
     this.clock.seek(r);
-    this.timeline();
+    this.running();
     this.glide();
   }
 
@@ -155,21 +191,49 @@ export class App {
     this.story.at = this.clock.round;
     this.shown();
     this.glide();
-    this.timeline();
+    this.running();
   }
 
-  timeline() {
+  // From the start, once, by itself; at its end for those who want less motion.
+  premiere() {
+    if (this.still.matches || !this.story.end) return;
+    this.jump(0);
+    setTimeout(() => {
+      const untouched = this.clock.time == 0 && !this.clock.moving;
+      if (untouched && !this.clock.playing) this.play();
+    }, PLAYED);
+  }
+
+  // Rounds that arrive are played one by one.
+  follow() {
+    const {clock} = this;
+    if (this.still.matches) return this.go(clock.end);
+    clock.playing = true;
+    clock.goal = Math.min(clock.end, Math.floor(clock.time) + 1);
+    this.running();
+    this.glide();
+  }
+
+  // Slider, words and cursors run with time.
+  running() {
     const {clock, story, slider, which, start} = this;
+    const r = clock.playing ? clock.round : clock.goal;
     slider.max = story.end;
-    slider.value = clock.goal;
-    const any = story.rounds.length;
-    which.textContent = any ? `round ${clock.goal} of ${story.end}` : 'no round yet';
+    slider.value = r;
+    which.textContent = story.rounds.length
+      ? `round ${r} of ${story.end}`
+      : 'no round yet';
     slider.setAttribute('aria-valuetext', which.textContent);
     start.textContent = clock.playing ? '❚❚' : '▶';
     start.setAttribute('aria-label', clock.playing ? 'pause' : 'play the rounds');
-    this.back.disabled = clock.goal <= 0;
-    this.forth.disabled = clock.goal >= story.end;
+    this.back.disabled = r <= 0;
+    this.forth.disabled = r >= story.end;
+    this.charts.at(clock.time);
+  }
+
+  timeline() {
     this.charts.draw();
+    this.running();
   }
 
   // Another round is on show; while it runs, what is slow to draw waits.
@@ -194,21 +258,29 @@ export class App {
   }
 
   choose(i, sound = false) {
-    if (this.chosen !== i) this.map.showMoved = null;
+    if (this.chosen !== i) this.changed(null);
     this.chosen = i;
+    this.left.append(this.charts.element);
     this.map.redraw();
     this.list.mark();
     this.link.chose?.(i);
-    this.say(this.story.about(i));
+    this.say('chosen', this.story.about(i));
     return this.panel.show(i, sound);
   }
 
   close() {
     this.chosen = null;
-    this.panel.close();
+    this.say('chosen');
+    this.rest();
     this.map.redraw();
     this.list.mark();
     this.link.chose?.(-1);
+  }
+
+  // No clip is chosen: its place is the charts'.
+  rest() {
+    this.panel.close();
+    this.side.append(this.charts.element);
   }
 
   hearOrPause() {
@@ -227,7 +299,8 @@ export class App {
     this.map.ground();
     if (had == story.rounds.length || !first) {
       this.jump(had == story.rounds.length ? where : story.end);
-    } else this.go(story.end);
+    } else this.follow();
+    this.timeline();
     this.filter();
   }
 
@@ -256,19 +329,23 @@ export class App {
   reveal(label) {
     if (this.story.revealed) return;
     this.story.reveal(label);
-    this.list.answer.hidden = false;
+    this.list.answer.hidden = this.judging.hidden = false;
+    this.judge(true);
     this.timeline();
     this.filter();
     this.panel.again();
   }
 
+  // Ring what is called something else since before a round.
   changed(r) {
-    const {rounds} = this.story;
-    this.map.showMoved = r;
+    const {rounds, end} = this.story;
     const before = rounds[r - 1];
-    const since = (k, i) => k != before.e[i];
-    const n = before ? [...rounds[rounds.length - 1].e].filter(since).length : 0;
-    this.say(before ? `${n} clips are called something else now (ringed)` : '');
+    this.map.showMoved = before ? r : null;
+    const n = before ? rounds[end].e.filter((k, i) => k != before.e[i]).length : 0;
+    this.say(
+      'changed',
+      before ? `${n} clips are called something else now (ringed)` : '',
+    );
     this.map.redraw();
   }
 

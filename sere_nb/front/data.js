@@ -23,7 +23,7 @@ export function row(fields, j) {
   return {low: fields.low, high: fields.high, ...Object.fromEntries(own)};
 }
 
-export const NONE = 255; // the number of no emotion
+export const NONE = 65535; // the number of no emotion
 
 export class Story {
   constructor(D) {
@@ -32,7 +32,7 @@ export class Story {
     this.N = D.path.length;
     this.rounds = [];
     this.at = 0; // the round on show
-    this.shot = bytes(D.shot);
+    this.shot = words(D.shot);
     this.target = bytes(D.target);
     this.label = D.label ?? null;
     this.revealed = !!D.revealed;
@@ -51,28 +51,31 @@ export class Story {
   add(r, o) {
     this.rounds.length = Math.min(this.rounds.length, r);
     const xy = Object.fromEntries(Object.entries(o.xy).map(([k, v]) => [k, words(v)]));
-    this.rounds[r] = {...o, p: words(o.p), r: bytes(o.r), xy};
+    const [p, named] = [words(o.p), words(o.named)];
+    this.rounds[r] = {...o, p, named, r: bytes(o.r), xy};
     this.tally(r);
   }
 
-  // A shot is what its label says; any other clip is the emotion of the largest share.
+  // A shot is what its label says; any other clip is what the learner calls it.
+  // `sure`: 0 where all shares are even, 255 at certainty; `since`: the first round
+  // from which on a clip is called so.
   tally(r) {
     const {N, K, shot} = this;
     const o = this.rounds[r];
     const before = this.rounds[r - 1];
-    o.e = new Uint8Array(N);
-    o.sure = new Uint8Array(N);
+    o.e = o.named.map((k, i) => (shot[i] < NONE ? shot[i] : k));
+    o.sure = new Uint8Array(N).fill(255);
+    o.since = new Uint16Array(N);
     let moved = 0;
     let free = 0;
     for (let i = 0; i < N; i++) {
-      let k = 0;
-      for (let c = 1; c < K; c++) if (o.p[i * K + c] > o.p[i * K + k]) k = c;
-      o.e[i] = shot[i] < NONE ? shot[i] : k;
-      o.sure[i] = shot[i] < NONE ? 255 : o.p[i * K + k] >> 8;
-      if (shot[i] == NONE) {
-        free++;
-        moved += before ? before.e[i] != o.e[i] : 0;
-      }
+      const same = !before || before.e[i] == o.e[i];
+      o.since[i] = same ? (before?.since[i] ?? 0) : r;
+      if (shot[i] < NONE) continue;
+      const p = o.p[i * K + o.e[i]] / 65535;
+      o.sure[i] = 255 * clamp((p * K - 1) / Math.max(1, K - 1), 0, 1);
+      free++;
+      moved += !same;
     }
     o.moved = before ? moved / Math.max(1, free) : null;
     o.uar = undefined;
@@ -98,7 +101,7 @@ export class Story {
   }
 
   setShots(b) {
-    this.shot = bytes(b);
+    this.shot = words(b);
     this.rounds.forEach((_, r) => this.tally(r));
   }
 

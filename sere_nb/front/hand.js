@@ -84,7 +84,7 @@ export class Hand {
     const rows = [...seen.keys()].filter(i => seen[i] && inside(i));
     lasso.rows = new Set(rows);
     app.link.lasso?.(rows);
-    app.say(`${rows.length} clips in the lasso`);
+    app.say('lasso', `${rows.length} clips in the lasso`);
     app.list.show('all');
     app.filter();
   }
@@ -93,7 +93,10 @@ export class Hand {
   rope() {
     const {map, app} = this;
     map.lasso = map.lasso ? null : {};
-    if (!map.lasso) app.link.lasso?.([]);
+    if (!map.lasso) {
+      app.link.lasso?.([]);
+      app.say('lasso');
+    }
     app.filter();
     return !!map.lasso;
   }

@@ -57,6 +57,7 @@ export class List {
     this.chips = h('div', {class: 'tools chips', ...group}, ...this.chip);
     this.kinds = this.pickKinds();
     this.answer = this.pickAnswer();
+    this.answer.hidden = !(story.label && story.revealed);
     this.element = h(
       'details',
       {class: 'list', open: app.link.live ? null : '', ontoggle: () => this.table()},
@@ -161,7 +162,7 @@ export class List {
     const {seen} = this.app.map;
     const rows = [...seen.keys()].filter(i => seen[i]);
     this.app.link.lasso(rows);
-    this.app.say(`${rows.length} clips selected`);
+    this.app.say('lasso', `${rows.length} clips selected`);
   }
 
   // Does a clip pass all filters but that of its emotion?

@@ -5,6 +5,9 @@ import {OFF, SHOT, Stamps, level} from './stamps.js';
 
 export const MARGIN = 18;
 const MANY = 15000; // beyond, a shape could not be told
+const MOST = 3000; // trails and marks
+const LATE = 2; // the round from which on a change is one of those that came late
+const FEW = 40; // prototypes whose names fit on the map
 export const ease = t => t * t * (3 - 2 * t);
 
 export class GroundMap {
@@ -18,6 +21,8 @@ export class GroundMap {
     this.kind = null; // the ground on show
     this.wish = Object.keys(app.D.layouts)[0]; // another stands in until it is laid
     this.byEmotion = false;
+    this.trails = 'all';
+    this.judge = false; // mark right and wrong, once labels are revealed
     this.showMoved = null; // ring what changed since the round before this one
     this.lasso = null;
     this.waiting = 0;
@@ -52,7 +57,8 @@ export class GroundMap {
 
   ground() {
     const v = this.kinds.includes(this.wish) ? this.wish : this.kinds[0];
-    if (this.wish != v && v) this.app.say(`${this.wish} is being laid; this is ${v}`);
+    const other = v && this.wish != v;
+    this.app.say('ground', other ? `${this.wish} is being laid; this is ${v}` : '');
     if (!v || v == this.kind) return;
     this.kind = v;
     Object.assign(this.zoom, {x: 0.5, y: 0.5, by: 1});
@@ -100,9 +106,12 @@ export class GroundMap {
     const Y = u => (0.5 - (u - zoom.y) * zoom.by) * (H - 2 * MARGIN) + MARGIN;
     const frame = {a, A, B, f, X, Y, W, H, dpr};
     this.place(frame);
+    ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
+    this.ways(frame);
     this.clips(frame);
     ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
     this.moved();
+    this.marks();
     if (this.app.chosen != null) this.path(frame);
     this.stars(frame);
     this.line();
@@ -134,6 +143,8 @@ export class GroundMap {
     const {N, now, shot} = this.app.story;
     const {px, seen, ctx, stamps} = this;
     const half = stamps.cell / 2;
+    const grown = Math.min(1, this.app.clock.time); // grey before the first round
+    ctx.setTransform(1, 0, 0, 1, 0, 0);
     const put = (i, l) => {
       const k = now.e[i];
       const form = this.byEmotion ? this.app.D.classes[k].marker : this.forms[i];
@@ -141,14 +152,78 @@ export class GroundMap {
       const y = Math.round(px[2 * i + 1] * dpr - half);
       ctx.drawImage(stamps.get(form, k, l), x, y);
     };
-    if (this.inside > MANY) stamps.dots(this);
+    if (this.inside > MANY) stamps.dots(this, grown);
     else {
       for (let i = 0; i < N; i++) if (!seen[i]) put(i, OFF);
       for (let i = 0; i < N; i++) {
-        if (seen[i] && shot[i] == NONE) put(i, level(now.sure[i]));
+        if (seen[i] && shot[i] == NONE) put(i, level(now.sure[i] * grown));
       }
     }
     for (let i = 0; i < N; i++) if (seen[i] && shot[i] < NONE) put(i, SHOT);
+  }
+
+  // Where clips came from: a thin line for those that are called so from the start, a
+  // strong one, with a ring where it began, for those that turned later.
+  ways({a, X, Y}) {
+    const {story} = this.app;
+    const {ctx, px, kind, seen, stamps} = this;
+    if (this.trails == 'none' || this.inside > MANY || !this.app.clock.time) return;
+    const {now} = story;
+    const all = this.trails == 'all' && story.N <= MOST;
+    let left = MOST;
+    for (let i = 0; i < story.N && left; i++) {
+      const late = now.since[i] >= LATE;
+      if (!seen[i] || story.isShot(i) || !(late || all)) continue;
+      left--;
+      ctx.beginPath();
+      for (let r = 0; r <= a; r++) {
+        const q = story.rounds[r].xy[kind];
+        ctx.lineTo(X(q[2 * i] / 65535), Y(q[2 * i + 1] / 65535));
+      }
+      ctx.lineTo(px[2 * i], px[2 * i + 1]);
+      ctx.strokeStyle = stamps.edge(now.e[i]);
+      ctx.globalAlpha = late ? 0.8 : 0.22;
+      ctx.lineWidth = late ? 1.6 : 1;
+      ctx.stroke();
+      if (!late) continue;
+      const q = story.rounds[0].xy[kind];
+      ctx.beginPath();
+      ctx.arc(X(q[2 * i] / 65535), Y(q[2 * i + 1] / 65535), 2.5, 0, 7);
+      ctx.stroke();
+    }
+    ctx.globalAlpha = 1;
+  }
+
+  // A tick or a cross beside each clip whose label is known.
+  marks() {
+    const {story} = this.app;
+    const {ctx, px, seen} = this;
+    if (!this.judge || !story.revealed || story.N > MOST) return;
+    const css = getComputedStyle(this.app.root);
+    const [good, bad] = ['--good', '--bad'].map(o => css.getPropertyValue(o).trim());
+    const d = this.size * 0.8;
+    for (let i = 0; i < story.N; i++) {
+      const right = seen[i] ? story.right(i) : null;
+      if (right == null) continue;
+      const [x, y] = [px[2 * i] + this.size + 1, px[2 * i + 1] - this.size - 1];
+      const [tick, cross] = [
+        [
+          [-d, 0],
+          [-d / 3, d * 0.7],
+          [d, -d],
+        ],
+        [[-d, -d], [d, d], null, [d, -d], [-d, d]],
+      ];
+      let pen = 'moveTo';
+      ctx.beginPath();
+      for (const o of right ? tick : cross) {
+        if (o) ctx[pen](x + o[0], y + o[1]);
+        pen = o ? 'lineTo' : 'moveTo';
+      }
+      ctx.lineWidth = right ? 1.2 : 2;
+      ctx.strokeStyle = right ? good : bad;
+      ctx.stroke();
+    }
   }
 
   ring(i, radius, width = 1.6) {
@@ -201,6 +276,8 @@ export class GroundMap {
     const {ink, page} = this.stamps;
     const {only} = this.app.list;
     const taken = [];
+    const few = this.app.D.classes.length <= FEW;
+    const told = i => i != null && this.app.story.emotion(i);
     ctx.font = '600 13px system-ui, sans-serif';
     ctx.lineJoin = 'round';
     this.app.D.classes.forEach(({name}, k) => {
@@ -217,6 +294,7 @@ export class GroundMap {
       ctx.lineWidth = 1.3;
       ctx.strokeStyle = ink;
       ctx.stroke();
+      if (!few && k != only && k !== told(this.app.chosen)) return;
       const w = ctx.measureText(name).width;
       const left = x > W - 110 ? x - 15 - w : x + 15;
       const on = ([u, v, l], at) =>

@@ -15,6 +15,7 @@ function open() {
     clip,
   });
   app.add(D.rounds);
+  app.premiere();
 }
 
 open();

@@ -61,7 +61,8 @@ export class Panel {
   async hear(i) {
     const {app} = this;
     const o = await app.link.clip(i);
-    if (!o?.mp3) return app.say(`${app.D.path[i]}: its sound is not here.`);
+    if (!o?.mp3) return app.say('sound', `${app.D.path[i]}: its sound is not here.`);
+    app.say('sound');
     this.hush();
     this.player = this.audio(i, o);
     listen(this.player);

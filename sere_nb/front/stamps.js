@@ -2,10 +2,12 @@
 import {NONE} from './data.js';
 import {SHAPES, YELLOW, hue} from './dom.js';
 
-const LEVELS = [0.25, 0.4, 0.6, 0.8, 0.95]; // opacity, by how sure
-export const OFF = LEVELS.length; // a clip that a filter hides
+// How full a shape is, by how sure. The first is no colour at all: a small grey ring.
+const FULL = [0, 0.1, 0.4, 0.7, 1];
+export const OFF = FULL.length; // a clip that a filter hides
 export const SHOT = OFF + 1;
-export const level = v => (v < 90 ? 0 : v < 128 ? 1 : v < 170 ? 2 : v < 215 ? 3 : 4);
+export const level = v => (v < 26 ? 0 : v < 90 ? 1 : v < 150 ? 2 : v < 205 ? 3 : 4);
+const DARKER = '#8f8600'; // of yellow, where a line must be seen on white
 
 const probe = () =>
   document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -17,6 +19,7 @@ export class Stamps {
       css.getPropertyValue(o).trim(),
     );
     Object.assign(this, {app, size, dpr, ink, page, dim, made: new Map()});
+    this.light = css.colorScheme != 'dark';
     this.cell = Math.ceil((size * 4 + 4) * dpr); // pixels of a stamp's side
   }
 
@@ -31,28 +34,34 @@ export class Stamps {
     return this.made.get(key);
   }
 
+  // The colour of a line.
+  edge(k) {
+    const c = this.app.D.classes[k].colour;
+    return c == YELLOW && this.light ? DARKER : this.fill(k);
+  }
+
   make(form, k, l) {
-    const {cell, dpr, ink, page, dim} = this;
+    const {cell, dpr, ink, dim} = this;
     const c = document.createElement('canvas');
     c.width = c.height = cell;
     const g = c.getContext('2d');
     const shot = l == SHOT;
-    const path = new Path2D(SHAPES[shot ? 'D' : form]);
-    const by = (this.size / 4.2) * (shot ? 1.75 : 1);
+    const path = new Path2D(SHAPES[shot ? 'D' : l ? form : 'o']);
+    const by = (this.size / 4.2) * (shot ? 1.75 : l ? 1 : 0.7);
     g.setTransform(dpr * by, 0, 0, dpr * by, cell / 2, cell / 2);
-    g.globalAlpha = l < OFF ? LEVELS[l] : shot ? 1 : 0.1;
+    g.globalAlpha = shot ? 1 : l == OFF ? 0.1 : FULL[l];
     g.fillStyle = l == OFF ? dim : this.fill(k);
     g.fill(path);
     if (l == OFF) return c;
-    g.lineWidth = (shot ? 1.2 : 0.6) / by;
-    g.strokeStyle = shot || this.app.D.classes[k].colour == YELLOW ? ink : page;
-    if (!shot) g.globalAlpha *= 0.7;
+    g.globalAlpha = l ? 1 : 0.75;
+    g.lineWidth = (shot ? 1.2 : 1) / by;
+    g.strokeStyle = shot ? ink : l ? this.edge(k) : dim;
     g.stroke(path);
     return c;
   }
 
   // Where clips are too many for shapes: blended into the picture's own bytes.
-  dots({canvas, ctx, px, seen}) {
+  dots({canvas, ctx, px, seen}, grown) {
     const {N, now, shot} = this.app.story;
     const {width: W, height: H} = canvas;
     const image = ctx.createImageData(W, H);
@@ -70,8 +79,9 @@ export class Stamps {
       const x = Math.round(px[2 * i] * this.dpr);
       const y = Math.round(px[2 * i + 1] * this.dpr);
       if (x < 0 || y < 0 || x > W - side || y > H - side) continue;
-      const opacity = seen[i] ? LEVELS[level(now.sure[i])] * 0.75 : 0.03;
-      blend(image, x, y, side, seen[i] ? hues[now.e[i]] : dim, opacity);
+      const l = level(now.sure[i] * grown);
+      const look = seen[i] && l ? hues[now.e[i]] : dim;
+      blend(image, x, y, side, look, seen[i] ? 0.2 + 0.13 * l : 0.03);
     }
     ctx.putImageData(image, 0, 0);
   }

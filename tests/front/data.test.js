@@ -50,8 +50,16 @@ test('a round: emotions, certainty, what changed', () => {
 
 test('a shot is what its label says, whatever its shares', () => {
   const o = story();
-  o.setShots(Uint8Array.from([1, 255, 255, 255]));
+  o.setShots(Uint16Array.from([1, 65535, 65535, 65535]));
   assert.equal(o.name(0), 'fear');
+});
+
+test('since which round a clip is called so, and how sure', () => {
+  const o = story();
+  assert.deepEqual([...o.rounds[2].since], [0, 1, 0, 0]);
+  assert.deepEqual([...o.rounds[0].since], [0, 0, 0, 0]);
+  assert.equal(o.rounds[0].sure[0], 255); // a shot
+  assert.ok(Math.abs(o.rounds[0].sure[1] - 255 * 0.2) < 2); // (.6 - .5)/(1 - .5)
 });
 
 test('rounds that come anew replace those from there on', () => {
@@ -78,7 +86,7 @@ test('right and wrong are told only when labels are revealed', () => {
 
 test('an emotion may have any name', () => {
   const D = {classes: [{name: '__proto__'}, {name: 'constructor'}], path: ['a']};
-  const o = new Story({...D, shot: 'AA==', target: 'AA==', label: ['toString']});
+  const o = new Story({...D, shot: 'AAA=', target: 'AA==', label: ['toString']});
   assert.equal(o.number.get('__proto__'), 0);
   assert.equal(o.number.has('toString'), false);
 });

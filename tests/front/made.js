@@ -16,10 +16,13 @@ export function story() {
   const D = {
     classes: [{name: 'anger'}, {name: 'fear'}],
     path: ['a.wav', 'b.wav', 'c.wav', 'd.wav'],
-    shot: Uint8Array.from([0, 255, 255, 255]),
+    shot: Uint16Array.from([0, 65535, 65535, 65535]),
     target: Uint8Array.from([0, 1, 1, 1]),
   };
   const o = new Story(D);
-  SHARES.forEach((p, r) => o.add(r, {p: share(p), r: new Uint8Array(8), xy: {}}));
+  SHARES.forEach((p, r) => {
+    const named = Uint16Array.from(p, v => (v < 0.5 ? 1 : 0));
+    o.add(r, {p: share(p), named, r: new Uint8Array(8), xy: {}});
+  });
   return o;
 }
