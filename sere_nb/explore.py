@@ -337,8 +337,6 @@ def _confusion_html(labels, counts):
 
 # %% ../nbs/08_explore.ipynb #7a097826
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:"
-_FIELDS = 5000  # clips whose field goes into a page: those that can be heard, then the target's
-
 def report_html(
     learner,                # a fitted `SERE`
     labels=None,            # (n_clips,) emotions of `learner.table_` to compare with, '' where unknown; None for none
@@ -349,6 +347,7 @@ def report_html(
     scores:dict=None,       # from `scores` of notebook 07, if there are labels
     layouts=('umap','pca','circumplex'), # grounds of the map, of `LAYOUTS` or laid ones; the first is shown first
     audio_mb:float=20.,     # sound up to this size goes into the page; 0 for none
+    fields:int=5000,        # clips whose field goes into the page: those that can be heard, then the target's
     progress:bool=False,    # show a bar when it takes longer than two seconds?
 )->str: # HTML
     "One page that holds everything: the map with its rounds, sound, resonance over time, scores"
@@ -368,7 +367,7 @@ def report_html(
     data = page_data(learner, labels)
     data['layouts'] = {o.kind:LAYOUTS[o.kind] for o in laid}
     data |= dict(revealed=labels is not None, rounds=[round_data(h, laid) for h in learner.history_])
-    rows = sorted({*list(sounds)[:_FIELDS], *order[:max(0, _FIELDS-len(sounds))]})
+    rows = sorted({*list(sounds)[:fields], *order[:max(0, fields-len(sounds))]})
     verdict = (f'<details class="compared"><summary>Compared with the labels: UAR {100*scores["uar"]:.1f} %, WA {100*scores["wa"]:.1f} %, macro-F1 {100*scores["macro_f1"]:.1f} %</summary>'
                f'<div class="verdict">{_scores_html(scores)}{_confusion_html(**scores["confusion"])}</div></details>') if scores else ''
     return '\n'.join(['<!doctype html>', '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -612,13 +611,28 @@ def to_html(self:Explorer,
 
 Explorer._hear,Explorer._answer,Explorer.to_html = _hear,_answer,to_html
 
+# %% ../nbs/08_explore.ipynb #cf662c15
+def _framed(page): # HTML within HTML
+    return (f'<iframe title="the map" srcdoc="{html.escape(page)}" '
+        'style="width:100%; height:47rem; border:0"></iframe>')
+
+def _show(figure, learner, ground, title, most=2000):
+    "Show a figure where plotly is drawn; elsewhere the page without sound, or plotly's from the network"
+    from IPython.display import display
+    from plotly.io import to_html
+    data = figure.to_plotly_json()
+    if len(learner.table_)<=most:
+        text = _framed(report_html(learner, title=title, layouts=[ground], audio_mb=0, fields=0))
+    else: text = to_html(figure, include_plotlyjs='cdn', full_html=False, auto_play=False)
+    display({'application/vnd.plotly.v1+json':data, 'text/html':text}, raw=True)
+
 # %% ../nbs/08_explore.ipynb #04cab3a8
 def light(
     learner,            # a fitted `SERE`
     layout='pca',       # of `LAYOUTS`, or a laid one
     most:int=400,       # clips
     title:str='',
-): # plotly Figure with a frame a round, below 1 MB
+): # plotly Figure with a frame a round, below 1 MB; a notebook that is shown as HTML gets the page in its place
     "The map to play without kernel"
     import plotly.graph_objects as go
     ground = layout if isinstance(layout, Layout) else Layout(layout, learner.seed).fit(learner.history_, learner.classes_)
@@ -646,6 +660,8 @@ def light(
             go.Scatter(**stars, mode='markers+text', text=names.tolist(), textposition='top center', hoverinfo='skip', showlegend=False, marker=dict(color=colours.tolist(), symbol='star', size=18, line=dict(width=1.2, color='black')))]
     move = dict(frame=dict(duration=900, redraw=False), transition=dict(duration=700), fromcurrent=True)
     axis = dict(visible=False, range=[-.03,1.03])
-    return go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
+    figure = go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
         updatemenus=[dict(type='buttons', direction='right', x=0, y=0, xanchor='left', yanchor='top', pad=dict(t=28), buttons=[dict(label='▶', method='animate', args=[None,move]), dict(label='❚❚', method='animate', args=[[None],dict(mode='immediate', frame=dict(duration=0))])])],
         sliders=[dict(active=len(frames)-1, x=.16, len=.84, pad=dict(t=8), currentvalue=dict(prefix='round '), steps=[dict(label=f.name, method='animate', args=[[f.name],dict(mode='immediate', frame=dict(duration=300, redraw=False), transition=dict(duration=300))]) for f in frames])]))
+    figure._ipython_display_ = lambda: _show(figure, learner, ground, title)
+    return figure

@@ -194,14 +194,23 @@ export class App {
     this.running();
   }
 
-  // From the start, once, by itself; at its end for those who want less motion.
+  // From the start, once, by itself, when the map is in sight; those who want less
+  // motion see the end.
   premiere() {
     if (this.still.matches || !this.story.end) return;
     this.jump(0);
-    setTimeout(() => {
-      const untouched = this.clock.time == 0 && !this.clock.moving;
-      if (untouched && !this.clock.playing) this.play();
-    }, PLAYED);
+    const seen = new IntersectionObserver(
+      entries => {
+        if (!entries.some(o => o.isIntersecting)) return;
+        seen.disconnect();
+        setTimeout(() => {
+          const {clock} = this;
+          if (clock.time == 0 && !clock.moving && !clock.playing) this.play();
+        }, PLAYED);
+      },
+      {threshold: 0.3},
+    );
+    seen.observe(this.map.canvas);
   }
 
   // Rounds that arrive are played one by one.
