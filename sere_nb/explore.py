@@ -171,25 +171,30 @@ def _packed(x, low=0., high=1., bits=8):
     x = (np.asarray(x, dtype=np.float32)-low)/max(high-low, 1e-9)*(2**bits-1)
     return np.clip(x, 0, 2**bits-1).round().astype('<u1' if bits==8 else '<u2').tobytes()
 
+_NEAR = 6   # neighbours of a clip
+
+def _neighbours(learner, rows):
+    "The nearest clips of each row, and how far they are: 1 - cosine between stances"
+    K,profile = len(learner.classes_),learner.history_[-1]['profile']
+    like = _stances(profile[rows], K)@_stances(profile, K).T
+    like[torch.arange(len(rows)),torch.as_tensor(rows)] = -2.       # nobody is their own neighbour
+    found = like.topk(min(_NEAR, len(profile)-1), 1)
+    return found.indices.tolist(),[[round(1-v, 3) for v in o] for o in found.values.tolist()]
+
 def field_data(
     learner,    # a fitted `SERE`
     rows,       # of `table_`
 )->dict: # JSON-able but for bytes; a list a column
-    "Resonance over time, highlight, and the most like shots of some clips"
+    "Resonance over time, highlight, and the nearest of all other clips"
     rows = np.asarray(rows, dtype=int)
-    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[])
+    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[], far=[])
     thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.highlights(rows)
     every = np.concatenate([r.ravel() for _,_,r,_ in thin])
     low,high = (float(every.min()),float(every.max())) if len(every) else (0.,1.)
-    shots = (learner.label_>=0).nonzero()[:,0]
-    profile = learner.history_[-1]['profile']
-    K = len(learner.classes_)
-    like = _stances(profile[rows], K)@_stances(profile[shots], K).T
-    like[torch.as_tensor(rows)[:,None]==shots] = -2.        # nobody is their own neighbour
-    near = shots[like.topk(min(3, len(shots)), 1).indices]
+    near,far = _neighbours(learner, rows)
     return dict(rows=rows.tolist(), low=round(low, 4), high=round(high, 4), first_s=[round(a, 3) for a,*_ in thin], last_s=[round(b, 3) for _,b,*_ in thin],
         r=[_packed(r, low, high) for _,_,r,_ in thin], weight=[_packed(w) for *_,w in thin],
-        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near.tolist())
+        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near, far=far)
 
 # %% ../nbs/08_explore.ipynb #16742527
 def _texts(column): return column.fillna('').astype(str).tolist()
@@ -207,6 +212,7 @@ def page_data(
     for o in ('start_s','seconds'):
         if o in t: data[o] = [round(x, 3) if np.isfinite(x) else None for x in t[o].astype(float)]
     if labels is not None: data['label'] = _texts(pd.Series(labels))
+    data['corpus'] = _texts(pd.Series(learner._clips.corpus))
     return data | dict(shot=shot_data(learner), target=_target(learner).astype(np.uint8).tobytes())
 
 def _target(learner):
@@ -224,7 +230,7 @@ def round_data(
     layouts,        # `Layout`s that are laid
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
-    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), due=entry.get('prior', {}), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
         named=entry['proba'].argmax(1).numpy().astype('<u2').tobytes(),
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
@@ -416,8 +422,8 @@ class Explorer(anywidget.AnyWidget):
         self._taught,self._laid,self._laying,self._thread,self._halt,self._v = [],{},None,None,threading.Event(),0
         self._lock = threading.RLock()
         self._shown = _as_it_is(learner)        # what answers are read from while the learner moves on
-        knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
-        knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', what='of the emotions among clips without label'))
+        knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], first=SETTINGS[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
+        knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', first='balanced', what='of the emotions among clips without label'))
         self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs, labelled=labels is not None)
         self._now = dict(shot=shot_data(learner), shots=0, running=False, begun=bool(learner.history_), taught=False, text='', label=None, changed=None)
         self.on_msg(self._hear)
@@ -523,14 +529,18 @@ Explorer.running,Explorer.wait,Explorer._work,Explorer.start,Explorer.go_on,Expl
 
 # %% ../nbs/08_explore.ipynb #bbf68a0f
 def teach(self:Explorer,
-    row:int,        # of `learner.table_`
+    row,            # of `learner.table_`, or some rows
     emotion:str,    # one of `learner.classes_`
     rounds:int=2,   # to go on for
 )->Explorer:
-    "Give a clip a label; it becomes a shot"
+    "Give clips a label; they become shots"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
     before = vars(_as_it_is(self.learner))
-    self.learner.teach(row, emotion)
+    try:
+        for o in np.unique(row).tolist(): self.learner.teach(o, emotion)
+    except ValueError:      # all or none
+        vars(self.learner).update(before)
+        raise
     self._taught.append(before)
     self._tell_shots()
     return self._work(rounds, changed=len(self.learner.history_))
@@ -572,9 +582,10 @@ def _prior(value, classes):
 def _hear(self:Explorer, _, message, buffers):
     do,o = message.get('do'),message
     try:
+        if do not in ('clip','kind'): self._now = self._now | dict(text='')     # what was said before no longer holds
         if do=='clip': self._answer(int(o['row']), o['id'], o.get('sound'))
         elif do=='kind' and o['kind']=='umap': self._lay_umap()
-        elif do=='teach': self.teach(int(o['row']), str(o['emotion']))
+        elif do=='teach': self.teach(np.asarray(o['row'], dtype=int), str(o['emotion']))
         elif do=='export': self._tell(text=f'written: {self.export()}')
         elif do=='reveal' and self.labels is not None: self._tell(label=_texts(pd.Series(self.labels)))
         elif do=='change':
@@ -583,6 +594,10 @@ def _hear(self:Explorer, _, message, buffers):
             if name=='prior': self.learner.change(prior=_prior(value, self.learner.classes_))
             elif name in _KNOBS: self.learner.change(**{name:type(SETTINGS[name])(value)})
             self._tell(text=f'{name} {value}: go on, or start anew')
+        elif do=='reset':
+            if self.running: raise ValueError("a fit is under way. Stop it first: the settings were not changed.")
+            self.learner.change(prior='balanced', **{k:SETTINGS[k] for k in _KNOBS})
+            self._tell(text='settings as they were made: go on, or start anew')
         elif do in ('start','stop','undo'): getattr(self, do)()
         elif do=='go': self.go_on()
     except Exception as e: self._tell(text=str(e) if isinstance(e, (ValueError,OSError)) else f'{type(e).__name__}: {e}')

@@ -1,5 +1,6 @@
 "The page and the widget in a real browser; the widget's Python without one"
 import copy
+import io
 import json
 import os
 import shutil
@@ -20,8 +21,8 @@ from browser import browser, complaints, needs_browser, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
-from sere_nb.explore import LAYOUTS, Explorer, Layout, light, report_html
-from sere_nb.learner import SERE
+from sere_nb.explore import LAYOUTS, Explorer, Layout, _stances, light, report_html
+from sere_nb.learner import SERE, SETTINGS
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
 
@@ -114,7 +115,7 @@ def app(script): return f"const a = (document.getElementById('explorer') ?? [...
 
 
 @needs_browser
-def test_the_page_without_a_network(page):
+def test_the_page_without_a_network(page, fitted):
     file, t, truth = page
     with browser(offline=True) as b:
         b.get(file.as_uri())
@@ -148,9 +149,12 @@ def test_the_page_without_a_network(page):
         assert b.execute_script("return document.querySelector('.panel h3').textContent") == t.path.iloc[alone]
         assert b.execute_script("return document.querySelectorAll('.panel .rounds button').length") == 4
         # what it is most like can be heard too
-        near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"most like these shots\"] button'); o[0].click(); return [...o].map(x => x.title)")
-        assert len(near) == 3 and set(near) <= set(t.path[:30])
-        until(b, app(f'return a.player.dataset.i < 30 && !a.player.paused'), what='a shot plays')
+        near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"nearest clips\"] button'); o[0].click(); return [...o].map(x => [+x.dataset.i, +x.textContent.match(/[0-9.]+$/)[0]])")
+        stance = _stances(fitted[0].history_[-1]['profile'], 6)
+        apart = 1-stance@stance[alone]
+        apart[alone] = 9
+        assert np.allclose([d for _, d in near], apart.sort().values[:6], atol=.01) and len({i for i, _ in near}-{alone}) == 6
+        until(b, app(f'return a.player.dataset.i == {near[0][0]} && !a.player.paused'), what='the nearest plays')
         assert complaints(b) == []
 
 
@@ -212,7 +216,7 @@ def test_everything_from_the_keyboard(page):
 
 
 @needs_browser
-def test_a_lasso_lists_clips(page):
+def test_a_lasso_lists_clips(page, fitted):
     from selenium.webdriver import ActionChains
     file, t, _ = page
     with browser(still=True) as b:
@@ -228,6 +232,17 @@ def test_a_lasso_lists_clips(page):
         inside = b.execute_script(app(f'return [...Array({len(t)}).keys()].filter(i => a.where(i)[0] < {w/2-4})'))
         listed = b.execute_script("return [...document.querySelectorAll('.clips tbody tr')].map(o => +o.dataset.i)")
         assert sorted(listed) == inside and 10 < len(inside) < len(t)
+        # they are a list that can be written, and are heard in turn
+        saved = b.execute_script("let text; const old = URL.createObjectURL; URL.createObjectURL = o => { window.saved = o.text(); return old.call(URL, o); }; [...document.querySelectorAll('.basket button')].find(o => o.textContent.includes('list')).click(); return window.saved")
+        table = pd.read_csv(io.StringIO(saved))
+        assert table.path.tolist() == t.path.iloc[listed and sorted(listed)].tolist() and table.emotion.isin(fitted[0].classes_).all()
+        b.execute_script("document.querySelector('.basket button').click()")
+        turns = []
+        for _ in range(2): turns.append(until(b, app(f"return a.player && a.player.currentTime > 0 && !{turns}.includes(a.chosen) && [a.chosen]"))[0])
+        assert turns == sorted(inside)[:2]
+        # let go: all clips again, and nothing more is said of them
+        b.execute_script("document.querySelector('.basket [aria-label=\"all clips again\"]').click()")
+        assert b.execute_script("return document.querySelectorAll('.clips tbody tr').length") == len(t) and b.execute_script(app('return a.told.has("basket")')) is False
 
 
 def clips():
@@ -287,6 +302,66 @@ def test_it_opens_at_the_start_and_plays_once(page):
 
 
 @needs_browser
+def test_what_decided_and_what_was_assumed(page, fitted):
+    "A sentence names the answer, the runner-up, and the share that was assumed; right and wrong are marked on the map; no text is small"
+    file, t, truth = page
+    learner = fitted[0]
+    i = 40
+    order = learner.classes_[learner.history_[-1]['proba'][i].argsort(descending=True)]
+    small = "const walk = document.createTreeWalker(document.body, 4), out = []; for (let o; o = walk.nextNode();) { const e = o.parentElement; if (!o.textContent.trim() || !e.checkVisibility() || e.closest('script,style')) continue; const by = e.ownerSVGElement ? e.getScreenCTM().a : 1, px = parseFloat(getComputedStyle(e).fontSize)*by; if (px < 10.99) out.push([o.textContent, px]); } return out;"
+    with browser(1280, 900, still=True) as b:
+        for width in (1280, 800):
+            b.set_window_size(width, 900)
+            b.get(file.as_uri())
+            until(b, app('return a.rounds'))
+            assert b.execute_script(small) == []
+            b.execute_script(app(f'a.choose({i})'))
+            until(b, "return document.querySelector('.panel .picture image')")
+            assert b.execute_script(small) == [] and b.execute_script('return document.documentElement.scrollWidth <= innerWidth')
+        said = b.execute_script("return document.querySelector('.panel .why').textContent")
+        assert said.startswith(f'Called {order[0]} (') and f'before {order[1]} (' in said and f'{order[0]} leads {order[1]} by' in said
+        assert f'{order[0]} has its due, 1/6 of the clips of {learner._clips.corpus[i]} without label' in said
+        plain = b.execute_script(COLOURED)
+        b.execute_script("[...document.querySelectorAll('.tools .toggle')].find(o => o.textContent == '✓ ✗ on the map').click()")
+        until(b, f"return (() => {{ {COLOURED} }})() != {plain}", what='marks')
+        # another theme: the mel is painted again, in the other ink
+        ink = "const o = document.querySelector('.panel .picture image').getAttribute('href'); return o"
+        before = b.execute_script(ink)
+        b.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(features=[dict(name='prefers-color-scheme', value='dark'), dict(name='prefers-reduced-motion', value='reduce')]))
+        until(b, f"return document.querySelector('.panel .picture image')?.getAttribute('href') != {json.dumps(before)}", what='the mel in the other theme')
+        assert complaints(b) == []
+
+
+@needs_browser
+def test_faint_emotions_are_told_apart(fitted, tmp_path):
+    "Neutral, boredom, and what nobody has an idea of yet look different however unsure they are"
+    shown = copy.copy(fitted[0])
+    shown.classes_ = np.array(['anger', 'boredom', 'fear', 'happiness', 'neutral', 'sadness'])
+    file = tmp_path/'faint.html'
+    file.write_text(report_html(shown, audio_mb=0, layouts=('pca',), fields=0), encoding='utf8')
+    look = "const s = a.map.stamps, of = (k, l) => { const c = s.get('o', k, l); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }, far = (x, y) => x.reduce((m, v, j) => m + Math.abs(v - y[j]), 0)/x.length; return [far(of(1, 1), of(4, 1)), far(of(1, 1), of(1, 0)), far(of(4, 1), of(4, 0)), far(of(1, 4), of(4, 4)), far(of(1, 0), of(4, 0))];"
+    for dark in (False, True):
+        with browser(1280, 900, still=True, dark=dark) as b:
+            b.get(file.as_uri())
+            until(b, app('return a.rounds && a.map.stamps'))
+            *apart, same = b.execute_script(app(look))
+            assert min(apart) > 5 and same == 0
+
+
+def test_the_twin_shows_where_no_program_draws_it(fitted, capsys, monkeypatch):
+    "Beside plotly's data stands HTML of our own, without sound and without a network"
+    import IPython.display
+    shown = []
+    monkeypatch.setattr(IPython.display, 'display', lambda data, raw: shown.append(data))
+    light(fitted[0])._ipython_display_()
+    page = shown[0]['text/html']
+    assert shown[0]['application/vnd.plotly.v1+json']['frames'] and page.startswith('<iframe') and 'http' not in page.replace('http://www.w3.org/2000/svg', '').replace('http-equiv', '') and len(page) < 1e6
+    monkeypatch.setattr('sere_nb.explore._show.__defaults__', (10,))
+    light(fitted[0])._ipython_display_()
+    assert 'cdn' in shown[1]['text/html']       # too many clips for a page within a page
+
+
+@needs_browser
 def test_300_emotions(fitted, tmp_path):
     "Each clip is shown under what the learner calls it"
     shown, n, K = copy.copy(fitted[0]), len(fitted[0].table_), 300
@@ -330,7 +405,7 @@ def test_what_the_page_asks_for(heard):
     assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(shots(x)) == n
     ask(do='clip', row=n-1, id='me-1', sound=True)
     answer, buffers = said[-1]
-    assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
+    assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == len(answer['data']['far']) == 6
     ask(do='clip', row=n-1, id='me-2', sound=False)
     assert 'mp3' not in said[-1][0]['bytes']
     ask(do='reveal')
@@ -339,6 +414,8 @@ def test_what_the_page_asks_for(heard):
     assert x.learner.settings['freedom'] == 30
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
+    ask(do='reset')
+    assert x.learner.settings['freedom'] == SETTINGS['freedom'] and x.learner.prior == 'balanced' and 'default' in x._now['text']
     ask(do='teach', row=10**6, emotion='anger')
     assert 'there is no clip' in x._now['text']
     ask(do='undo')
@@ -355,6 +432,14 @@ def test_teach_and_take_back(heard):
     assert shots(x)[row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
     manifest = read_manifest(x.export(Path(os.environ.get('TMPDIR', '/tmp'))/f'taught-{os.getpid()}.csv'))
     assert len(manifest) == 31 and manifest.emotion[manifest.file == x.learner.table_.file[row]].tolist() == [emotion]
+    # some at once; all or none of them
+    some = [i for i in range(31, 60) if i != row][:3]
+    x.teach(some, emotion).wait()
+    assert (shots(x)[some] == x.learner.label_[row].item()).all()
+    x.undo()
+    assert (shots(x)[some] == 65535).all()
+    with pytest.raises(ValueError, match='there is no clip'): x.teach([*some, 10**6], emotion)
+    assert (x.learner.label_[some] == -1).all()
     x.undo()
     assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and shots(x)[row] == 65535 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
     x.start().wait()
@@ -480,6 +565,8 @@ def test_the_quickstart_in_jupyterlab(lab):
         other = 'fear' if before != 'fear' else 'anger'
         b.execute_script(f"document.querySelector('.teach select').value = '{other}'; document.querySelector('.teachit').click()")
         until(b, app(f"return a.rounds == 15 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
+        changed = until(b, "return [...document.querySelectorAll('.changes button')].map(o => o.textContent)", what='from what, to what')
+        assert f'{before} → {other}: 1' in changed or any(o.startswith(f'{before} → {other}: ') for o in changed)
         until(b, "return !document.querySelector('.fit .row button:nth-child(4)').disabled")
         b.execute_script("document.querySelector('.fit .row button:nth-child(4)').click()")
         until(b, app(f"return a.rounds == 13 && a.called({alone}) == '{before}'"), 30, 'it is taken back')

@@ -1,4 +1,5 @@
 // All together: an element to live in, what `page_data` gives, and a link to sounds.
+import {Basket} from './basket.js';
 import {Charts} from './chart.js';
 import {Clock, PLAYED} from './clock.js';
 import {Story} from './data.js';
@@ -25,6 +26,7 @@ export class App {
     this.map = new GroundMap(this);
     this.hand = new Hand(this.map);
     this.list = new List(this);
+    this.basket = new Basket(this);
     this.charts = new Charts(this);
     this.panel = new Panel(this);
     this.controls = link.live ? new Controls(this) : null;
@@ -33,9 +35,9 @@ export class App {
     this.rest();
     new ResizeObserver(() => this.map.redraw()).observe(this.map.canvas);
     const dark = matchMedia('(prefers-color-scheme: dark)');
-    dark.addEventListener('change', () => this.map.recolour());
+    dark.addEventListener('change', () => this.theme());
     const theme = {attributes: true, attributeFilter: ['data-jp-theme-light']};
-    new MutationObserver(() => this.map.recolour()).observe(document.body, theme);
+    new MutationObserver(() => this.theme()).observe(document.body, theme);
     this.timeline();
   }
 
@@ -50,7 +52,8 @@ export class App {
       h('button', {'aria-label': 'zoom out', onclick: () => map.nearer(1 / 1.5)}, '−'),
     );
     const ground = h('div', {class: 'ground'}, map.canvas, map.tip, ...map.axes, zoom);
-    this.left = h('div', {}, this.times(), ground, this.legend());
+    const {element, changes} = this.basket;
+    this.left = h('div', {}, this.times(), ground, changes, element, this.legend());
     this.side = h('div', {class: 'side'}, this.panel.element);
     const split = h('div', {class: 'split'}, this.left, this.side);
     const fit = this.controls?.element;
@@ -99,6 +102,7 @@ export class App {
       shape,
       trails,
       rope,
+      this.judging,
       list.search(),
       list.filters,
     );
@@ -149,6 +153,12 @@ export class App {
     const right = this.story.right(i);
     if (right == null) return ['– ', 'count'];
     return right ? ['✓ ', 'yes'] : ['✗ ', 'no'];
+  }
+
+  // Another theme: what is painted in colours of its own is painted again.
+  theme() {
+    this.map.recolour();
+    this.panel.again();
   }
 
   // ---- time ----
@@ -266,8 +276,17 @@ export class App {
     this.map.redraw();
   }
 
-  choose(i, sound = false) {
-    if (this.chosen !== i) this.changed(null);
+  // Clips that were picked together; null for all again.
+  pick(rows, what) {
+    this.list.picked = rows?.length ? new Set(rows) : null;
+    this.basket.pick(rows, what);
+    if (rows?.length) this.list.show('all');
+    else this.hand.loose();
+    this.filter();
+  }
+
+  choose(i, sound = false, inTurn = false) {
+    if (!inTurn) this.basket.turn++;
     this.chosen = i;
     this.left.append(this.charts.element);
     this.map.redraw();
@@ -350,11 +369,8 @@ export class App {
     const {rounds, end} = this.story;
     const before = rounds[r - 1];
     this.map.showMoved = before ? r : null;
-    const n = before ? rounds[end].e.filter((k, i) => k != before.e[i]).length : 0;
-    this.say(
-      'changed',
-      before ? `${n} clips are called something else now (ringed)` : '',
-    );
+    const n = this.basket.changed(before?.e, rounds[end]?.e);
+    this.say('changed', before ? `${n} clips are called something else now` : '');
     this.map.redraw();
   }
 

@@ -1,7 +1,7 @@
 // A clip over time: its sound, and how each moment resonates with each emotion.
 import {bytes, fixed} from './data.js';
 import {YELLOW, colour, s, shape} from './dom.js';
-import {RATE, peaks, picture} from './sound.js';
+import {RATE, peaks, picture, silences} from './sound.js';
 
 // Round numbers from a to b, every d.
 export function range(a, b, d) {
@@ -42,7 +42,8 @@ export class Field {
     const from = this.zero;
     const to = Math.max(from + (D.seconds?.[i] ?? 0), o.last_s, from + 0.05);
     const {low, high} = this.data;
-    const [W, L, R, B] = [500, 40, 8, 52];
+    const W = Math.max(260, (app.panel?.element.clientWidth || 534) - 34);
+    const [L, R, B] = [40, 8, 52];
     const T = wave ? 92 : 8;
     const H = T + 205;
     Object.assign(this, {W, H, L, R, from, to});
@@ -59,7 +60,7 @@ export class Field {
     const props = {viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': label};
     const svg = s('svg', {class: 'chart', ...props}, this.highlight());
     if (wave) svg.append(...this.sound());
-    svg.append(...this.scales(), ...this.weights(), ...this.curves());
+    svg.append(...this.silent(), ...this.scales(), ...this.weights(), ...this.curves());
     const line = {d: `M0 0V${H - 18}`, stroke: 'var(--ink)', 'stroke-width': 1.2};
     this.head = s('path', {...line, visibility: 'hidden'});
     svg.append(this.head);
@@ -92,6 +93,23 @@ export class Field {
       s('text', {x: 2, y: 20}, 'sound'),
       s('text', {x: 2, y: 62}, 'mel'),
     ];
+  }
+
+  // Where it is silent: whatever stands there says nothing of emotion.
+  silent() {
+    const {wave, zero, H} = this;
+    this.silence = wave ? silences(wave) : [];
+    if (!this.silence.length) return [];
+    const line = s('path', {d: 'M0 6L6 0', stroke: 'var(--dim)', 'stroke-width': 1});
+    const tile = {id: `hatch${this.i}`, width: 6, height: 6};
+    const pattern = s('pattern', {...tile, patternUnits: 'userSpaceOnUse'}, line);
+    const boxes = this.silence.map(([a, b]) => {
+      const [x, z] = [this.x(zero + a), this.x(zero + b)];
+      const box = {x, y: 0, width: Math.max(1, z - x), height: H - 18};
+      const fill = {fill: `url(#hatch${this.i})`, opacity: 0.45};
+      return s('rect', {class: 'silent', ...box, ...fill});
+    });
+    return [s('defs', {}, pattern), ...boxes];
   }
 
   scales() {

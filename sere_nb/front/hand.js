@@ -35,7 +35,7 @@ export class Hand {
     const {map} = this;
     this.drag = {from: this.point(e), zoom: {...map.zoom}, moved: false};
     map.canvas.setPointerCapture(e.pointerId);
-    if (map.lasso) map.lasso = {points: [this.drag.from], rows: null};
+    if (map.lasso) map.lasso = {points: [this.drag.from]};
   }
 
   pull(e) {
@@ -79,26 +79,25 @@ export class Hand {
   gather() {
     const {app} = this;
     const {px, seen, lasso} = this.map;
+    app.list.picked = null;
     app.list.sieve();
     const inside = i => within(lasso.points, px[2 * i], px[2 * i + 1]);
     const rows = [...seen.keys()].filter(i => seen[i] && inside(i));
-    lasso.rows = new Set(rows);
-    app.link.lasso?.(rows);
-    app.say('lasso', `${rows.length} clips in the lasso`);
-    app.list.show('all');
-    app.filter();
+    app.pick(rows, 'clips in the lasso');
   }
 
   // The lasso on or off.
   rope() {
-    const {map, app} = this;
+    const {map} = this;
+    if (map.lasso) this.app.pick(null);
     map.lasso = map.lasso ? null : {};
-    if (!map.lasso) {
-      app.link.lasso?.([]);
-      app.say('lasso');
-    }
-    app.filter();
+    map.redraw();
     return !!map.lasso;
+  }
+
+  // Its line goes when what it holds is let go.
+  loose() {
+    if (this.map.lasso) this.map.lasso = {};
   }
 
   wheel(e) {

@@ -5,15 +5,17 @@ import {h, select, tag, text} from './dom.js';
 const MEANING = {
   confidence: 'probability of the emotion that was chosen',
   resonance: "cosine between the clip and the emotion's prototype, from -1 to 1",
+  since: 'the first round from which on it is called so',
   label: 'what the manifest says; nothing has learnt from it',
 };
 const LOOK = {
+  since: 'num res',
   confidence: 'num',
   resonance: 'num res',
   speaker: 'short',
   language: 'short',
 };
-const FALLING = ['confidence', 'resonance']; // the largest first
+const FALLING = ['confidence', 'resonance', 'since']; // the largest first
 const collator = new Intl.Collator(undefined, {numeric: true});
 
 // Values that can be chosen from; null if there is nothing to choose, or too much.
@@ -34,6 +36,7 @@ export class List {
     const {D, story} = app;
     this.app = app;
     this.only = null; // the one emotion on show
+    this.picked = null; // the clips that were picked together
     const kind = story.target.some(o => o) ? 'target' : 'free';
     this.view = {
       by: 'confidence',
@@ -112,7 +115,7 @@ export class List {
   }
 
   pickFilters() {
-    const {D, link} = this.app;
+    const {D} = this.app;
     const choice = (name, values) => {
       const options = [['', `all ${name}s`], ...values.map(o => [o, o])];
       return select(name, options, '', v => this.set(name, v));
@@ -142,9 +145,7 @@ export class List {
         speakers ? choice('speaker', speakers) : null,
         this.answer,
         h('label', {}, 'confidence at least', least, told),
-        link.lasso
-          ? h('button', {title, onclick: () => this.selectAll()}, 'select these')
-          : null,
+        h('button', {title, onclick: () => this.selectAll()}, 'select these'),
       ),
     );
   }
@@ -161,20 +162,19 @@ export class List {
   selectAll() {
     const {seen} = this.app.map;
     const rows = [...seen.keys()].filter(i => seen[i]);
-    this.app.link.lasso(rows);
-    this.app.say('lasso', `${rows.length} clips selected`);
+    this.app.pick(rows, 'clips selected');
   }
 
   // Does a clip pass all filters but that of its emotion?
   passes(i) {
-    const {D, story, map} = this.app;
+    const {D, story} = this.app;
     const {view} = this;
     if (view.language && D.language[i] != view.language) return false;
     if (view.speaker && D.speaker[i] != view.speaker) return false;
     if (view.sure && story.best(i) < view.sure) return false;
     if (view.answer != 'all' && story.right(i) !== (view.answer == 'right'))
       return false;
-    if (map.lasso?.rows && !map.lasso.rows.has(i)) return false;
+    if (this.picked && !this.picked.has(i)) return false;
     const find = view.find.toLowerCase();
     if (!find) return true;
     const label = story.revealed ? story.label?.[i] : null;
@@ -209,6 +209,7 @@ export class List {
       emotion: i => story.name(i),
       confidence: i => story.best(i),
       resonance: i => story.resonance(i, story.emotion(i)),
+      since: i => story.now.since[i],
       label: i => story.label[i],
     };
     if (map.languages.length < 2) delete all.language;
@@ -225,6 +226,7 @@ export class List {
     if (column == 'emotion') return tag(D.classes[story.emotion(i)]);
     if (column == 'confidence') return this.confidence(i);
     if (column == 'resonance') return fixed(story.resonance(i, story.emotion(i)));
+    if (column == 'since') return story.isShot(i) ? '' : story.now.since[i];
     if (column != 'label') return text(D[column][i]);
     if (!story.label[i] || story.isShot(i)) return '';
     const [mark, look] = app.verdict(i);

@@ -21,12 +21,21 @@ export class Controls {
       if (id == 'reveal' && !story.label && !D.labelled) continue;
       this.buttons[id] = h('button', {onclick: () => link.send({do: id}), title}, name);
     }
+    this.resets = [];
     const knobs = h('div', {class: 'knobs'}, ...D.knobs.map(o => this.knob(o)));
+    const back = () => this.reset();
+    const reset = h('button', {class: 'reset', onclick: back}, '↺ default settings');
     this.element = h(
       'div',
       {class: 'fit'},
       h('div', {class: 'row'}, ...Object.values(this.buttons), this.status),
-      h('details', {}, h('summary', {}, 'settings of the rounds to come'), knobs),
+      h(
+        'details',
+        {},
+        h('summary', {}, 'settings of the rounds to come'),
+        knobs,
+        reset,
+      ),
     );
   }
 
@@ -37,7 +46,16 @@ export class Controls {
     const input = o.options
       ? this.choice(o, label, told, change)
       : scale(o, label, told, change);
+    this.resets.push(() => {
+      input.value = o.first;
+      told.textContent = o.first;
+    });
     return h('label', {}, o.title, told, input, h('small', {}, o.what));
+  }
+
+  reset() {
+    this.resets.forEach(act => act());
+    this.app.link.send({do: 'reset'});
   }
 
   choice(o, label, told, change) {
@@ -73,7 +91,7 @@ export class Controls {
       reveal: !this.app.story.revealed,
     };
     for (const [id, b] of Object.entries(this.buttons)) b.disabled = !on[id];
-    const teach = this.app.panel.element.querySelectorAll('.teachit');
+    const teach = this.app.root.querySelectorAll('.teachit');
     teach.forEach(b => (b.disabled = o.running));
   }
 }

@@ -3,6 +3,7 @@ import {bytes, fixed, pct} from './data.js';
 import {h, sign, small, tag, text} from './dom.js';
 import {Field} from './field.js';
 import {decode} from './sound.js';
+import {why} from './why.js';
 
 const HINT =
   'Choose a clip, on the map or below, to hear it and to see its resonance over time.';
@@ -88,6 +89,7 @@ export class Panel {
     const at = this.element.querySelector('.picture');
     if (!at || !field.svg) return;
     at.firstChild.replaceWith(field.svg);
+    at.lastChild.textContent = this.caption(field, o);
     this.player.field = field;
   }
 
@@ -116,16 +118,18 @@ export class Panel {
   fill(i, o, wave) {
     const {app} = this;
     const field = o?.r ? new Field(app, i, o, wave) : null;
+    const told = why(app.story, i, o, field?.data);
     const shut = {class: 'close', 'aria-label': 'close', onclick: () => app.close()};
     const parts = [
       h('h3', {}, text(app.D.path[i])),
       h('button', shut, '✕'),
       this.verdict(i),
+      h('p', {class: 'why'}, told),
       this.sound(i, o, field),
       app.controls?.teaching(i),
       field?.svg ? this.picture(field, o) : null,
       this.probabilities(i),
-      o?.near?.length ? this.alike(o.near) : null,
+      o?.near?.length ? this.alike(o) : null,
       app.story.rounds.length > 1 ? this.names(i) : null,
     ];
     this.element.className = 'panel';
@@ -153,10 +157,10 @@ export class Panel {
   sound(i, o, field) {
     const box = h('div', {class: 'row sound'});
     if (!o?.mp3) {
-      const why = o
+      const told = o
         ? 'The sound of this clip is not here.'
         : 'Sound and field are on their way …';
-      box.append(small(why));
+      box.append(small(told));
       return box;
     }
     const own = this.player?.dataset.i == i ? this.player : this.audio(i, o);
@@ -179,9 +183,19 @@ export class Panel {
   }
 
   picture(field, o) {
+    return h(
+      'div',
+      {class: 'picture'},
+      field.svg,
+      h('small', {}, this.caption(field, o)),
+    );
+  }
+
+  caption(field, o) {
     const till = `${fixed(o.from_s)} to ${fixed(o.to_s)} s`;
-    const told = `Over time in the file. Shaded: the highlight, ${till}.`;
-    return h('div', {class: 'picture'}, field.svg, h('small', {}, told));
+    const quiet = (field.silence ?? []).reduce((sum, [a, b]) => sum + b - a, 0);
+    const silent = quiet ? ` Hatched: silence, ${fixed(quiet)} s in all.` : '';
+    return `Over time in the file. Shaded: the highlight, ${till}.${silent}`;
   }
 
   probabilities(i) {
@@ -224,18 +238,30 @@ export class Panel {
     );
   }
 
-  alike(near) {
+  // The nearest of all clips, to be heard; how far they are.
+  alike({near, far}) {
     const {story, D} = this.app;
-    const buttons = near.map(j => {
+    const buttons = near.map((j, n) => {
+      const away = fixed(far?.[n]);
       const props = {
-        title: D.path[j],
-        'aria-label': `play ${story.about(j)}`,
+        title: `${D.path[j]}: double click to choose it`,
+        'data-i': j,
+        'aria-label': `play ${story.about(j)}, ${away} away`,
         onclick: () => this.hear(j),
         ondblclick: () => this.app.choose(j, true),
       };
-      return h('button', props, '▶ ', tag(D.classes[story.emotion(j)]));
+      const shot = story.isShot(j) ? ' ◇' : '';
+      return h(
+        'button',
+        props,
+        '▶ ',
+        tag(D.classes[story.emotion(j)]),
+        `${shot} ${away}`,
+      );
     });
-    return group('', 'most like these shots', small('most like'), ...buttons);
+    const title = 'nearest clips: 1 − cosine between how they stand to the prototypes';
+    const head = h('span', {class: 'count', title}, 'nearest clips, and how far');
+    return group('', 'nearest clips', head, ...buttons);
   }
 
   names(i) {

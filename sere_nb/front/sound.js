@@ -78,6 +78,27 @@ export function peaks(wave) {
   );
 }
 
+const FRAME = 320; // 20 ms
+const QUIET = 1e-4; // 40 dB below the loudest, as power
+const SHORTEST = 5; // frames: shorter gaps belong to speech
+
+// Stretches of silence, [from, to] in seconds.
+export function silences(wave) {
+  const n = Math.floor(wave.length / FRAME);
+  const power = Array.from({length: n}, (_, t) =>
+    wave.subarray(t * FRAME, (t + 1) * FRAME).reduce((sum, v) => sum + v * v, 0),
+  );
+  const limit = QUIET * Math.max(...power, 1e-9);
+  const out = [];
+  let from = 0;
+  for (let t = 0; t <= n; t++) {
+    if (t < n && power[t] < limit) continue;
+    if (t - from >= SHORTEST) out.push([(from * FRAME) / RATE, (t * FRAME) / RATE]);
+    from = t + 1;
+  }
+  return out;
+}
+
 export async function decode(mp3) {
   try {
     const heard = new OfflineAudioContext(1, 1, RATE);

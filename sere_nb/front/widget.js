@@ -90,7 +90,7 @@ class Live {
     if (now.label) app.reveal(now.label);
     if (now.changed != this.changed) {
       this.changed = now.changed;
-      if (now.changed != null) app.changed(now.changed);
+      app.changed(now.changed);
     }
     app.tell(now);
   }

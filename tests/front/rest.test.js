@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {spread} from '../../sere_nb/front/chart.js';
+import {cell, csv, moves} from '../../sere_nb/front/basket.js';
+import {spread, whyLess} from '../../sere_nb/front/chart.js';
 import {range, unpack} from '../../sere_nb/front/field.js';
 import {within} from '../../sere_nb/front/hand.js';
 import {distinct, sorted} from '../../sere_nb/front/list.js';
 import {ease} from '../../sere_nb/front/map.js';
 import {level} from '../../sere_nb/front/stamps.js';
 import {same} from '../../sere_nb/front/widget.js';
+import {lead, share, why} from '../../sere_nb/front/why.js';
+import {story} from './made.js';
 
 test('names at the ends of lines do not lie on each other', () => {
   const ends = spread([50, 51, 52, 10], 120);
@@ -89,8 +92,59 @@ test('the surer, the fuller', () => {
 });
 
 test('rounds that were told already are told once', () => {
-  const story = [{v: 1}, {v: 2}, {v: 5}];
-  assert.equal(same(story, [1, 2, 3]), 2);
-  assert.equal(same(story, []), 0);
-  assert.equal(same(story, [1, 2, 5, 6]), 3);
+  const told = [{v: 1}, {v: 2}, {v: 5}];
+  assert.equal(same(told, [1, 2, 3]), 2);
+  assert.equal(same(told, []), 0);
+  assert.equal(same(told, [1, 2, 5, 6]), 3);
+});
+
+test('a list of clips, as CSV', () => {
+  assert.deepEqual(
+    [cell('a,b'), cell('say "a"'), cell('a'), cell(null)],
+    ['"a,b"', '"say ""a"""', 'a', ''],
+  );
+  const o = story();
+  o.at = 2;
+  const text = csv(o, [0, 1]);
+  assert.equal(
+    text,
+    'path,emotion,confidence\na.wav,anger,1.0000\nb.wav,fear,0.7000\n',
+  );
+});
+
+test('who turned from what to what', () => {
+  const found = moves([0, 0, 1, 1], [1, 1, 1, 0]);
+  assert.deepEqual(found, [
+    {from: 0, to: 1, rows: [0, 1]},
+    {from: 1, to: 0, rows: [3]},
+  ]);
+});
+
+test('falling certainty is explained from the numbers, and only where it falls', () => {
+  const round = (certain, spread_) => ({certain, losses: {spread: spread_}});
+  assert.equal(whyLess([round(0.5, 1), round(0.6, 2)]), '');
+  assert.match(whyLess([round(0.6, 1), round(0.5, 2)]), /from round 0 to 1: .* wider/);
+  assert.match(whyLess([round(0.6, 2), round(0.5, 1)]), /near a border/);
+});
+
+test('what decided, and what was assumed', () => {
+  assert.deepEqual([share(1 / 7, 7), share(0.5, 7)], ['1/7', '50 %']);
+  const o = story();
+  o.D.corpus = ['de', 'it', 'it', 'it'];
+  o.rounds.forEach(q => (q.due = {it: [0.5, 0.5]}));
+  o.at = 2;
+  assert.equal(why(o, 0), 'It is a shot: its label says anger.');
+  const said = why(o, 1);
+  assert.match(said, /^Called fear \(70 %\), before anger \(30 %\), since round 1\./);
+  assert.match(said, /fear has its due, 1\/2 of the clips of it without label/);
+  o.now.due.it = [1, 0];
+  assert.match(why(o, 1), /assumed that none of the clips of it without label is fear/);
+  const value = (t, k) => (t == 1 && k == 1 ? 0.5 : 0.1);
+  const field = {n: 3, at: t => t, value};
+  assert.deepEqual(lead(field, 0.5, 1.5, 1, 0), {there: 0.4, elsewhere: 0});
+  assert.equal(lead(field, 7, 8, 1, 0), null);
+  assert.match(
+    why(o, 1, {from_s: 0.5, to_s: 1.5}, field),
+    /fear leads anger by \+0\.40/,
+  );
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
-import {RATE, logmel, peaks, spectrum} from '../../sere_nb/front/sound.js';
+import {RATE, logmel, peaks, silences, spectrum} from '../../sere_nb/front/sound.js';
 
 const tone = (hz, seconds) =>
   Float32Array.from({length: RATE * seconds}, (_, j) =>
@@ -40,4 +40,20 @@ test('peaks follow the loudness', () => {
   const p = peaks(wave);
   assert.ok(p.length >= 160);
   assert.ok(p[10] > 0.9 && p.at(-10) < 0.11 && p.at(-10) > 0.08);
+});
+
+test('silence is found, whatever the loudness', () => {
+  for (const by of [1, 0.001]) {
+    const wave = tone(300, 1.2).map((v, j) => {
+      const t = j / RATE;
+      return t < 0.3 || (t > 0.6 && t < 0.64) || t > 0.9 ? 0 : v * by;
+    });
+    const found = silences(wave).map(o => o.map(t => t.toFixed(1)));
+    assert.deepEqual(found, [
+      ['0.0', '0.3'],
+      ['0.9', '1.2'],
+    ]);
+  }
+  assert.deepEqual(silences(tone(300, 0.5)), []);
+  assert.deepEqual(silences(new Float32Array(0)), []);
 });
