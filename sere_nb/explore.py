@@ -597,7 +597,7 @@ def _hear(self:Explorer, _, message, buffers):
         elif do=='reset':
             if self.running: raise ValueError("a fit is under way. Stop it first: the settings were not changed.")
             self.learner.change(prior='balanced', **{k:SETTINGS[k] for k in _KNOBS})
-            self._tell(text='settings as they were made: go on, or start anew')
+            self._tell(text='default settings: go on, or start anew')
         elif do in ('start','stop','undo'): getattr(self, do)()
         elif do=='go': self.go_on()
     except Exception as e: self._tell(text=str(e) if isinstance(e, (ValueError,OSError)) else f'{type(e).__name__}: {e}')

@@ -343,7 +343,7 @@ def test_faint_emotions_are_told_apart(fitted, tmp_path):
     for dark in (False, True):
         with browser(1280, 900, still=True, dark=dark) as b:
             b.get(file.as_uri())
-            until(b, app('return a.rounds && a.map.stamps'))
+            until(b, app('return a.rounds && !!a.map.stamps'))
             *apart, same = b.execute_script(app(look))
             assert min(apart) > 5 and same == 0
 
@@ -542,7 +542,9 @@ def test_the_quickstart_in_jupyterlab(lab):
         # clips settle while one watches, then one is taught by the notebook: eleven rounds, and two more
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
         assert until(b, app('return a.rounds == 13 && a.rounds'), 120, 'all cells have run')
-        until(b, app('return !a.moving'))
+        # where Run All has brought the reader, the map can be seen and played
+        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 20, 'the widget is in view')
+        until(b, app('return !a.moving'), 30)
         b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
         first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
         b.execute_script(app('a.go(0)'))

@@ -1,8 +1,8 @@
 // Elements whose text is always text, and the signs of emotions.
 
-const build =
-  make =>
-  (name, props = {}, ...inside) => {
+// A maker of elements: properties, listeners (`on…`), and what is inside.
+function build(make) {
+  return (name, props = {}, ...inside) => {
     const e = make(name);
     for (const [k, v] of Object.entries(props)) {
       if (k.startsWith('on')) e.addEventListener(k.slice(2), v);
@@ -11,6 +11,7 @@ const build =
     e.append(...inside.filter(o => o != null));
     return e;
   };
+}
 
 const SVG = 'http://www.w3.org/2000/svg';
 export const h = build(name => document.createElement(name));

@@ -9,7 +9,7 @@ const MEANING = {
   label: 'what the manifest says; nothing has learnt from it',
 };
 const LOOK = {
-  since: 'num res',
+  since: 'num since',
   confidence: 'num',
   resonance: 'num res',
   speaker: 'short',

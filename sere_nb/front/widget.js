@@ -95,6 +95,12 @@ class Live {
     app.tell(now);
   }
 
+  // A round that was asked for elsewhere; while it plays here, it plays on.
+  seek() {
+    const {app} = this;
+    if (!app.clock.playing) this.follow('round', app.round, r => app.go(r));
+  }
+
   follow(name, current, act) {
     const v = this.model.get(name);
     if (v >= 0 && v != current) act(v);
@@ -111,7 +117,7 @@ function render({model, el}) {
     ['msg:custom', (o, buffers) => live.link.hear(o, buffers)],
     ['change:_story', () => live.sync()],
     ['change:_now', () => live.sync()],
-    ['change:round', () => live.follow('round', app.round, r => app.go(r))],
+    ['change:round', () => live.seek()],
     ['change:clip', () => live.follow('clip', app.chosen, i => app.choose(i))],
   ];
   all.forEach(o => model.on(...o));
