@@ -10,7 +10,7 @@ __all__ = ['LAYOUTS', 'Style', 'emotion_styles', 'plot_resonance', 'Layout', 'fi
 # %% ../nbs/08_explore.ipynb #a18a5dbf
 import base64, copy, html, io, json, os, re, subprocess, sys, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -286,7 +286,7 @@ def embed_audio(
     return sounds
 
 # %% ../nbs/08_explore.ipynb #2e8729b4
-_FRONT = files('sere_nb')/'front'
+_FRONT = resources.files('sere_nb')/'front'
 _IMPORT = re.compile(r"^import \{[^}]*\} from '\./([\w-]+\.js)';\n", re.M)
 
 def _front(name): return (_FRONT/name).read_text(encoding='utf8')
