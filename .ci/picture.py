@@ -10,7 +10,7 @@ from sere_nb.cli import main
 
 with tempfile.TemporaryDirectory() as d:
     main(['demo', '--out', d, '-q'])
-    with browser(1280, 1010) as b:
+    with browser(1280, 1010, still=True) as b:      # the last round, at once
         b.get((Path(d)/'report.html').as_uri())
         app = "const a = document.getElementById('explorer')?.explorer; "
         until(b, app+'return a?.rounds')

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'Style', 'emotion_styles', 'plot_resonance', 'Layout', 'field_data', 'page_data', 'shot_data', 'round_data',
-           'safe_json', 'audio_order', 'embed_audio', 'report_html', 'Explorer', 'running', 'wait', 'start', 'go_on',
-           'stop', 'teach', 'undo', 'export', 'selected', 'to_html', 'light']
+           'safe_json', 'audio_order', 'embed_audio', 'bundle', 'report_html', 'Explorer', 'running', 'wait', 'start',
+           'go_on', 'stop', 'teach', 'undo', 'export', 'selected', 'to_html', 'light']
 
 # %% ../nbs/08_explore.ipynb #a18a5dbf
-import base64, copy, html, io, json, os, subprocess, sys, threading, warnings
+import base64, copy, html, io, json, os, re, subprocess, sys, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ import anywidget, numpy as np, pandas as pd, torch, traitlets
 
 from .audio import audio_html,load_audio
 from .corpora import EMOTIONS,write_manifest
+from .files import replaceable,write
 from .learner import SETTINGS
 from .structure import VAD
 
@@ -169,25 +171,30 @@ def _packed(x, low=0., high=1., bits=8):
     x = (np.asarray(x, dtype=np.float32)-low)/max(high-low, 1e-9)*(2**bits-1)
     return np.clip(x, 0, 2**bits-1).round().astype('<u1' if bits==8 else '<u2').tobytes()
 
+_NEAR = 6   # neighbours of a clip
+
+def _neighbours(learner, rows):
+    "The nearest clips of each row, and how far they are: 1 - cosine between stances"
+    K,profile = len(learner.classes_),learner.history_[-1]['profile']
+    like = _stances(profile[rows], K)@_stances(profile, K).T
+    like[torch.arange(len(rows)),torch.as_tensor(rows)] = -2.       # nobody is their own neighbour
+    found = like.topk(min(_NEAR, len(profile)-1), 1)
+    return found.indices.tolist(),[[round(1-v, 3) for v in o] for o in found.values.tolist()]
+
 def field_data(
     learner,    # a fitted `SERE`
     rows,       # of `table_`
 )->dict: # JSON-able but for bytes; a list a column
-    "Resonance over time, highlight, and the most like shots of some clips"
+    "Resonance over time, highlight, and the nearest of all other clips"
     rows = np.asarray(rows, dtype=int)
-    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[])
+    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[], far=[])
     thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.highlights(rows)
     every = np.concatenate([r.ravel() for _,_,r,_ in thin])
-    low,high = float(every.min()),float(every.max())
-    shots = (learner.label_>=0).nonzero()[:,0]
-    profile = learner.history_[-1]['profile']
-    K = len(learner.classes_)
-    like = _stances(profile[rows], K)@_stances(profile[shots], K).T
-    like[torch.as_tensor(rows)[:,None]==shots] = -2.        # nobody is their own neighbour
-    near = shots[like.topk(min(3, len(shots)), 1).indices]
+    low,high = (float(every.min()),float(every.max())) if len(every) else (0.,1.)
+    near,far = _neighbours(learner, rows)
     return dict(rows=rows.tolist(), low=round(low, 4), high=round(high, 4), first_s=[round(a, 3) for a,*_ in thin], last_s=[round(b, 3) for _,b,*_ in thin],
         r=[_packed(r, low, high) for _,_,r,_ in thin], weight=[_packed(w) for *_,w in thin],
-        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near.tolist())
+        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near, far=far)
 
 # %% ../nbs/08_explore.ipynb #16742527
 def _texts(column): return column.fillna('').astype(str).tolist()
@@ -205,6 +212,7 @@ def page_data(
     for o in ('start_s','seconds'):
         if o in t: data[o] = [round(x, 3) if np.isfinite(x) else None for x in t[o].astype(float)]
     if labels is not None: data['label'] = _texts(pd.Series(labels))
+    data['corpus'] = _texts(pd.Series(learner._clips.corpus))
     return data | dict(shot=shot_data(learner), target=_target(learner).astype(np.uint8).tobytes())
 
 def _target(learner):
@@ -214,15 +222,16 @@ def _target(learner):
     return far if far.any() else ~shot
 
 def shot_data(learner):
-    "A byte a clip: the number of a shot's emotion, 255 for clips without label"
-    return learner.label_.numpy().astype(np.uint8).tobytes()
+    "16 bits a clip: the number of a shot's emotion, 65535 for clips without label"
+    return learner.label_.numpy().astype('<u2').tobytes()
 
 def round_data(
     entry:dict,     # a round of `SERE.history_`
     layouts,        # `Layout`s that are laid
 )->dict: # JSON-able but for bytes
     "What a page knows of a round"
-    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+    data = dict(certain=round(float(entry['proba'].max(1).values.mean()), 4), due=entry.get('prior', {}), losses={k:round(v, 4) for k,v in entry['losses'].items()}, xy={}, stars={},
+        named=entry['proba'].argmax(1).numpy().astype('<u2').tobytes(),
         p=_packed(entry['proba'], bits=16), r=_packed(entry['resonance'], -1, 1))
     for o in layouts:
         xy,stars = o(entry)
@@ -276,618 +285,24 @@ def embed_audio(
             if left<1.5e4: break      # three seconds of speech
     return sounds
 
-# %% ../nbs/08_explore.ipynb #b68f343b
-_CSS = """
-.sere { color-scheme:light; --page:#fff; --soft:#f3f4f6; --line:#d5d8dd; --ink:#16181d; --dim:#5a616c; --accent:#0072B2; --shade:#E69F0040; --good:#00704f; --bad:#b04a00; }
-@media (prefers-color-scheme:dark) { .sere.alone { color-scheme:dark; --page:#15171b; --soft:#20242a; --line:#3b414a; --ink:#eceef1; --dim:#a4abb6; --accent:#56B4E9; --shade:#E69F0055; --good:#3fc79a; --bad:#ff9b57; } }
-[data-jp-theme-light=false] .sere { color-scheme:dark; --page:#15171b; --soft:#20242a; --line:#3b414a; --ink:#eceef1; --dim:#a4abb6; --accent:#56B4E9; --shade:#E69F0055; --good:#3fc79a; --bad:#ff9b57; }
-.sere:not(.alone) { font-size:14px; }
-body.sere { margin:0 auto; max-width:1500px; padding:1.2rem 1.5rem 3rem; background:var(--page); }
-.sere { color:var(--ink); font:15px/1.45 system-ui,sans-serif;
-  & * { box-sizing:border-box; }
-  h1 { font-size:1.5rem; margin:0 0 .2rem; } h2 { font-size:1.1rem; margin:1.6rem 0 .5rem; }
-  .note,small,caption { color:var(--dim); } .note { margin:.3rem 0; max-width:75ch; } h1,.note,dt,bdi { overflow-wrap:anywhere; }
-  .about { display:flex; flex-wrap:wrap; gap:.3rem 1.6rem; margin:.8rem 0; } .about dt { color:var(--dim); font-size:.8rem; } .about dd { margin:0; }
-  button,input,select { font:inherit; color:inherit; background:var(--page); border:1px solid var(--line); border-radius:.4rem; padding:.25rem .6rem; }
-  input[type=range] { padding:0; accent-color:var(--accent); }
-  button { cursor:pointer; } button:hover:enabled { border-color:var(--accent); } button:disabled { opacity:.45; cursor:default; } :focus-visible { outline:2px solid var(--accent); outline-offset:1px; }
-  .compared { margin:.6rem 0 1rem; } summary { cursor:pointer; font-weight:600; }
-  .verdict { margin-top:.7rem; display:flex; flex-wrap:wrap; gap:1rem 2.5rem; align-items:flex-start; }
-  .cards { display:flex; flex-direction:column; gap:.6rem; } .card { width:15rem; border-left:3px solid var(--accent); padding-left:.7rem; display:grid; grid-template-columns:auto 1fr; gap:0 .5rem; align-items:baseline; }
-  .card b { font-size:1.4rem; } .card small { grid-column:1/3; line-height:1.25; }
-  .wide { overflow-x:auto; } caption { caption-side:bottom; text-align:left; font-size:.85rem; padding-top:.4rem; }
-  .confusion { border-collapse:collapse; font-variant-numeric:tabular-nums; } .confusion th { font-weight:500; padding:.2rem .5rem; text-align:right; font-size:.85rem; }
-  .confusion td { text-align:center; padding:.25rem .5rem; min-width:3rem; } .confusion tbody td:not(.recall) { background:color-mix(in srgb, var(--accent) calc(var(--share)*.75), var(--soft)); border:1px solid var(--page); }
-  .confusion .right { font-weight:700; box-shadow:inset 0 0 0 1.5px var(--ink); } .confusion .recall { color:var(--dim); }
-}
-"""
+# %% ../nbs/08_explore.ipynb #2e8729b4
+_FRONT = resources.files('sere_nb')/'front'
+_IMPORT = re.compile(r"^import \{[^}]*\} from '\./([\w-]+\.js)';\n", re.M)
 
-# %% ../nbs/08_explore.ipynb #b29cc2ac
-_CSS += """
-.sere .app { container-type:inline-size;
-  .tools { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; margin-bottom:.6rem; } .tools label { display:flex; gap:.4rem; align-items:center; color:var(--dim); } .tools input[type=search] { min-width:9rem; flex:0 1 14rem; } .tools select { max-width:11rem; } .tools select:first-child { max-width:17rem; }
-  .filters summary { margin:0; font-weight:400; } .filters[open] { flex-basis:100%; }
-  .chips { gap:.35rem; } .chips button { display:flex; gap:.35rem; align-items:center; padding:.15rem .6rem; border-radius:1rem; }
-  .chips button[aria-pressed=true],.toggle[aria-pressed=true] { border-color:var(--accent); box-shadow:inset 0 0 0 1px var(--accent); } .chips .off { opacity:.5; } .count { color:var(--dim); }
-  .split { display:grid; grid-template-columns:minmax(0,1fr) 28rem; gap:1.2rem; align-items:start; }
-  .ground { position:relative; } .map { display:block; width:100%; height:clamp(18rem,min(56vh,85cqw),40rem); border:1px solid var(--line); border-radius:.6rem; background:var(--page); touch-action:pan-y; }
-  .tip { position:absolute; pointer-events:none; max-width:22rem; padding:.2rem .5rem; border-radius:.4rem; background:var(--ink); color:var(--page); font-size:.85rem; z-index:2; } .tip bdi { display:block; }
-  .axis { position:absolute; color:var(--dim); font-size:.8rem; pointer-events:none; } .axis.x { right:.6rem; bottom:.3rem; } .axis.y { left:.6rem; top:.3rem; }
-  .zoom { position:absolute; right:.5rem; top:.5rem; display:flex; gap:.25rem; } .zoom button { padding:.05rem .5rem; }
-  .time { display:flex; gap:.5rem; align-items:center; margin:.5rem 0; } .time input { flex:1; min-width:6rem; } .time output { min-width:7rem; white-space:nowrap; }
-  .curves { display:grid; grid-template-columns:1fr 1fr; gap:.8rem; } .chart { width:100%; height:auto; display:block; font-size:11px; } .chart text { fill:var(--dim); }
-  .chart .curve { fill:none; stroke-width:1.4; } .chart .best .curve { stroke-width:2.6; } .chart .dim { opacity:.18; } .chart .curve.edge { stroke:var(--ink); stroke-width:3; opacity:.35; } .chart .best .curve.edge { stroke-width:4; }
-  .tag { display:inline-flex; gap:.4rem; align-items:baseline; white-space:nowrap; } .tag bdi { max-width:9rem; overflow:hidden; text-overflow:ellipsis; } .mark { width:1.9em; height:.9em; flex:none; align-self:center; overflow:visible; } .yes { color:var(--good); } .no { color:var(--bad); }
-  .bar { display:inline-block; width:3.2rem; height:.5rem; background:var(--soft); border-radius:.2rem; overflow:hidden; margin-inline-start:.4rem; } .bar i { display:block; height:100%; background:var(--dim); } .bar.from0 { position:relative; } .bar.from0 i { position:absolute; }
-  .panel { position:sticky; top:.8rem; max-height:calc(100vh - 1.6rem); overflow:auto; border:1px solid var(--line); border-radius:.6rem; padding:.9rem 1rem; background:var(--page); }
-  .panel h3 { margin:0 2rem .3rem 0; font-size:1rem; } .panel .close { position:absolute; right:.6rem; top:.6rem; border:0; } .panel audio { flex:1 1 12rem; height:2.4rem; min-width:0; }
-  .row { display:flex; flex-wrap:wrap; gap:.5rem; align-items:center; margin:.5rem 0; } .rounds { gap:.15rem; } .rounds button { padding:.1rem .15rem; border-radius:.3rem; line-height:1; } .rounds button[aria-current=true] { border-color:var(--ink); }
-  .probs { display:grid; grid-template-columns:auto minmax(1.2rem,1fr) auto minmax(1.2rem,1fr) auto; gap:.15rem .5rem; align-items:center; margin-top:.6rem; } .probs .bar { width:100%; margin:0; } .probs>* { cursor:default; white-space:nowrap; } .probs .count { font-size:.8rem; }
-  .fit { border:1px solid var(--line); border-radius:.6rem; padding:.5rem .8rem; margin-bottom:.7rem; } .fit .knobs { display:grid; grid-template-columns:repeat(auto-fill,minmax(15rem,1fr)); gap:.5rem 1.2rem; margin:.6rem 0 .2rem; } .fit .knobs label { display:grid; grid-template-columns:1fr auto; gap:0 .6rem; } .fit .knobs input,.fit .knobs select,.fit .knobs small { grid-column:1/3; } .fit .status { color:var(--dim); }
-}
-"""
+def _front(name): return (_FRONT/name).read_text(encoding='utf8')
 
-# %% ../nbs/08_explore.ipynb #12418138
-_CSS += """
-.sere .app {
-  .clips { width:100%; border-collapse:collapse; font-variant-numeric:tabular-nums; } .clips th { text-align:left; border-bottom:2px solid var(--line); padding:0; background:var(--page); } .alone & .clips th { position:sticky; top:0; }
-  .clips th button { border:0; background:none; padding:.3rem .4rem; font-weight:600; white-space:nowrap; } .clips td { padding:.15rem .4rem; border-bottom:1px solid var(--line); vertical-align:middle; text-align:left; }
-  .clips tbody tr { cursor:pointer; } .clips tbody tr:hover { background:var(--soft); } .clips tr[aria-selected=true] { background:var(--soft); box-shadow:inset 3px 0 0 var(--accent); }
-  .clips .open { border:0; background:none; font-size:.92em; padding:.1rem 0; text-align:start; } .clips .open bdi { display:-webkit-box; -webkit-box-orient:vertical; -webkit-line-clamp:3; overflow:hidden; } .clips .short bdi { display:block; max-width:7rem; overflow:hidden; text-overflow:ellipsis; white-space:nowrap; }
-  .clips .play { padding:.1rem .5rem; line-height:1.2; } .num { text-align:right !important; white-space:nowrap; } .more { margin:.6rem 0; } summary { cursor:pointer; margin:.8rem 0 .5rem; font-weight:600; }
-  @container (max-width:1100px) { .split { grid-template-columns:minmax(0,1fr) 20.5rem; gap:.8rem; } .curves { grid-template-columns:1fr; } .clips .bar { display:none; } .panel { padding:.7rem .8rem; } }
-  @container (max-width:720px) { .split { grid-template-columns:minmax(0,1fr); } .curves { grid-template-columns:1fr 1fr; } .panel { position:relative; top:0; max-height:none; } .panel.empty { display:none; } }
-  @container (max-width:560px) { .curves { grid-template-columns:1fr; } .time { flex-wrap:wrap; } .clips .num.res,.clips .short { display:none; } }
-}
-@media (max-width:1000px) { .sere .cards { flex-direction:row; flex-wrap:wrap; } }
-@media print { .sere .tools,.sere .panel,.sere .play { display:none !important; } .sere .split { display:block !important; } }
-"""
-
-# %% ../nbs/08_explore.ipynb #d31e8f03
-_JS = r"""
-const SERE = (root, D, link) => {
-'use strict';
-const K = D.classes.length, N = D.path.length;
-const build = make => (name, props = {}, ...inside) => {
-  const e = make(name);
-  for (const [k, v] of Object.entries(props)) k.startsWith('on') ? e.addEventListener(k.slice(2), v) : v != null && v !== false && e.setAttribute(k, v);
-  e.append(...inside.filter(o => o != null));
-  return e;
-};
-const h = build(n => document.createElement(n)), s = build(n => document.createElementNS('http://www.w3.org/2000/svg', n));
-const text = t => h('bdi', {}, t), pct = p => (100*p).toFixed(0) + ' %', fixed = (x, d = 2) => x == null ? '' : x.toFixed(d), clamp = (x, a, b) => Math.max(a, Math.min(b, x));
-const bytes = b => typeof b == 'string' ? Uint8Array.from(atob(b), c => c.charCodeAt(0)) : new Uint8Array(b.buffer ?? b, b.byteOffset ?? 0, b.byteLength);
-const words = b => { const o = bytes(b); return new Uint16Array(o.buffer.slice(o.byteOffset, o.byteOffset + o.byteLength)); };
-const colour = k => D.classes[k].colour == '#000000' ? 'var(--ink)' : D.classes[k].colour;
-const SHAPES = {o: 'M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z', h: 'M-4 0l2-3.6h4l2 3.6-2 3.6h-4z', '8': 'M-4-1.6l2.4-2.4h3.2l2.4 2.4v3.2l-2.4 2.4h-3.2l-2.4-2.4z',
-  s: 'M-3.5-3.5h7v7h-7z', '^': 'M0-4.4L4.2 3.4h-8.4z', v: 'M0 4.4L4.2-3.4h-8.4z', D: 'M0-4.8L4.8 0 0 4.8-4.8 0z',
-  P: 'M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z', '*': 'M0-5.2l1.5 3.4 3.7.3-2.8 2.4.9 3.6-3.3-2-3.3 2 .9-3.6-2.8-2.4 3.7-.3z'};
-const shape = (k, x, y) => s('path', {d: SHAPES[D.classes[k].marker], transform: `translate(${x} ${y})`, fill: colour(k), stroke: 'var(--page)', 'stroke-width': .8});
-const sign = k => s('svg', {class: 'mark', viewBox: '-14 -6 28 12', 'aria-hidden': 'true'},
-  s('path', {d: 'M-14 0h28', stroke: colour(k), 'stroke-width': 1.8, 'stroke-dasharray': D.classes[k].dash}), shape(k, 0, 0));
-const tag = k => h('span', {class: 'tag'}, sign(k), text(D.classes[k].name));
-"""
-
-# %% ../nbs/08_explore.ipynb #eea74a1b
-_JS += r"""
-const rounds = [];
-let shot = bytes(D.shot), target = bytes(D.target), label = D.label ?? null, revealed = !!D.revealed;
-const number = Object.fromEntries(D.classes.map((c, k) => [c.name, k]));
-function tally(r) {
-  const o = rounds[r], before = rounds[r - 1];
-  o.e = new Uint8Array(N); o.sure = new Uint8Array(N);
-  let moved = 0, free = 0;
-  for (let i = 0; i < N; i++) {
-    let k = 0;
-    for (let c = 1; c < K; c++) if (o.p[i*K + c] > o.p[i*K + k]) k = c;
-    o.e[i] = shot[i] < 255 ? shot[i] : k; o.sure[i] = shot[i] < 255 ? 255 : o.p[i*K + k] >> 8;
-    if (shot[i] == 255) { free++; moved += before ? before.e[i] != o.e[i] : 0; }
-  }
-  o.moved = before ? moved/Math.max(1, free) : null; o.uar = undefined;
-}
-function uar(r) {
-  if (!label || !revealed) return null;
-  const o = rounds[r];
-  if (o.uar === undefined) {
-    const n = new Float64Array(K), hit = new Float64Array(K);
-    for (let i = 0; i < N; i++) { const k = number[label[i]]; if (target[i] && shot[i] == 255 && k != null) { n[k]++; hit[k] += o.e[i] == k; } }
-    const got = [...n.keys()].filter(k => n[k]);
-    o.uar = got.length ? got.reduce((a, k) => a + hit[k]/n[k], 0)/got.length : null;
-  }
-  return o.uar;
-}
-function add(r, o) {
-  rounds.length = Math.min(rounds.length, r);
-  rounds[r] = {...o, p: words(o.p), r: bytes(o.r), xy: Object.fromEntries(Object.entries(o.xy).map(([k, v]) => [k, words(v)]))};
-  tally(r);
-}
-const now = () => rounds[clamp(Math.round(time), 0, rounds.length - 1)], prob = (i, k) => now().p[i*K + k]/65535, res = (i, k) => now().r[i*K + k]/127.5 - 1;
-const emotion = i => now()?.e[i] ?? 0, best = i => shot[i] < 255 ? 1 : prob(i, emotion(i));
-const right = i => label && revealed && label[i] in number && shot[i] == 255 ? label[i] == D.classes[emotion(i)].name : null;     // null: no label, or one that could not be said
-const verdict = i => right(i) == null ? ['– ', 'count'] : right(i) ? ['✓ ', 'yes'] : ['✗ ', 'no'];
-"""
-
-# %% ../nbs/08_explore.ipynb #4107bcc9
-_JS += r"""
-const LANGUAGES = [...new Set(D.language ?? [''])].sort(), spoken = Uint8Array.from(D.language ?? [...Array(N)].map(() => ''), o => LANGUAGES.indexOf(o)), FORMS = ['o', '^', 's', 'v', 'P', 'h', '8', '*', 'D'];
-const canvas = h('canvas', {class: 'map', tabindex: 0, role: 'application', 'aria-roledescription': 'map of clips'}), ctx = canvas.getContext('2d'), tip = h('div', {class: 'tip', hidden: ''});
-const zoom = {x: .5, y: .5, by: 1}, size = clamp(6.2 - 1.1*Math.log10(Math.max(N, 10)), 1.3, 4.2);
-let time = 0, goal = 0, kind = null, byEmotion = false, chosen = null, lasso = null, showMoved = null, stamps = null, waiting = 0, last = 0, playing = false;
-let seen = new Uint8Array(N).fill(1), px = new Float32Array(2*N);
-const kinds = () => Object.keys(D.layouts).filter(k => rounds.length && rounds.every(o => o.xy[k]));
-const LEVELS = [.25, .4, .6, .8, .95], level = v => v < 90 ? 0 : v < 128 ? 1 : v < 170 ? 2 : v < 215 ? 3 : 4;
-function stamp() {
-  const dpr = devicePixelRatio || 1, cell = Math.ceil((size*4 + 4)*dpr), c = document.createElement('canvas'), g = c.getContext('2d'), css = getComputedStyle(root);
-  const ink = css.getPropertyValue('--ink').trim(), page = css.getPropertyValue('--page').trim(), fill = k => D.classes[k].colour == '#000000' ? ink : D.classes[k].colour;
-  c.width = cell*K*(LEVELS.length + 2); c.height = cell*FORMS.length;
-  FORMS.forEach((form, y) => { for (let k = 0; k < K; k++) for (let l = 0; l < LEVELS.length + 2; l++) {
-    g.setTransform(dpr, 0, 0, dpr, ((k*(LEVELS.length + 2) + l) + .5)*cell, (y + .5)*cell);
-    const is = l == LEVELS.length + 1, path = new Path2D(SHAPES[is ? 'D' : form]), by = size/4.2*(is ? 1.75 : 1);
-    g.scale(by, by);
-    g.globalAlpha = l < LEVELS.length ? LEVELS[l] : is ? 1 : .1; g.fillStyle = l == LEVELS.length ? css.getPropertyValue('--dim') : fill(k); g.fill(path);
-    if (is) { g.lineWidth = 1.2/by; g.strokeStyle = ink; g.stroke(path); } else if (l < LEVELS.length) { g.lineWidth = .6/by; g.strokeStyle = D.classes[k].colour == '#F0E442' ? ink : page; g.globalAlpha *= .7; g.stroke(path); }
-  } });
-  return {c, cell, dpr, ink, page, fill, dim: css.getPropertyValue('--dim').trim()};
-}
-const probe = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-const rgb = css => { probe.fillStyle = css; probe.fillRect(0, 0, 1, 1); return probe.getImageData(0, 0, 1, 1).data; };
-function dots(n, dpr) {     // where clips are so many that a shape could not be told: blended into the picture's own bytes
-  const W = canvas.width, H = canvas.height, image = ctx.createImageData(W, H), d = image.data, hue = D.classes.map((_, k) => rgb(stamps.fill(k))), dim = rgb(stamps.dim), side = Math.max(2, Math.round(1.6*dpr));
-  for (let i = 0; i < N; i++) {
-    if (shot[i] < 255) continue;
-    const x0 = Math.round(px[2*i]*dpr), y0 = Math.round(px[2*i + 1]*dpr), c = seen[i] ? hue[n.e[i]] : dim, a = seen[i] ? LEVELS[level(n.sure[i])]*.75 : .03;
-    if (x0 < 0 || y0 < 0 || x0 > W - side || y0 > H - side) continue;
-    for (let y = y0; y < y0 + side; y++) for (let x = x0; x < x0 + side; x++) {
-      const o = 4*(y*W + x), old = d[o + 3]/255, now = a + old*(1 - a), f = a/now;
-      d[o] += (c[0] - d[o])*f; d[o + 1] += (c[1] - d[o + 1])*f; d[o + 2] += (c[2] - d[o + 2])*f; d[o + 3] = 255*now;
-    }
-  }
-  ctx.putImageData(image, 0, 0);
-}
-const ease = t => t*t*(3 - 2*t);
-function paint() {
-  waiting = 0;
-  const W = canvas.clientWidth, H = canvas.clientHeight, dpr = devicePixelRatio || 1;
-  if (!W) return;
-  if (canvas.width != Math.round(W*dpr) || canvas.height != Math.round(H*dpr)) { canvas.width = Math.round(W*dpr); canvas.height = Math.round(H*dpr); }
-  if (!stamps || stamps.dpr != dpr) stamps = stamp();
-  ctx.setTransform(1, 0, 0, 1, 0, 0); ctx.clearRect(0, 0, canvas.width, canvas.height);
-  if (!kinds().includes(kind)) { kind = null; ground(); }
-  if (!kind) { ctx.setTransform(dpr, 0, 0, dpr, 0, 0); ctx.fillStyle = getComputedStyle(root).getPropertyValue('--dim'); ctx.font = '15px system-ui'; ctx.textAlign = 'center'; ctx.fillText('No round yet: start the fit.', W/2, H/2); return; }
-  const a = clamp(Math.floor(time), 0, rounds.length - 1), A = rounds[a].xy[kind], o = rounds[Math.min(a + 1, rounds.length - 1)], B = o.xy[kind], f = ease(clamp(time - a, 0, 1)), n = now();
-  const M = 18, X = u => ((u - zoom.x)*zoom.by + .5)*(W - 2*M) + M, Y = u => ((.5 - (u - zoom.y)*zoom.by))*(H - 2*M) + M;
-  const {c, cell, ink, page, fill} = stamps, half = cell/2, step = LEVELS.length + 2;
-  const put = (i, l) => ctx.drawImage(c, (n.e[i]*step + l)*cell, (byEmotion ? FORMS.indexOf(D.classes[n.e[i]].marker) : spoken[i] % FORMS.length)*cell, cell, cell, Math.round(px[2*i]*dpr - half), Math.round(px[2*i + 1]*dpr - half), cell, cell);
-  let inside = 0;
-  for (let i = 0; i < N; i++) {
-    const x = px[2*i] = X((A[2*i] + (B[2*i] - A[2*i])*f)/65535), y = px[2*i + 1] = Y((A[2*i + 1] + (B[2*i + 1] - A[2*i + 1])*f)/65535);
-    inside += x > 0 && y > 0 && x < W && y < H;
-  }
-  const many = inside > 15000;
-  if (many) dots(n, dpr);
-  else {
-    for (let i = 0; i < N; i++) if (!seen[i]) put(i, LEVELS.length);
-    for (let i = 0; i < N; i++) if (seen[i] && shot[i] == 255) put(i, level(n.sure[i]));
-  }
-  for (let i = 0; i < N; i++) if (seen[i] && shot[i] < 255) put(i, LEVELS.length + 1);
-  ctx.setTransform(dpr, 0, 0, dpr, 0, 0);
-  const ring = (i, r, w = 1.6) => { ctx.beginPath(); ctx.arc(px[2*i], px[2*i + 1], r, 0, 7); ctx.lineWidth = w; ctx.strokeStyle = ink; ctx.stroke(); };
-  if (showMoved != null && showMoved <= Math.round(time) && rounds[showMoved - 1]) for (let i = 0; i < N; i++) if (seen[i] && rounds[showMoved - 1].e[i] != n.e[i]) ring(i, size + 3, 1.1);
-  if (chosen != null) {
-    ctx.beginPath(); ctx.setLineDash([4, 3]); ctx.lineWidth = 1.4; ctx.strokeStyle = ink;
-    for (let r = 0; r <= a; r++) { const q = rounds[r].xy[kind]; ctx.lineTo(X(q[2*chosen]/65535), Y(q[2*chosen + 1]/65535)); }
-    ctx.lineTo(px[2*chosen], px[2*chosen + 1]); ctx.stroke(); ctx.setLineDash([]);
-    for (let r = 0; r <= a; r++) { const q = rounds[r].xy[kind]; ctx.beginPath(); ctx.arc(X(q[2*chosen]/65535), Y(q[2*chosen + 1]/65535), 2, 0, 7); ctx.fillStyle = ink; ctx.fill(); }
-    ring(chosen, size + 5, 2.4);
-  }
-  const star = (x, y) => { ctx.beginPath(); for (let j = 0; j < 10; j++) { const r = j % 2 ? 5 : 12, t = Math.PI*(j/5 - .5); ctx.lineTo(x + r*Math.cos(t), y + r*Math.sin(t)); } ctx.closePath(); };
-  ctx.font = '600 13px system-ui, sans-serif'; ctx.lineJoin = 'round';
-  const taken = [];
-  for (let k = 0; k < K; k++) {
-    const p = rounds[a].stars[kind][k], q = o.stars[kind][k], x = X(p[0] + (q[0] - p[0])*f), y = Y(p[1] + (q[1] - p[1])*f), dim = only != null && only != k;
-    ctx.globalAlpha = dim ? .35 : 1;
-    star(x, y); ctx.lineWidth = 4; ctx.strokeStyle = page; ctx.stroke(); ctx.fillStyle = fill(k); ctx.fill(); ctx.lineWidth = 1.3; ctx.strokeStyle = ink; ctx.stroke();
-    const left = x > W - 110, w = ctx.measureText(D.classes[k].name).width, x0 = left ? x - 15 - w : x + 15;
-    let yt = y;
-    while (taken.some(([u, v, l]) => Math.abs(v - yt) < 15 && u < x0 + w && x0 < u + l)) yt += 4;
-    taken.push([x0, yt, w]);
-    ctx.textAlign = 'left'; ctx.textBaseline = 'middle'; ctx.lineWidth = 4; ctx.strokeStyle = page; ctx.strokeText(D.classes[k].name, x0, yt); ctx.fillStyle = ink; ctx.fillText(D.classes[k].name, x0, yt);
-  }
-  ctx.globalAlpha = 1;
-  if (lasso?.points) { ctx.beginPath(); lasso.points.forEach(p => ctx.lineTo(...p)); ctx.closePath(); ctx.setLineDash([5, 4]); ctx.lineWidth = 1.4; ctx.strokeStyle = ink; ctx.stroke(); ctx.setLineDash([]); }
-}
-const redraw = () => { waiting ||= requestAnimationFrame(paint); };
-"""
-
-# %% ../nbs/08_explore.ipynb #8e1008a6
-_JS += r"""
-const still = matchMedia('(prefers-reduced-motion: reduce)');
-let ticking = 0;
-function tick(t) {
-  const dt = Math.min(100, t - last)/(playing ? 900 : 450), before = Math.round(time);
-  last = t;
-  time = still.matches ? goal : time < goal ? Math.min(goal, time + dt) : Math.max(goal, time - dt*Math.max(1, time - goal));
-  paint();
-  if (Math.round(time) != before) shown();
-  if (time == goal && playing) { if (goal < rounds.length - 1) goal++; else playing = false, timeline(); }
-  ticking = time != goal ? playing && still.matches ? setTimeout(() => requestAnimationFrame(tick), 900) : requestAnimationFrame(tick) : 0;
-  if (!ticking) shown();
-}
-const glide = () => { if (!ticking && time != goal) { last = performance.now(); ticking = requestAnimationFrame(tick); } };
-function go(r, keep = false) { if (!rounds.length) return; if (!keep) playing = false; goal = clamp(r, 0, rounds.length - 1); timeline(); glide(); }
-function play() {
-  playing = !playing && rounds.length > 1;
-  if (playing) { if (time >= rounds.length - 1) time = 0, shown(); goal = Math.floor(time) + 1; glide(); } else goal = Math.round(time), glide();
-  timeline();
-}
-const slider = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': 'round', oninput: e => go(+e.target.value)}), which = h('output', {}), start = h('button', {class: 'toggle', onclick: play, 'aria-label': 'play the rounds'}, '▶');
-const back = h('button', {onclick: () => go(goal - 1), 'aria-label': 'a round back'}, '‹'), forth = h('button', {onclick: () => go(goal + 1), 'aria-label': 'a round on'}, '›');
-function timeline() {
-  const end = Math.max(0, rounds.length - 1);
-  slider.max = end; slider.value = goal; which.textContent = rounds.length ? `round ${goal} of ${end}` : 'no round yet';
-  slider.setAttribute('aria-valuetext', which.textContent); start.textContent = playing ? '❚❚' : '▶'; start.setAttribute('aria-label', playing ? 'pause' : 'play the rounds');
-  back.disabled = goal <= 0; forth.disabled = goal >= end;
-  curves();
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #bc3296c8
-_JS += r"""
-const charts = h('div', {class: 'curves'}), DASHES = ['', '7 3', '2 3', '9 3 2 3', '14 3', '6 2 1 2 1 2', '1 4'], HUES = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', 'var(--dim)'];
-function plot(title, lines, top) {
-  const W = 420, H = 140, L = 34, R = 128, T = 18, B = 18, n = Math.max(2, rounds.length), all = lines.flatMap(l => l.y.filter(v => v != null)), high = top ?? Math.max(.1, ...all), low = Math.min(0, ...all);
-  const x = r => L + r/(n - 1)*(W - L - R), y = v => H - B - (v - low)/(high - low)*(H - B - T), svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title}: ` + lines.map(l => `${l.name} ${fixed(l.y[goal])}`).join(', ') + ` in round ${goal}`});
-  svg.append(s('text', {x: L, y: 10}, title));
-  for (const v of [...(low < -.1*high ? [low] : []), 0, high/2, high]) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': .6}), s('text', {x: L - 3, y: y(v) + 4, 'text-anchor': 'end'}, +v.toPrecision(2)));
-  svg.append(s('path', {d: `M${x(goal)} ${T}V${H - B}`, stroke: 'var(--ink)', 'stroke-width': 1.2}), s('text', {x: x(goal), y: H - 5, 'text-anchor': 'middle'}, goal));
-  const ends = lines.map((l, j) => ({j, y: y(l.y[l.y.length - 1] ?? 0)})).sort((a, b) => a.y - b.y);
-  ends.forEach((o, j) => { if (j) o.y = Math.max(o.y, ends[j - 1].y + 12); });
-  ends.reverse().forEach((o, j) => { o.y = Math.min(o.y, j ? ends[j - 1].y - 12 : H - 8); });
-  for (const {j, y: at} of ends) {
-    const l = lines[j], d = l.y.map((v, r) => v == null ? '' : `${x(r).toFixed(1)} ${y(v).toFixed(1)}`).filter(o => o).join('L');
-    if (d) svg.append(s('path', {d: 'M' + d, class: 'curve', stroke: HUES[j], 'stroke-dasharray': DASHES[j]}), s('path', {d: `M${W - R + 5} ${at - 3}h16`, class: 'curve', stroke: HUES[j], 'stroke-dasharray': DASHES[j]}), s('text', {x: W - R + 25, y: at + 1}, l.name));
-  }
-  svg.addEventListener('click', e => { const b = svg.getBoundingClientRect(); go(Math.round(((e.clientX - b.left)/b.width*W - L)/(W - L - R)*(n - 1))); });
-  return svg;
-}
-function curves() {
-  if (!rounds.length) return charts.replaceChildren();
-  const y = f => rounds.map((o, r) => f(o, r)), nice = o => o.replace('tric', 'the sum').replace(/^labelled_prototype/, 'lab.–prototype').replace('unlabelled_prototype', 'unlab.–prototype').replace('circumstances', 'voices, words');
-  charts.replaceChildren(plot('TRIC and its terms', Object.keys(rounds[0].losses).map(k => ({name: nice(k), y: y(o => o.losses[k])}))),
-    plot('of the clips without label', [{name: 'mean certainty', y: y(o => o.certain)}, {name: 'changed emotion', y: y(o => o.moved)}, ...(label && revealed ? [{name: 'UAR', y: y((o, r) => uar(r))}] : [])], 1));
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #00771b1b
-_JS += r"""
-const RATE = 16000, FFT = 512;
-function spectrum(re) {     // power of FFT/2 bins of a windowed frame, in place
-  const n = re.length, im = new Float32Array(n);
-  for (let i = 1, j = 0; i < n; i++) { let b = n >> 1; for (; j & b; b >>= 1) j ^= b; j ^= b; if (i < j) [re[i], re[j]] = [re[j], re[i]]; }
-  for (let len = 2; len <= n; len <<= 1) for (let i = 0; i < n; i += len) for (let j = 0; j < len/2; j++) {
-    const a = -2*Math.PI*j/len, c = Math.cos(a), d = Math.sin(a), u = i + j, v = u + len/2, x = re[v]*c - im[v]*d, y = re[v]*d + im[v]*c;
-    re[v] = re[u] - x; im[v] = im[u] - y; re[u] += x; im[u] += y;
-  }
-  return re.subarray(0, n/2).map((v, k) => v*v + im[k]*im[k]);
-}
-const BANDS = 40, mel = f => 2595*Math.log10(1 + f/700), hertz = m => 700*(10**(m/2595) - 1), edges = [...Array(BANDS + 2).keys()].map(b => hertz(mel(50) + b/(BANDS + 1)*(mel(7600) - mel(50)))*FFT/RATE);
-function logmel(wave, columns) {    // (columns × BANDS) in dB, the loudest is 0
-  const out = new Float32Array(columns*BANDS);
-  for (let t = 0; t < columns; t++) {
-    const mid = Math.round((t + .5)/columns*wave.length), frame = new Float32Array(FFT);
-    for (let j = 0; j < 400; j++) frame[j] = (wave[mid - 200 + j] ?? 0)*(.5 - .5*Math.cos(2*Math.PI*j/400));
-    const power = spectrum(frame);
-    for (let b = 0; b < BANDS; b++) {
-      const [lo, mid, hi] = edges.slice(b, b + 3);
-      let sum = 1e-9;
-      for (let k = Math.ceil(lo); k < hi; k++) sum += power[k]*(k < mid ? (k - lo)/(mid - lo) : (hi - k)/(hi - mid));
-      out[t*BANDS + b] = 10*Math.log10(sum);
-    }
-  }
-  const top = out.reduce((a, v) => Math.max(a, v), -1/0);
-  return out.map(v => v - top);
-}
-async function decode(mp3) {
-  try { return (await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes(mp3).slice().buffer)).getChannelData(0); } catch { return null; }
-}
-function picture(wave) {    // of the log-mel, as an address
-  const T = Math.min(240, Math.ceil(wave.length/160)), m = logmel(wave, T), c = document.createElement('canvas'), g = c.getContext('2d'), dark = getComputedStyle(root).colorScheme == 'dark';
-  c.width = T; c.height = BANDS;
-  const image = g.createImageData(T, BANDS);
-  for (let t = 0; t < T; t++) for (let b = 0; b < BANDS; b++) { const v = clamp(1 + m[t*BANDS + b]/65, 0, 1), o = 4*((BANDS - 1 - b)*T + t); image.data.fill(dark ? 235 : 25, o, o + 3); image.data[o + 3] = 255*v*v; }
-  g.putImageData(image, 0, 0);
-  return c.toDataURL();
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #3cdf0c5c
-_JS += r"""
-function field(i, o, wave) {
-  const b = bytes(o.r), w = bytes(o.weight), n = w.length, W = 500, L = 40, R = 8, T = wave ? 92 : 8, H = T + 205, B = 52;
-  if (!n) return null;
-  const zero = D.start_s?.[i] ?? o.first_s, from = zero, to = Math.max(from + (D.seconds?.[i] ?? 0), o.last_s, from + .05);
-  const value = (t, k) => o.low + b[t*K + k]/255*(o.high - o.low), at = t => n > 1 ? o.first_s + t*(o.last_s - o.first_s)/(n - 1) : o.first_s;
-  let low = 1/0, high = -1/0;
-  for (let t = 0; t < n; t++) for (let k = 0; k < K; k++) { low = Math.min(low, value(t, k)); high = Math.max(high, value(t, k)); }
-  if (high - low < .02) { low -= .01; high += .01; }
-  const x = t => +(L + (t - from)/(to - from)*(W - L - R)).toFixed(1), y = v => +(H - B - (v - low)/(high - low)*(H - B - T)).toFixed(1);
-  const step = [.02, .05, .1, .2, .5, 1].find(o => (high - low)/o <= 5) ?? 2, beat = [.1, .2, .5, 1, 2, 5].find(o => (to - from)/o <= 8) ?? 10;
-  const range = (a, b, d) => Array.from({length: Math.max(0, Math.floor(b/d + 1e-6) - Math.ceil(a/d - 1e-6) + 1)}, (_, j) => (Math.ceil(a/d - 1e-6) + j)*d);
-  const svg = s('svg', {class: 'chart', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${wave ? 'Sound, log-mel and resonance' : 'Resonance'} over time; highlight from ${fixed(o.from_s)} to ${fixed(o.to_s)} s`});
-  const a = x(Math.max(from, o.from_s)), z = x(Math.min(to, o.to_s));
-  svg.append(s('rect', {x: a, y: 0, width: Math.max(2, z - a), height: H - 18, fill: 'var(--shade)'}));
-  if (wave) {
-    const each = Math.max(1, Math.floor(wave.length/160)), peaks = Array.from({length: Math.floor(wave.length/each)}, (_, j) => wave.subarray(j*each, (j + 1)*each).reduce((m, v) => Math.max(m, Math.abs(v)), 0)), top = Math.max(1e-6, ...peaks);
-    const end = x(zero + wave.length/RATE), px = j => (L + j*(end - L)/(peaks.length - 1)).toFixed(1);
-    svg.append(s('path', {d: 'M' + peaks.map((v, j) => `${px(j)} ${(16 - 14*v/top).toFixed(1)}`).join('L') + 'L' + peaks.map((v, j) => `${px(j)} ${(16 + 14*v/top).toFixed(1)}`).reverse().join('L') + 'z', fill: 'var(--dim)', opacity: .6}),
-      s('image', {href: picture(wave), x: L, y: 33, width: end - L, height: 52, preserveAspectRatio: 'none'}), s('text', {x: 2, y: 20}, 'sound'), s('text', {x: 2, y: 62}, 'mel'));
-  }
-  for (const v of range(low, high, step)) svg.append(s('path', {d: `M${L} ${y(v)}H${W - R}`, stroke: 'var(--line)', 'stroke-width': Math.abs(v) < 1e-6 ? 1.4 : .6}),
-    s('text', {x: L - 4, y: y(v) + 4, 'text-anchor': 'end'}, v.toFixed(step < .1 ? 2 : 1)));
-  for (const t of range(from, to, beat)) if (x(t) < W - 30) svg.append(s('text', {x: x(t), y: H - 5, 'text-anchor': 'middle'}, t.toFixed(beat < 1 ? 1 : 0)));
-  svg.append(s('text', {x: W - R, y: H - 5, 'text-anchor': 'end'}, 's'), s('text', {x: 2, y: H - 22}, 'weight'));
-  for (let t = 0; t < n; t++) svg.append(s('rect', {x: x(at(t)) - (W - L - R)/n/2, y: H - 18 - w[t]/255*26, width: (W - L - R)/n*.9, height: w[t]/255*26, fill: 'var(--dim)'}));
-  const own = emotion(i), order = [...D.classes.keys()].filter(k => k != own).concat(own), every = Math.max(4, Math.round(n/5));
-  for (const k of order) {
-    const d = 'M' + Array.from({length: n}, (_, t) => `${x(at(t))} ${y(value(t, k))}`).join('L'), g = s('g', {class: 'line' + (k == own ? ' best' : ''), 'data-k': k});
-    if (D.classes[k].colour == '#F0E442') g.append(s('path', {d, class: 'curve edge'}));
-    g.append(s('path', {d, class: 'curve', stroke: colour(k), 'stroke-dasharray': D.classes[k].dash}));
-    for (let t = n > 1 ? k % every : 0; t < n; t += every) g.append(shape(k, x(at(t)), y(value(t, k))));
-    svg.append(g);
-  }
-  const head = s('path', {d: `M0 0V${H - 18}`, stroke: 'var(--ink)', 'stroke-width': 1.2, visibility: 'hidden'});
-  svg.append(head);
-  svg.follow = t => { head.setAttribute('visibility', 'visible'); head.setAttribute('transform', `translate(${x(zero + t)} 0)`); };
-  return svg;
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #0c340534
-_JS += r"""
-const panel = h('aside', {class: 'panel empty', 'aria-label': 'the chosen clip'}), said = h('span', {class: 'count', role: 'status'});
-let player = null, asked = 0;
-function audio(i, o, follow) {
-  const e = h('audio', {controls: '', preload: 'auto', src: 'data:audio/mpeg;base64,' + (typeof o.mp3 == 'string' ? o.mp3 : btoa(bytes(o.mp3).reduce((a, c) => a + String.fromCharCode(c), ''))), 'aria-label': 'the clip', 'data-i': i});
-  e.until = 1/0;
-  const run = () => { if (e.currentTime >= e.until) { e.pause(); e.until = 1/0; } follow?.(e.currentTime); if (!e.paused) requestAnimationFrame(run); };
-  e.addEventListener('play', run); e.addEventListener('seeked', run);
-  return e;
-}
-const listen = e => e?.play().catch(() => {});     // a browser may want a click first
-const name = i => D.classes[emotion(i)].name, about = i => `${D.path[i]}, ${name(i)}${shot[i] < 255 ? ', a shot' : `, ${pct(best(i))}`}`;
-async function hear(i) {
-  const o = await link.clip(i);
-  if (!o?.mp3) return said.textContent = `${D.path[i]}: its sound is not here.`;
-  player?.pause(); player = audio(i, o); listen(player);
-}
-async function choose(i, sound = false) {
-  const mine = ++asked;
-  player?.pause(); player = null;
-  if (chosen !== i) showMoved = null;
-  chosen = i; redraw(); mark(); link.chose?.(i);
-  said.textContent = about(i);
-  fill(i);     // what is known here; sound and field may have to come from a kernel that is busy
-  const o = await link.clip(i);
-  if (mine != asked) return;
-  const waves = o?.mp3 ? decode(o.mp3) : null;
-  fill(i, o, null);
-  if (sound) listen(player);
-  const wave = await waves;
-  if (wave && mine == asked) { const playing = player, at = panel.querySelector('.picture'), svg = field(i, o, wave); if (at && svg) { at.firstChild.replaceWith(svg); playing.picture = svg; } }
-}
-function fill(i, o, wave) {      // without `o`: it is on its way
-  const k = emotion(i), svg = o?.r ? field(i, o, wave) : null, ok = right(i), zero = D.start_s?.[i] ?? 0, old = player;
-  const top = [...D.classes.keys()].sort((a, b) => prob(i, b) - prob(i, a));
-  const rows = top.flatMap(c => {
-    const lines = on => () => panel.querySelectorAll('.line').forEach(g => g.classList.toggle('dim', on && g.dataset.k != c));
-    const cell = (...inside) => h('span', {onmouseenter: lines(true), onmouseleave: lines(false)}, ...inside), p = h('i'), r = h('i'), v = res(i, c);
-    p.style.width = pct(prob(i, c)).replace(' ', ''); r.style.width = `${50*Math.abs(v)}%`; r.style.left = `${v < 0 ? 50 + 50*v : 50}%`;
-    return [cell(tag(c)), h('span', {class: 'bar'}, p), cell(pct(prob(i, c))), h('span', {class: 'bar from0'}, r), cell(fixed(v))];
-  });
-  const box = h('div', {class: 'row sound'});
-  if (o?.mp3) {
-    const own = player = old?.dataset.i == i ? old : audio(i, o, t => own.picture?.follow(t));
-    own.picture = svg;
-    box.append(own, o.r ? h('button', {onclick: () => { const more = Math.max(0, .4 - (o.to_s - o.from_s))/2; own.currentTime = Math.max(0, o.from_s - zero - more); own.until = o.to_s - zero + more; listen(own); }, title: 'with as much around it as an ear needs, 0.4 s in all'}, 'play the highlight') : null);
-  } else box.append(h('span', {class: 'count'}, o ? 'The sound of this clip is not here.' : 'Sound and field are on their way …'));
-  panel.className = 'panel';
-  panel.replaceChildren(h('h3', {}, text(D.path[i])), h('button', {class: 'close', 'aria-label': 'close', onclick: close}, '✕'),
-    h('div', {}, tag(k), shot[i] < 255 ? ' a shot' : ` ${pct(best(i))}`, revealed && label?.[i] && shot[i] == 255 ? h('span', {class: verdict(i)[1]}, ok ? '  ✓ as labelled' : `  ${verdict(i)[0]}labelled `) : null, revealed && label?.[i] && shot[i] == 255 && !ok ? text(label[i]) : null,
-      D.language ? h('span', {class: 'count'}, ' · ', text(D.language[i])) : null, D.speaker?.[i] ? h('span', {class: 'count'}, ' · speaker ', text(D.speaker[i])) : null),
-    box, link.live ? teaching(i) : '', svg ? h('div', {class: 'picture'}, svg, h('small', {}, `Over time in the file. Shaded: the highlight, ${fixed(o.from_s)} to ${fixed(o.to_s)} s.`)) : '',
-    h('div', {class: 'probs', role: 'group', 'aria-label': 'probability and resonance of each emotion'}, h('span'), h('span', {class: 'count'}, 'probability'), h('span'), h('span', {class: 'count'}, 'resonance'), h('span'), ...rows),
-    o?.near?.length ? h('div', {class: 'row', role: 'group', 'aria-label': 'most like these shots'}, h('span', {class: 'count'}, 'most like'), ...o.near.map(j => h('button', {title: D.path[j], onclick: () => hear(j), ondblclick: () => choose(j, true), 'aria-label': `play ${about(j)}`}, '▶ ', tag(emotion(j))))) : '',
-    rounds.length > 1 ? h('div', {class: 'row rounds', role: 'group', 'aria-label': 'called in each round'}, h('span', {class: 'count'}, 'called, by round'), ...rounds.map((q, r) => h('button', {title: `round ${r}: ${D.classes[q.e[i]].name}`, 'aria-label': `round ${r}: ${D.classes[q.e[i]].name}`, 'aria-current': r == Math.round(time) ? 'true' : null, onclick: () => go(r)}, sign(q.e[i])))) : '');
-}
-async function again() {    // the panel after its clip has changed
-  if (chosen == null || panel.classList.contains('empty')) return;
-  const i = chosen, mine = asked, o = await link.clip(i), wave = o?.mp3 ? await decode(o.mp3) : null;
-  if (mine != asked || chosen !== i) return;
-  const held = panel.contains(document.activeElement) ? [...panel.querySelectorAll('button,select,audio')].indexOf(document.activeElement) : -1;
-  fill(i, o, wave);
-  if (held >= 0) panel.querySelectorAll('button,select,audio')[held]?.focus();
-}
-function close() {
-  player?.pause(); player = null; asked++; chosen = null; redraw(); mark(); link.chose?.(-1);
-  panel.className = 'panel empty'; panel.replaceChildren(h('span', {class: 'count'}, 'Choose a clip, on the map or below, to hear it and to see its resonance over time.'));
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #8e4897a5
-_JS += r"""
-let only = null;
-const view = {by: 'confidence', down: true, answer: 'all', find: '', most: 200, language: '', speaker: '', sure: 0, kind: [...target].some(o => o) ? 'target' : 'free'};
-const select = (title, options, value, act) => { const e = h('select', {'aria-label': title, onchange: () => act(e.value)}, ...options.map(([v, t]) => h('option', {value: v}, t))); e.value = value; return e; };
-const distinct = (o, most) => { const all = [...new Set(o ?? [])].filter(v => v).sort(); return all.length > 1 && all.length <= most ? all : null; };
-const found = h('span', {class: 'count', role: 'status'}), chips = h('div', {class: 'tools chips', role: 'group', 'aria-label': 'show one emotion'}), more = h('button', {class: 'more', onclick: () => { view.most = N; table(); }}), body = h('tbody'), head = h('thead');
-const chip = D.classes.map((c, k) => h('button', {'aria-pressed': 'false', onclick: () => { only = only == k ? null : k; filter(); }}, tag(k), h('span', {class: 'count'})));
-chips.append(...chip);
-function sieve() {
-  const find = view.find.toLowerCase(), n = new Uint32Array(K);
-  for (let i = 0; i < N; i++) {
-    const ok = (!view.language || D.language[i] == view.language) && (!view.speaker || D.speaker[i] == view.speaker) && (!view.sure || best(i) >= view.sure) && (view.answer == 'all' || right(i) === (view.answer == 'right')) && (!lasso?.rows || lasso.rows.has(i)) &&
-      (!find || [D.path[i], D.speaker?.[i], D.language?.[i], revealed ? label?.[i] : null, name(i)].some(o => o?.toLowerCase().includes(find)));
-    n[emotion(i)] += ok; seen[i] = ok && (only == null || emotion(i) == only);
-  }
-  chip.forEach((b, k) => { b.setAttribute('aria-pressed', String(only == k)); b.className = only == null || only == k ? '' : 'off'; b.lastChild.textContent = n[k]; });
-}
-function filter() { if (rounds.length) { sieve(); table(); } redraw(); }
-const columns = () => [['', null], ['clip', i => D.path[i]], ...(LANGUAGES.length > 1 ? [['language', i => D.language[i]]] : []), ...(D.speaker ? [['speaker', i => D.speaker[i]]] : []), ['emotion', name], ['confidence', best], ['resonance', i => res(i, emotion(i))], ...(label && revealed ? [['label', i => label[i]]] : [])];
-const meaning = {confidence: 'probability of the emotion that was chosen', resonance: 'cosine between the clip and the emotion\'s prototype, from -1 to 1', label: 'what the manifest says; nothing has learnt from it'}, collator = new Intl.Collator(undefined, {numeric: true});
-const tight = c => c == 'confidence' ? 'num' : c == 'resonance' ? 'num res' : c == 'speaker' || c == 'language' ? 'short' : null;
-const cells = {
-  '': i => link.sounds?.(i) ?? true ? h('button', {class: 'play', tabindex: -1, 'aria-label': 'play', onclick: e => { e.stopPropagation(); choose(i, true); }}, '▶') : null,
-  clip: i => h('button', {class: 'open'}, h('bdi', {}, ...D.path[i].split(/(?<=[/_-])/).flatMap(o => [o, h('wbr')]))), language: i => text(D.language[i]), speaker: i => text(D.speaker[i]), emotion: i => tag(emotion(i)),
-  confidence: i => { if (shot[i] < 255) return 'shot'; const p = h('i'); p.style.width = pct(best(i)).replace(' ', ''); return h('span', {}, pct(best(i)), h('span', {class: 'bar'}, p)); },
-  resonance: i => fixed(res(i, emotion(i))),
-  label: i => label[i] && shot[i] == 255 ? h('span', {class: verdict(i)[1] + ' tag'}, verdict(i)[0], text(label[i])) : '',
-};
-function table() {
-  if (!list.open || !rounds.length) return;
-  const all = columns(), get = (all.find(c => c[0] == view.by) ?? all[1])[1], kinds = {target: i => target[i] && shot[i] == 255, free: i => shot[i] == 255, shots: i => shot[i] < 255, all: () => true}[view.kind];
-  const rows = [...Array(N).keys()].filter(i => seen[i] && kinds(i)), keys = rows.map(get), order = [...rows.keys()].sort((a, b) => (view.down ? -1 : 1)*(typeof keys[a] == 'number' ? keys[a] - keys[b] : collator.compare(keys[a], keys[b])) || rows[a] - rows[b]);
-  body.replaceChildren(...order.slice(0, view.most).map(a => { const i = rows[a]; return h('tr', {'data-i': i, 'aria-selected': String(i == chosen), onclick: () => choose(i)}, ...all.map(([c]) => h('td', {class: tight(c)}, cells[c](i) ?? ''))); }));
-  head.replaceChildren(h('tr', {}, ...all.map(([c, get]) => get ? h('th', {scope: 'col', 'data-c': c, title: meaning[c], class: tight(c), 'aria-sort': c == view.by ? view.down ? 'descending' : 'ascending' : 'none'},
-    h('button', {onclick: () => { view.down = view.by == c ? !view.down : c == 'confidence' || c == 'resonance'; view.by = c; table(); head.querySelector(`[data-c=${c}] button`).focus(); }}, c, h('span', {'aria-hidden': 'true'}, c == view.by ? view.down ? ' ↓' : ' ↑' : ''))) : h('td', {}))));
-  found.textContent = rows.length == N ? `${N} clips` : `${rows.length} of ${N} clips`;
-  more.hidden = rows.length <= view.most; more.textContent = `show all ${rows.length}`;
-}
-const mark = () => { body.querySelector('tr[aria-selected=true]')?.setAttribute('aria-selected', 'false'); body.querySelector(`tr[data-i="${chosen}"]`)?.setAttribute('aria-selected', 'true'); };
-let later = 0;
-function shown() {      // another round is on show
-  clearTimeout(later);
-  later = setTimeout(() => { filter(); again(); link.round?.(Math.round(time)); }, ticking ? 250 : 0);
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #195a9a64
-_JS += r"""
-function nearest(x, y, reach = 12) {
-  let at = null, least = reach*reach;
-  for (let i = 0; i < N; i++) if (seen[i]) { const d = (px[2*i] - x)**2 + (px[2*i + 1] - y)**2 - (shot[i] < 255 ? 9 : 0); if (d < least) { least = d; at = i; } }
-  return at;
-}
-function walk(dx, dy) {     // the clip that is nearest in a direction
-  const [x, y] = chosen == null ? [canvas.clientWidth/2, canvas.clientHeight/2] : [px[2*chosen], px[2*chosen + 1]];
-  let at = null, least = 1/0;
-  for (let i = 0; i < N; i++) if (seen[i] && i != chosen) { const u = px[2*i] - x, v = px[2*i + 1] - y, on = u*dx + v*dy, off = Math.abs(u*dy) + Math.abs(v*dx); if (on > .01 && off <= 1.2*on && on + 2*off < least) { least = on + 2*off; at = i; } }
-  if (at != null) choose(at);
-}
-let drag = null;
-const point = e => { const b = canvas.getBoundingClientRect(); return [e.clientX - b.left, e.clientY - b.top]; };
-canvas.addEventListener('pointerdown', e => { drag = {from: point(e), zoom: {...zoom}, moved: false}; canvas.setPointerCapture(e.pointerId); if (lasso?.on) { lasso.points = [drag.from]; lasso.rows = null; } });
-canvas.addEventListener('pointermove', e => {
-  const [x, y] = point(e);
-  if (drag) {
-    drag.moved ||= Math.hypot(x - drag.from[0], y - drag.from[1]) > 4;
-    if (lasso?.on) lasso.points.push([x, y]); else if (drag.moved && zoom.by > 1) { zoom.x = drag.zoom.x - (x - drag.from[0])/(canvas.clientWidth - 36)/zoom.by; zoom.y = drag.zoom.y + (y - drag.from[1])/(canvas.clientHeight - 36)/zoom.by; }
-    return redraw();
-  }
-  const i = rounds.length && kind ? nearest(x, y) : null;
-  tip.hidden = i == null;
-  if (i != null) { tip.replaceChildren(text(D.path[i]), `${name(i)}${shot[i] < 255 ? ', a shot' : ' ' + pct(best(i))}`); tip.style.left = `${clamp(x + 14, 0, Math.max(0, canvas.clientWidth - tip.offsetWidth - 4))}px`; tip.style.top = `${y + 16}px`; }
-});
-canvas.addEventListener('pointerleave', () => tip.hidden = true);
-canvas.addEventListener('pointerup', e => {
-  const was = drag, [x, y] = point(e);
-  drag = null;
-  if (lasso?.on && lasso.points?.length > 2) {
-    const q = lasso.points, inside = (x, y) => q.reduce((is, [a, b], j) => { const [c, d] = q[(j || q.length) - 1]; return (b > y) != (d > y) && x < (c - a)*(y - b)/(d - b) + a ? !is : is; }, false);
-    lasso.rows = null; sieve();
-    lasso.rows = new Set([...Array(N).keys()].filter(i => seen[i] && inside(px[2*i], px[2*i + 1])));
-    link.lasso?.([...lasso.rows]); said.textContent = `${lasso.rows.size} clips in the lasso`; view.kind = which2.value = 'all'; filter();
-  } else if (was && !was.moved && rounds.length) { const i = nearest(x, y); if (i != null) choose(i, true); }
-});
-function nearer(f, x = .5, y = .5) { const by = clamp(zoom.by*f, 1, 40); zoom.x += (x - .5)*(1/zoom.by - 1/by); zoom.y += (y - .5)*(1/zoom.by - 1/by); zoom.by = by; if (by == 1) zoom.x = zoom.y = .5; redraw(); }
-canvas.addEventListener('wheel', e => { if (!e.ctrlKey && !e.metaKey) return; e.preventDefault(); const [x, y] = point(e); nearer(e.deltaY < 0 ? 1.25 : .8, x/canvas.clientWidth, 1 - y/canvas.clientHeight); }, {passive: false});
-canvas.addEventListener('keydown', e => {
-  const arrow = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[e.key];
-  const act = arrow ? () => walk(...arrow) : {' ': () => chosen != null && (player ? player.paused ? listen(player) : player.pause() : choose(chosen, true)), Enter: () => chosen != null && choose(chosen, true), p: play, ',': () => back.click(), '.': () => forth.click(), '+': () => nearer(1.5), '-': () => nearer(1/1.5), '0': () => nearer(0), Escape: close}[e.key];
-  if (act) { e.preventDefault(); e.stopPropagation(); act(); }
-});
-body.addEventListener('keydown', e => {
-  const row = e.target.closest?.('tr'), next = e.key == 'ArrowDown' ? row.nextElementSibling : e.key == 'ArrowUp' ? row.previousElementSibling : null;
-  if (next) { next.querySelector('.open').focus(); choose(+next.dataset.i); }
-  else if (e.key == ' ') { if (chosen == +row.dataset.i && player) player.paused ? listen(player) : player.pause(); else choose(+row.dataset.i, true); }
-  else if (e.key == 'Escape') close(); else return;
-  e.preventDefault(); e.stopPropagation();
-});
-"""
-
-# %% ../nbs/08_explore.ipynb #741e9e0f
-_JS += r"""
-const status = h('span', {class: 'status', role: 'status'}), buttons = {};
-function controls() {
-  const button = (id, title, does) => buttons[id] = h('button', {onclick: () => link.send({do: id}), title: does}, title);
-  const knob = o => {
-    const value = h('output', {}, o.value), id = `${o.name}: ${o.what}`;
-    const input = o.options ? select(id, o.options.map(v => [v, v]), o.value, v => { value.textContent = v; link.send({do: 'change', name: o.name, value: v}); }) :
-      h('input', {type: 'range', min: o.min, max: o.max, step: o.step, value: o.value, 'aria-label': id, oninput: e => value.textContent = e.target.value, onchange: e => link.send({do: 'change', name: o.name, value: +e.target.value})});
-    return h('label', {}, o.title, value, input, h('small', {}, o.what));
-  };
-  return h('div', {class: 'fit'}, h('div', {class: 'row'}, button('start', '↺ start anew', 'from the shots and what was taught since'), button('stop', '■ stop', 'after this round'), button('go', '▸ go on', 'two rounds more'),
-    button('undo', '↶ take back', 'what was taught last'), button('export', '⤓ labels', 'write shots and taught labels as a manifest'), label || D.labelled ? button('reveal', 'reveal labels', 'to compare with; nothing learns from them') : null, status),
-    h('details', {}, h('summary', {}, 'settings of the rounds to come'), h('div', {class: 'knobs'}, ...D.knobs.map(knob))));
-}
-function teaching(i) {
-  const pick = select('its emotion', D.classes.map((c, k) => [c.name, c.name]), D.classes[emotion(i)].name, () => {});
-  return h('div', {class: 'row teach'}, h('span', {class: 'count'}, shot[i] < 255 ? 'this is a shot:' : 'you know better?'), pick, h('button', {class: 'teachit', disabled: running || null, onclick: () => link.send({do: 'teach', row: i, emotion: pick.value})}, 'teach it'));
-}
-let running = false;
-function tell(o) {      // what the kernel says of itself
-  if (!link.live) return;
-  running = o.running; status.textContent = o.text ?? '';
-  for (const [id, on] of Object.entries({start: !running, stop: running, go: !running && o.begun, undo: !running && o.taught, export: true, reveal: !revealed})) if (buttons[id]) buttons[id].disabled = !on;
-  panel.querySelectorAll('.teachit').forEach(b => b.disabled = running);
-}
-"""
-
-# %% ../nbs/08_explore.ipynb #22d45768
-_JS += r"""
-const which2 = select('clips in the table', [...([...target].some(o => o) ? [['target', 'clips of the target']] : []), ['free', 'clips without label'], ['shots', 'shots'], ['all', 'all clips']], view.kind, v => { view.kind = v; table(); });
-const answer = select('right or wrong', [['all', 'right and wrong'], ['right', '✓ right only'], ['wrong', '✗ wrong only']], 'all', v => { view.answer = v; filter(); });
-const axes = [h('span', {class: 'axis x'}, 'valence →'), h('span', {class: 'axis y'}, '↑ arousal')];
-let wish = Object.keys(D.layouts)[0];     // the ground that is wanted; another stands in until it is laid
-const pickKind = select('ground of the map', Object.entries(D.layouts).map(([k, what]) => [k, `${k}: ${what}`]), wish, v => { wish = v; link.kind?.(v); ground(); });
-function ground() { const v = kinds().includes(wish) ? wish : kinds()[0]; if (wish != v && v) said.textContent = `${wish} is being laid; this is ${v}`; if (!v || v == kind) return; kind = v; Object.assign(zoom, {x: .5, y: .5, by: 1}); axes.forEach(o => o.hidden = v != 'circumplex'); redraw(); }
-const rope = h('button', {class: 'toggle', 'aria-pressed': 'false', title: 'draw around clips to list them', onclick: () => { lasso = lasso?.on ? null : {on: true}; rope.setAttribute('aria-pressed', String(!!lasso)); if (!lasso) link.lasso?.([]); filter(); }}, 'lasso');
-const languages = distinct(D.language, 60), speakers = distinct(D.speaker, 300);
-canvas.setAttribute('aria-label', `Map of ${N} clips around ${K} prototypes. Arrow keys: next clip in that direction. Space: play. Comma and full stop: rounds. P: play the rounds. Plus, minus, 0: zoom.`);
-const list = h('details', {class: 'list', open: link.live ? null : '', ontoggle: () => table()}, h('summary', {}, 'Clip by clip'), h('div', {class: 'tools'}, which2, found), h('table', {class: 'clips'}, head, body), more);
-answer.hidden = !(label && revealed);
-root.replaceChildren(h('div', {class: 'app'}, link.live ? controls() : '',
-  h('div', {class: 'tools'}, pickKind, select('shape of a clip', [['language', 'shape: language'], ['emotion', 'shape: emotion']], 'language', v => { byEmotion = v == 'emotion'; redraw(); }), rope,
-    h('input', {type: 'search', placeholder: 'find a clip', 'aria-label': 'find a clip', oninput: e => { view.find = e.target.value; filter(); }}),
-    h('details', {class: 'filters'}, h('summary', {}, 'filters'), h('div', {class: 'row'}, languages ? select('language', [['', 'all languages'], ...languages.map((o, j) => [o, o])], '', v => { view.language = v; filter(); }) : null, speakers ? select('speaker', [['', 'all speakers'], ...speakers.map(o => [o, o])], '', v => { view.speaker = v; filter(); }) : null,
-      answer, h('label', {}, 'confidence at least', h('input', {type: 'range', min: 0, max: .95, step: .05, value: 0, 'aria-label': 'lowest confidence', oninput: e => { view.sure = +e.target.value; e.target.nextSibling.textContent = pct(view.sure); filter(); }}), h('output', {}, '0 %')),
-      link.lasso ? h('button', {title: 'what the lasso does, for all clips that the filters leave', onclick: () => { const rows = [...seen.keys()].filter(i => seen[i]); link.lasso(rows); said.textContent = `${rows.length} clips selected`; }}, 'select these') : null))),
-  chips, h('div', {class: 'split'}, h('div', {}, h('div', {class: 'ground'}, canvas, tip, ...axes, h('div', {class: 'zoom'}, h('button', {'aria-label': 'zoom in', onclick: () => nearer(1.5)}, '+'), h('button', {'aria-label': 'zoom out', onclick: () => nearer(1/1.5)}, '−'))),
-    h('div', {class: 'time'}, start, back, slider, forth, which), h('div', {class: 'row'}, ...(LANGUAGES.length > 1 ? LANGUAGES.map((o, j) => h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES[FORMS[j % FORMS.length]], fill: 'var(--dim)'})), text(o))) : []),
-      h('span', {class: 'count'}, s('svg', {class: 'mark', viewBox: '-7 -6 14 12', 'aria-hidden': 'true'}, s('path', {d: SHAPES.D, fill: 'none', stroke: 'var(--ink)'})), 'shot'), h('span', {class: 'count'}, '★ prototype · faint: not sure'), said), charts), panel), list));
-axes.forEach(o => o.hidden = true);
-close();
-new ResizeObserver(redraw).observe(canvas);
-for (const o of [matchMedia('(prefers-color-scheme: dark)')]) o.addEventListener('change', () => { stamps = null; redraw(); });
-new MutationObserver(() => { stamps = null; redraw(); }).observe(document.body, {attributes: true, attributeFilter: ['data-jp-theme-light']});
-const app = {
-  add(list, first = 0) {
-    const had = rounds.length, where = goal;
-    for (const [j, o] of list.entries()) add(first + j, o);
-    ground();
-    if (had == rounds.length) goal = clamp(where, 0, had - 1), time = goal, timeline(), shown(); else if (!first) goal = time = rounds.length - 1, timeline(), shown(); else go(rounds.length - 1);
-    filter();
-  },
-  cut(n) { rounds.length = Math.min(rounds.length, n); goal = time = clamp(time, 0, Math.max(0, n - 1)); timeline(); filter(); again(); },
-  shots(b) { shot = bytes(b); rounds.forEach((_, r) => tally(r)); filter(); again(); timeline(); },
-  reveal(l) { if (revealed) return; label = l; revealed = true; answer.hidden = false; rounds.forEach(o => o.uar = undefined); timeline(); filter(); again(); },
-  changed(r) { showMoved = r; said.textContent = rounds[r - 1] ? `${[...rounds[rounds.length - 1].e].filter((k, i) => k != rounds[r - 1].e[i]).length} clips are called something else now (ringed)` : ''; redraw(); },
-  tell, go, choose, close, play, where: i => [px[2*i], px[2*i + 1]], called: i => D.classes[emotion(i)].name,
-  get round() { return Math.round(time); }, get rounds() { return rounds.length; }, get moving() { return !!ticking; }, get chosen() { return chosen; }, get player() { return player; }, get kind() { return kind; },
-};
-timeline();
-return root.explorer = app;
-};
-"""
+def bundle(
+    name:str,   # of a module in `front`
+)->str: # JavaScript without imports
+    "A module and all that it imports from, each once, in one text"
+    done = {}
+    def visit(o):
+        text = _front(o)
+        for other in _IMPORT.findall(text):
+            if other not in done: visit(other)
+        done[o] = re.sub(r'^export (?!default)', '', _IMPORT.sub('', text), flags=re.M)
+    visit(name)
+    return '\n'.join(done.values())
 
 # %% ../nbs/08_explore.ipynb #0230f723
 _esc = lambda text: html.escape(str(text), quote=True)
@@ -928,13 +343,6 @@ def _confusion_html(labels, counts):
 
 # %% ../nbs/08_explore.ipynb #7a097826
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:"
-_FIELDS = 5000  # clips whose field goes into a page: those that can be heard, then the target's
-
-_PAGE_JS = r"""
-const read = id => JSON.parse(document.getElementById(id).textContent), D = read('clips'), F = read('fields'), sounds = read('sounds'), at = new Map(F.rows.map((i, j) => [i, j]));
-SERE(document.getElementById('explorer'), D, {sounds: i => i in sounds, clip: async i => { const j = at.get(i); return {mp3: sounds[i], ...(j == null ? {} : {low: F.low, high: F.high, first_s: F.first_s[j], last_s: F.last_s[j], r: F.r[j], weight: F.weight[j], from_s: F.from_s[j], to_s: F.to_s[j], near: F.near[j]})}; }}).add(D.rounds);
-"""
-
 def report_html(
     learner,                # a fitted `SERE`
     labels=None,            # (n_clips,) emotions of `learner.table_` to compare with, '' where unknown; None for none
@@ -945,6 +353,7 @@ def report_html(
     scores:dict=None,       # from `scores` of notebook 07, if there are labels
     layouts=('umap','pca','circumplex'), # grounds of the map, of `LAYOUTS` or laid ones; the first is shown first
     audio_mb:float=20.,     # sound up to this size goes into the page; 0 for none
+    fields:int=5000,        # clips whose field goes into the page: those that can be heard, then the target's
     progress:bool=False,    # show a bar when it takes longer than two seconds?
 )->str: # HTML
     "One page that holds everything: the map with its rounds, sound, resonance over time, scores"
@@ -964,50 +373,14 @@ def report_html(
     data = page_data(learner, labels)
     data['layouts'] = {o.kind:LAYOUTS[o.kind] for o in laid}
     data |= dict(revealed=labels is not None, rounds=[round_data(h, laid) for h in learner.history_])
-    rows = sorted({*list(sounds)[:_FIELDS], *order[:max(0, _FIELDS-len(sounds))]})
+    rows = sorted({*list(sounds)[:fields], *order[:max(0, fields-len(sounds))]})
     verdict = (f'<details class="compared"><summary>Compared with the labels: UAR {100*scores["uar"]:.1f} %, WA {100*scores["wa"]:.1f} %, macro-F1 {100*scores["macro_f1"]:.1f} %</summary>'
                f'<div class="verdict">{_scores_html(scores)}{_confusion_html(**scores["confusion"])}</div></details>') if scores else ''
     return '\n'.join(['<!doctype html>', '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{_esc(title)}</title><style>{_CSS}</style></head><body class="sere alone">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{_esc(title)}</title><style>{_front("style.css")}</style></head><body class="sere alone">',
         f'<header><h1>{_esc(title)}</h1>{_about(about, [*notes, _holds(data, sounds)])}</header>', verdict, '<main id="explorer"></main>',
         *(f'<script type="application/json" id="{k}">{safe_json(v)}</script>' for k,v in dict(clips=data, fields=field_data(learner, rows), sounds=sounds).items()),
-        f'<script>{_JS}{_PAGE_JS}</script></body></html>\n'])
-
-# %% ../nbs/08_explore.ipynb #a7a18506
-_WIDGET_JS = r"""
-export default { render({model, el}) {
-  const root = document.createElement('div'), asked = new Map(), sounds = new Map(), me = Math.random().toString(36).slice(2);
-  let n = 0, told = [], shots = 0, changed = null;
-  root.className = 'sere'; el.append(root);
-  const save = (k, v) => { if (JSON.stringify(model.get(k)) != JSON.stringify(v)) { model.set(k, v); model.save_changes(); } };
-  const link = {live: true, send: o => model.send(o), chose: i => save('clip', i), round: r => save('round', r), lasso: rows => save('selection', rows), kind: kind => model.send({do: 'kind', kind}),
-    clip: row => new Promise(done => { const id = `${me}-${++n}`; asked.set(id, done); model.send({do: 'clip', row, id, sound: !sounds.has(row)}); })};
-  const app = SERE(root, {...model.get('_page'), shot: model.get('_now').shot}, link);
-  const sync = () => {
-    const story = model.get('_story'), now = model.get('_now');
-    let same = 0;
-    while (same < story.length && same < told.length && story[same].v == told[same]) same++;
-    if (now.shots != shots) { shots = now.shots; app.shots(now.shot); }
-    if (same < story.length) app.add(story.slice(same), same); else if (same < told.length) app.cut(same);
-    told = story.map(o => o.v);
-    if (now.label) app.reveal(now.label);
-    if (now.changed != changed) { changed = now.changed; if (changed != null) app.changed(changed); }
-    app.tell(now);
-  };
-  const hear = (o, buffers) => {
-    if (o.say != 'clip' || !asked.has(o.id)) return;
-    const data = {...o.data};
-    for (const [k, j] of Object.entries(o.bytes)) data[k] = buffers[j];
-    if (data.mp3) sounds.set(o.row, data.mp3); else data.mp3 = sounds.get(o.row);
-    asked.get(o.id)(data); asked.delete(o.id);
-  };
-  const round = () => model.get('round') >= 0 && model.get('round') != app.round && app.go(model.get('round'));
-  const clip = () => model.get('clip') >= 0 && model.get('clip') != app.chosen && app.choose(model.get('clip'));
-  const all = [['msg:custom', hear], ['change:_story', sync], ['change:_now', sync], ['change:round', round], ['change:clip', clip]];
-  all.forEach(o => model.on(...o)); sync();
-  return () => all.forEach(o => model.off(...o));
-} };
-"""
+        f'<script type="module">{bundle("page.js")}</script></body></html>\n'])
 
 # %% ../nbs/08_explore.ipynb #b455a855
 _KNOBS = dict(
@@ -1033,7 +406,7 @@ class Explorer(anywidget.AnyWidget):
     _page = traitlets.Dict().tag(sync=True)
     _story = traitlets.List().tag(sync=True)
     _now = traitlets.Dict().tag(sync=True)
-    _esm,_css = _JS+_WIDGET_JS,_CSS
+    _esm,_css = bundle('widget.js'),_front('style.css')
 
     def __init__(self,
         learner,            # a `SERE` that has begun (fitted, or `SERE().begin(shots, unlabelled)` to watch it from the start); not one that was loaded
@@ -1049,8 +422,8 @@ class Explorer(anywidget.AnyWidget):
         self._taught,self._laid,self._laying,self._thread,self._halt,self._v = [],{},None,None,threading.Event(),0
         self._lock = threading.RLock()
         self._shown = _as_it_is(learner)        # what answers are read from while the learner moves on
-        knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
-        knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', what='of the emotions among clips without label'))
+        knobs = [dict(name=k, title=title, min=low, max=high, step=step, value=learner.settings[k], first=SETTINGS[k], what=what) for k,(title,low,high,step,what) in _KNOBS.items()]
+        knobs.append(dict(name='prior', title='shares', options=['balanced',*(f'half are {e}' for e in learner.classes_)], value='balanced', first='balanced', what='of the emotions among clips without label'))
         self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs, labelled=labels is not None)
         self._now = dict(shot=shot_data(learner), shots=0, running=False, begun=bool(learner.history_), taught=False, text='', label=None, changed=None)
         self.on_msg(self._hear)
@@ -1156,14 +529,18 @@ Explorer.running,Explorer.wait,Explorer._work,Explorer.start,Explorer.go_on,Expl
 
 # %% ../nbs/08_explore.ipynb #bbf68a0f
 def teach(self:Explorer,
-    row:int,        # of `learner.table_`
+    row,            # of `learner.table_`, or some rows
     emotion:str,    # one of `learner.classes_`
     rounds:int=2,   # to go on for
 )->Explorer:
-    "Give a clip a label; it becomes a shot"
+    "Give clips a label; they become shots"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
     before = vars(_as_it_is(self.learner))
-    self.learner.teach(row, emotion)
+    try:
+        for o in np.unique(row).tolist(): self.learner.teach(o, emotion)
+    except ValueError:      # all or none
+        vars(self.learner).update(before)
+        raise
     self._taught.append(before)
     self._tell_shots()
     return self._work(rounds, changed=len(self.learner.history_))
@@ -1205,9 +582,10 @@ def _prior(value, classes):
 def _hear(self:Explorer, _, message, buffers):
     do,o = message.get('do'),message
     try:
+        if do not in ('clip','kind'): self._now = self._now | dict(text='')     # what was said before no longer holds
         if do=='clip': self._answer(int(o['row']), o['id'], o.get('sound'))
         elif do=='kind' and o['kind']=='umap': self._lay_umap()
-        elif do=='teach': self.teach(int(o['row']), str(o['emotion']))
+        elif do=='teach': self.teach(np.asarray(o['row'], dtype=int), str(o['emotion']))
         elif do=='export': self._tell(text=f'written: {self.export()}')
         elif do=='reveal' and self.labels is not None: self._tell(label=_texts(pd.Series(self.labels)))
         elif do=='change':
@@ -1216,6 +594,10 @@ def _hear(self:Explorer, _, message, buffers):
             if name=='prior': self.learner.change(prior=_prior(value, self.learner.classes_))
             elif name in _KNOBS: self.learner.change(**{name:type(SETTINGS[name])(value)})
             self._tell(text=f'{name} {value}: go on, or start anew')
+        elif do=='reset':
+            if self.running: raise ValueError("a fit is under way. Stop it first: the settings were not changed.")
+            self.learner.change(prior='balanced', **{k:SETTINGS[k] for k in _KNOBS})
+            self._tell(text='default settings: go on, or start anew')
         elif do in ('start','stop','undo'): getattr(self, do)()
         elif do=='go': self.go_on()
     except Exception as e: self._tell(text=str(e) if isinstance(e, (ValueError,OSError)) else f'{type(e).__name__}: {e}')
@@ -1231,17 +613,33 @@ def _answer(self:Explorer, row, id, sound):
     self.send(dict(say='clip', id=id, row=row, data={k:v for k,v in data.items() if k not in big}, bytes={k:j for j,k in enumerate(big)}), [data[k] for k in big])
 
 def to_html(self:Explorer,
-    path,           # the file to write; its folder is made if needed
+    path,           # the file to write; its folder is made if needed. What sere did not write stays
     **settings,     # see `report_html`
 ): # its Path
     "The page, with the map as it stands"
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    replaceable([path])         # before the work is done
     laid = {o.kind:o for o in self._laid.values()}
-    path.write_text(report_html(self.learner, self.labels, **{'layouts':[laid.get(k, k) for k in sorted(LAYOUTS, key=lambda o: o!=self.kind)], **settings}), encoding='utf8')
-    return path
+    order = sorted(LAYOUTS, key=lambda o: o!=self.kind)
+    settings = {'layouts':[laid.get(k, k) for k in order], **settings}
+    write(path, report_html(self.learner, self.labels, **settings))
+    return Path(path)
 
 Explorer._hear,Explorer._answer,Explorer.to_html = _hear,_answer,to_html
+
+# %% ../nbs/08_explore.ipynb #cf662c15
+def _framed(page): # HTML within HTML
+    return (f'<iframe title="the map" srcdoc="{html.escape(page)}" '
+        'style="width:100%; height:47rem; border:0"></iframe>')
+
+def _show(figure, learner, ground, title, most=2000):
+    "Show a figure where plotly is drawn; elsewhere the page without sound, or plotly's from the network"
+    from IPython.display import display
+    from plotly.io import to_html
+    data = figure.to_plotly_json()
+    if len(learner.table_)<=most:
+        text = _framed(report_html(learner, title=title, layouts=[ground], audio_mb=0, fields=0))
+    else: text = to_html(figure, include_plotlyjs='cdn', full_html=False, auto_play=False)
+    display({'application/vnd.plotly.v1+json':data, 'text/html':text}, raw=True)
 
 # %% ../nbs/08_explore.ipynb #04cab3a8
 def light(
@@ -1249,7 +647,7 @@ def light(
     layout='pca',       # of `LAYOUTS`, or a laid one
     most:int=400,       # clips
     title:str='',
-): # plotly Figure with a frame a round, below 1 MB
+): # plotly Figure with a frame a round, below 1 MB; a notebook that is shown as HTML gets the page in its place
     "The map to play without kernel"
     import plotly.graph_objects as go
     ground = layout if isinstance(layout, Layout) else Layout(layout, learner.seed).fit(learner.history_, learner.classes_)
@@ -1277,6 +675,8 @@ def light(
             go.Scatter(**stars, mode='markers+text', text=names.tolist(), textposition='top center', hoverinfo='skip', showlegend=False, marker=dict(color=colours.tolist(), symbol='star', size=18, line=dict(width=1.2, color='black')))]
     move = dict(frame=dict(duration=900, redraw=False), transition=dict(duration=700), fromcurrent=True)
     axis = dict(visible=False, range=[-.03,1.03])
-    return go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
+    figure = go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title), xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520, margin=dict(l=10, r=10, t=40 if title else 10, b=10),
         updatemenus=[dict(type='buttons', direction='right', x=0, y=0, xanchor='left', yanchor='top', pad=dict(t=28), buttons=[dict(label='▶', method='animate', args=[None,move]), dict(label='❚❚', method='animate', args=[[None],dict(mode='immediate', frame=dict(duration=0))])])],
         sliders=[dict(active=len(frames)-1, x=.16, len=.84, pad=dict(t=8), currentvalue=dict(prefix='round '), steps=[dict(label=f.name, method='animate', args=[[f.name],dict(mode='immediate', frame=dict(duration=300, redraw=False), transition=dict(duration=300))]) for f in frames])]))
+    figure._ipython_display_ = lambda: _show(figure, learner, ground, title)
+    return figure

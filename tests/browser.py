@@ -14,7 +14,7 @@ NOT_OURS = ("favicon", "404 (Not Found)", "net::ERR_INTERNET_DISCONNECTED", "Per
 
 
 @contextlib.contextmanager
-def browser(width=1280, height=1000, dark=False, offline=False):
+def browser(width=1280, height=1000, dark=False, offline=False, still=False):
     from selenium import webdriver
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -22,6 +22,7 @@ def browser(width=1280, height=1000, dark=False, offline=False):
     for o in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--window-size={width},{height}", "--autoplay-policy=no-user-gesture-required",
               "--disable-background-networking", "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"):
         options.add_argument(o)
+    if still: options.add_argument("--force-prefers-reduced-motion")
     if dark: options.add_argument("--blink-settings=preferredColorScheme=0")
     b = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:

@@ -1,6 +1,9 @@
 "The page and the widget in a real browser; the widget's Python without one"
+import copy
+import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,8 +21,8 @@ from browser import browser, complaints, needs_browser, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
-from sere_nb.explore import LAYOUTS, Explorer, Layout, light, report_html
-from sere_nb.learner import SERE
+from sere_nb.explore import LAYOUTS, Explorer, Layout, _stances, light, report_html
+from sere_nb.learner import SERE, SETTINGS
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
 
@@ -56,6 +59,34 @@ def page(fitted, tmp_path_factory):
     return file, t, truth
 
 
+# ---- the program ----
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(not shutil.which('node'), reason='left out: node is not installed, which runs the tests of the JavaScript')
+def test_the_javascript_by_itself():
+    "tests/front, by node's own runner"
+    done = subprocess.run(['node', '--test', *sorted(map(str, (ROOT/'tests'/'front').glob('*.test.js')))], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout+done.stderr
+    assert int(done.stdout.split('# pass ')[1].split()[0]) >= 25
+
+
+@pytest.mark.skipif(not (shutil.which('node') and (ROOT/'node_modules'/'eslint').exists()), reason='left out: eslint is not installed, which reads the JavaScript (npm install, with node)')
+def test_the_javascript_is_clean():
+    done = subprocess.run(['node', str(ROOT/'node_modules'/'eslint'/'bin'/'eslint.js'), '--max-warnings=0', 'sere_nb/front', 'tests/front', 'eslint.config.js'], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout+done.stderr
+
+
+def test_what_is_installed_has_the_program(tmp_path):
+    "setup.py takes each file of the page's program along"
+    asked = ['egg_info', '--egg-base', str(tmp_path), 'build_py', '--build-lib', str(tmp_path/'lib')]
+    done = subprocess.run([sys.executable, 'setup.py', '-q', *asked], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    front = {o.name: o.read_bytes() for o in (ROOT/'sere_nb'/'front').iterdir()}
+    assert {o.name: o.read_bytes() for o in (tmp_path/'lib'/'sere_nb'/'front').iterdir()} == front and 'app.js' in front and 'style.css' in front
+
+
 # ---- the ground ----
 
 @pytest.mark.parametrize('kind', ['pca', 'circumplex'])
@@ -84,13 +115,14 @@ def app(script): return f"const a = (document.getElementById('explorer') ?? [...
 
 
 @needs_browser
-def test_the_page_without_a_network(page):
+def test_the_page_without_a_network(page, fitted):
     file, t, truth = page
     with browser(offline=True) as b:
         b.get(file.as_uri())
-        assert until(b, app('return a.rounds')) == 4 and b.execute_script(app('return a.round')) == 3
         n = len(t)
-        # play: points move over the ground, and it ends at the last round
+        # by itself it plays once, from the start; then play is pressed: points move over the ground, and it ends at the last round
+        assert until(b, app('return a.rounds')) == 4
+        until(b, app('return a.round == 3 && !a.moving'), what='it has played by itself')
         b.find_element('css selector', 'button[aria-label="a round back"]').click()
         until(b, app('return a.round == 2 && !a.moving'))
         for _ in range(2): b.find_element('css selector', 'button[aria-label="a round back"]').click()
@@ -105,27 +137,31 @@ def test_the_page_without_a_network(page):
         # a click on the map plays the clip that stands there
         from selenium.webdriver import ActionChains
         canvas = b.find_element('css selector', 'canvas.map')
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
         size = canvas.size
         apart = np.asarray(last)
         alone = int(max(range(n), key=lambda i: np.sort(np.linalg.norm(apart-apart[i], axis=1))[1]))
         ActionChains(b).move_to_element_with_offset(canvas, apart[alone][0]-size['width']/2, apart[alone][1]-size['height']/2).click().perform()
-        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.currentTime > 0'), 15, 'the clip plays')
+        until(b, app(f'return a.chosen == {alone} && a.player && !a.player.paused && a.player.currentTime > 0'), 15, f'clip {alone} plays, at {apart[alone]} of {size}')
         sounds = json.loads(b.execute_script("return document.getElementById('sounds').textContent"))
         assert b.execute_script(app('return a.player.src')) == 'data:audio/mpeg;base64,'+sounds[str(alone)]
         until(b, "return document.querySelector('.panel .picture image')", what='the log-mel')
         assert b.execute_script("return document.querySelector('.panel h3').textContent") == t.path.iloc[alone]
         assert b.execute_script("return document.querySelectorAll('.panel .rounds button').length") == 4
         # what it is most like can be heard too
-        near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"most like these shots\"] button'); o[0].click(); return [...o].map(x => x.title)")
-        assert len(near) == 3 and set(near) <= set(t.path[:30])
-        until(b, app(f'return a.player.dataset.i < 30 && !a.player.paused'), what='a shot plays')
+        near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"nearest clips\"] button'); o[0].click(); return [...o].map(x => [+x.dataset.i, +x.textContent.match(/[0-9.]+$/)[0]])")
+        stance = _stances(fitted[0].history_[-1]['profile'], 6)
+        apart = 1-stance@stance[alone]
+        apart[alone] = 9
+        assert np.allclose([d for _, d in near], apart.sort().values[:6], atol=.01) and len({i for i, _ in near}-{alone}) == 6
+        until(b, app(f'return a.player.dataset.i == {near[0][0]} && !a.player.paused'), what='the nearest plays')
         assert complaints(b) == []
 
 
 @needs_browser
 def test_names_stay_text(page):
     file, t, truth = page
-    with browser(offline=True) as b:
+    with browser(offline=True, still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
         for i in range(len(t)-len(HOSTILE), len(t)):
@@ -143,7 +179,7 @@ def test_names_stay_text(page):
 def test_everything_from_the_keyboard(page):
     from selenium.webdriver.common.keys import Keys
     file, t, _ = page
-    with browser(800, 900, dark=True) as b:
+    with browser(800, 900, dark=True, still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
         canvas = b.find_element('css selector', 'canvas.map')
@@ -180,13 +216,13 @@ def test_everything_from_the_keyboard(page):
 
 
 @needs_browser
-def test_a_lasso_lists_clips(page):
+def test_a_lasso_lists_clips(page, fitted):
     from selenium.webdriver import ActionChains
     file, t, _ = page
-    with browser() as b:
+    with browser(still=True) as b:
         b.get(file.as_uri())
         until(b, app('return a.rounds'))
-        b.find_element('css selector', '.tools .toggle').click()
+        next(o for o in b.find_elements('css selector', '.tools .toggle') if o.text == 'lasso').click()
         canvas = b.find_element('css selector', 'canvas.map')
         b.execute_script('arguments[0].scrollIntoView({block: "center"})', canvas)
         w, h = canvas.size['width'], canvas.size['height']
@@ -196,6 +232,17 @@ def test_a_lasso_lists_clips(page):
         inside = b.execute_script(app(f'return [...Array({len(t)}).keys()].filter(i => a.where(i)[0] < {w/2-4})'))
         listed = b.execute_script("return [...document.querySelectorAll('.clips tbody tr')].map(o => +o.dataset.i)")
         assert sorted(listed) == inside and 10 < len(inside) < len(t)
+        # they are a list that can be written, and are heard in turn
+        saved = b.execute_script("let text; const old = URL.createObjectURL; URL.createObjectURL = o => { window.saved = o.text(); return old.call(URL, o); }; [...document.querySelectorAll('.basket button')].find(o => o.textContent.includes('list')).click(); return window.saved")
+        table = pd.read_csv(io.StringIO(saved))
+        assert table.path.tolist() == t.path.iloc[listed and sorted(listed)].tolist() and table.emotion.isin(fitted[0].classes_).all()
+        b.execute_script("document.querySelector('.basket button').click()")
+        turns = []
+        for _ in range(2): turns.append(until(b, app(f"return a.player && a.player.currentTime > 0 && !{turns}.includes(a.chosen) && [a.chosen]"))[0])
+        assert turns == sorted(inside)[:2]
+        # let go: all clips again, and nothing more is said of them
+        b.execute_script("document.querySelector('.basket [aria-label=\"all clips again\"]').click()")
+        assert b.execute_script("return document.querySelectorAll('.clips tbody tr').length") == len(t) and b.execute_script(app('return a.told.has("basket")')) is False
 
 
 def clips():
@@ -224,6 +271,118 @@ def test_light_twin(fitted):
     assert not np.allclose(first, last)
 
 
+SEEN = "const c = document.querySelector('canvas.map'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+COLOURED = SEEN+" let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i+3] > 40 && Math.max(d[i], d[i+1], d[i+2])-Math.min(d[i], d[i+1], d[i+2]) > 60; return n;"
+
+
+@needs_browser
+def test_it_opens_at_the_start_and_plays_once(page):
+    "Slider, words and cursors run with time; clips are grey first; play is in sight"
+    file, t, _ = page
+    states = "if (!window.seen) { window.seen = []; const look = () => { seen.push([a.round, +document.querySelector('.time input').value, document.querySelector('.time output').textContent, document.querySelector('.cursor').getAttribute('transform')]); requestAnimationFrame(look); }; look(); } return [a.round, a.rounds];"
+    with browser(1280, 900) as b:
+        b.get(file.as_uri())
+        assert until(b, app(states)) == [0, 4]
+        hidden = b.execute_script("const y = document.querySelector('.time button').getBoundingClientRect(); return y.top < 0 || y.bottom > innerHeight")
+        first = b.execute_script(COLOURED)
+        until(b, app('return a.round == 3 && !a.moving'), what='it has played')
+        time.sleep(.3)
+        seen = b.execute_script('return seen')
+        assert [r for j, (r, *_) in enumerate(seen) if not j or seen[j-1][0] != r] == [0, 1, 2, 3]
+        late = [o for o in seen if o[1] != o[0] or o[2] != f'round {o[0]} of 3']
+        assert not late and len({o[3] for o in seen}) > 20 and not hidden
+        assert b.execute_script(COLOURED) > 1.5*first      # the shots and the prototypes alone have colours at first
+        time.sleep(1.5)
+        assert b.execute_script(app('return a.round')) == 3 and complaints(b) == []
+    with browser(1280, 900, still=True) as b:       # less motion: the end, at once
+        b.get(file.as_uri())
+        assert until(b, app('return [a.round, a.rounds]')) == [3, 4]
+        time.sleep(1.5)
+        assert b.execute_script(app('return [a.round, a.moving]')) == [3, False]
+
+
+@needs_browser
+def test_what_decided_and_what_was_assumed(page, fitted):
+    "A sentence names the answer, the runner-up, and the share that was assumed; right and wrong are marked on the map; no text is small"
+    file, t, truth = page
+    learner = fitted[0]
+    i = 40
+    order = learner.classes_[learner.history_[-1]['proba'][i].argsort(descending=True)]
+    small = "const walk = document.createTreeWalker(document.body, 4), out = []; for (let o; o = walk.nextNode();) { const e = o.parentElement; if (!o.textContent.trim() || !e.checkVisibility() || e.closest('script,style')) continue; const by = e.ownerSVGElement ? e.getScreenCTM().a : 1, px = parseFloat(getComputedStyle(e).fontSize)*by; if (px < 10.99) out.push([o.textContent, px]); } return out;"
+    with browser(1280, 900, still=True) as b:
+        for width in (1280, 800):
+            b.set_window_size(width, 900)
+            b.get(file.as_uri())
+            until(b, app('return a.rounds'))
+            assert b.execute_script(small) == []
+            b.execute_script(app(f'a.choose({i})'))
+            until(b, "return document.querySelector('.panel .picture image')")
+            assert b.execute_script(small) == [] and b.execute_script('return document.documentElement.scrollWidth <= innerWidth')
+        said = b.execute_script("return document.querySelector('.panel .why').textContent")
+        assert said.startswith(f'Called {order[0]} (') and f'before {order[1]} (' in said and f'{order[0]} leads {order[1]} by' in said
+        assert f'{order[0]} has its due, 1/6 of the clips of {learner._clips.corpus[i]} without label' in said
+        plain = b.execute_script(COLOURED)
+        b.execute_script("[...document.querySelectorAll('.tools .toggle')].find(o => o.textContent == '✓ ✗ on the map').click()")
+        until(b, f"return (() => {{ {COLOURED} }})() != {plain}", what='marks')
+        # another theme: the mel is painted again, in the other ink
+        ink = "const o = document.querySelector('.panel .picture image').getAttribute('href'); return o"
+        before = b.execute_script(ink)
+        b.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(features=[dict(name='prefers-color-scheme', value='dark'), dict(name='prefers-reduced-motion', value='reduce')]))
+        until(b, f"return document.querySelector('.panel .picture image')?.getAttribute('href') != {json.dumps(before)}", what='the mel in the other theme')
+        assert complaints(b) == []
+
+
+@needs_browser
+def test_faint_emotions_are_told_apart(fitted, tmp_path):
+    "Neutral, boredom, and what nobody has an idea of yet look different however unsure they are"
+    shown = copy.copy(fitted[0])
+    shown.classes_ = np.array(['anger', 'boredom', 'fear', 'happiness', 'neutral', 'sadness'])
+    file = tmp_path/'faint.html'
+    file.write_text(report_html(shown, audio_mb=0, layouts=('pca',), fields=0), encoding='utf8')
+    look = "const s = a.map.stamps, of = (k, l) => { const c = s.get('o', k, l); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]; }, far = (x, y) => x.reduce((m, v, j) => m + Math.abs(v - y[j]), 0)/x.length; return [far(of(1, 1), of(4, 1)), far(of(1, 1), of(1, 0)), far(of(4, 1), of(4, 0)), far(of(1, 4), of(4, 4)), far(of(1, 0), of(4, 0))];"
+    for dark in (False, True):
+        with browser(1280, 900, still=True, dark=dark) as b:
+            b.get(file.as_uri())
+            until(b, app('return a.rounds && !!a.map.stamps'))
+            *apart, same = b.execute_script(app(look))
+            assert min(apart) > 5 and same == 0
+
+
+def test_the_twin_shows_where_no_program_draws_it(fitted, capsys, monkeypatch):
+    "Beside plotly's data stands HTML of our own, without sound and without a network"
+    import IPython.display
+    shown = []
+    monkeypatch.setattr(IPython.display, 'display', lambda data, raw: shown.append(data))
+    light(fitted[0])._ipython_display_()
+    page = shown[0]['text/html']
+    assert shown[0]['application/vnd.plotly.v1+json']['frames'] and page.startswith('<iframe') and 'http' not in page.replace('http://www.w3.org/2000/svg', '').replace('http-equiv', '') and len(page) < 1e6
+    monkeypatch.setattr('sere_nb.explore._show.__defaults__', (10,))
+    light(fitted[0])._ipython_display_()
+    assert 'cdn' in shown[1]['text/html']       # too many clips for a page within a page
+
+
+@needs_browser
+def test_300_emotions(fitted, tmp_path):
+    "Each clip is shown under what the learner calls it"
+    shown, n, K = copy.copy(fitted[0]), len(fitted[0].table_), 300
+    g = torch.Generator().manual_seed(0)
+    shown.classes_ = np.array([f'e{k:03d}' for k in range(K)])
+    shown.label_ = torch.where(fitted[0].label_ >= 0, torch.randint(0, K, (n,), generator=g), -1)
+    shown.history_ = [h | dict(proba=(1e-7*torch.rand(n, K, generator=g)+1/K), resonance=torch.zeros(n, K), landmarks=torch.randn(K, h['profile'].shape[1]//6*K, generator=g), profile=torch.randn(n, h['profile'].shape[1]//6*K, generator=g)) for h in fitted[0].history_]
+    shown.resonance = lambda rows: [dict(time_s=np.zeros(0), r=np.zeros((0, K)), weight=np.zeros(0)) for _ in rows]
+    shown.highlights = lambda rows: pd.DataFrame(dict(start_s=np.zeros(len(rows)), end_s=1., resonance=0.))
+    file = tmp_path/'many.html'
+    file.write_text(report_html(shown, audio_mb=0, layouts=('pca',)), encoding='utf8')
+    called = np.where(shown.label_ >= 0, shown.label_, shown.history_[-1]['proba'].argmax(1))
+    assert len(set(called) & set(range(256, 300))) > 3
+    with browser(1280, 900, still=True) as b:
+        b.get(file.as_uri())
+        assert until(b, app(f'return a.rounds && [...Array({n}).keys()].map(i => a.called(i))')) == shown.classes_[called].tolist()
+        b.execute_script(app(f'a.choose({n-1})'))
+        until(b, f"return document.querySelector('.panel .tag')?.textContent == '{shown.classes_[called[-1]]}'")
+        assert b.execute_script("return document.querySelector('canvas.map').getBoundingClientRect().top < innerHeight/2") and complaints(b) == []
+
+
 # ---- the widget without a browser ----
 
 @pytest.fixture
@@ -236,14 +395,17 @@ def heard(monkeypatch):
     return x, said
 
 
+def shots(x): return np.frombuffer(x._now['shot'], '<u2')
+
+
 def test_what_the_page_asks_for(heard):
     x, said = heard
     n = len(x.learner.table_)
     ask = lambda **o: x._hear(x, o, [])
-    assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(x._now['shot']) == n
+    assert 'label' not in x._page and x._now['label'] is None and [len(o['xy']) for o in x._story] == [2]*4 and len(shots(x)) == n
     ask(do='clip', row=n-1, id='me-1', sound=True)
     answer, buffers = said[-1]
-    assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == 3
+    assert answer['id'] == 'me-1' and buffers[answer['bytes']['mp3']][:2] in (b'\xff\xf3', b'\xff\xfb', b'ID') and len(answer['data']['near']) == len(answer['data']['far']) == 6
     ask(do='clip', row=n-1, id='me-2', sound=False)
     assert 'mp3' not in said[-1][0]['bytes']
     ask(do='reveal')
@@ -252,6 +414,8 @@ def test_what_the_page_asks_for(heard):
     assert x.learner.settings['freedom'] == 30
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
+    ask(do='reset')
+    assert x.learner.settings['freedom'] == SETTINGS['freedom'] and x.learner.prior == 'balanced' and 'default' in x._now['text']
     ask(do='teach', row=10**6, emotion='anger')
     assert 'there is no clip' in x._now['text']
     ask(do='undo')
@@ -265,11 +429,19 @@ def test_teach_and_take_back(heard):
     emotion = x.learner.classes_[int(before[row].argmin())]
     x.teach(row, emotion).wait()
     assert len(x.learner.history_) == 6 and x.learner.label_[row] >= 0
-    assert x._now['shot'][row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
+    assert shots(x)[row] == x.learner.label_[row] and x._now['changed'] == 4 and x._now['taught'] and not x._now['running'] and len(x._story) == 6
     manifest = read_manifest(x.export(Path(os.environ.get('TMPDIR', '/tmp'))/f'taught-{os.getpid()}.csv'))
     assert len(manifest) == 31 and manifest.emotion[manifest.file == x.learner.table_.file[row]].tolist() == [emotion]
+    # some at once; all or none of them
+    some = [i for i in range(31, 60) if i != row][:3]
+    x.teach(some, emotion).wait()
+    assert (shots(x)[some] == x.learner.label_[row].item()).all()
     x.undo()
-    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and x._now['shot'][row] == 255 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
+    assert (shots(x)[some] == 65535).all()
+    with pytest.raises(ValueError, match='there is no clip'): x.teach([*some, 10**6], emotion)
+    assert (x.learner.label_[some] == -1).all()
+    x.undo()
+    assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and shots(x)[row] == 65535 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
     x.start().wait()
     assert torch.allclose(x.learner.history_[-1]['proba'], before, atol=1e-5)       # the same clips, the same shots
 
@@ -289,6 +461,22 @@ def test_stop_and_errors_are_told(heard, monkeypatch):
     assert 'no memory' in x._now['text']
     for wrong, says in (dict(kind='tsne'), 'There are'), (dict(labels=['a']), '1 labels for'):
         with pytest.raises(ValueError, match=says): Explorer(x.learner, **wrong)
+
+
+def test_a_page_replaces_only_what_was_written_before(heard, tmp_path):
+    x, _ = heard
+    small = dict(audio_mb=0, layouts=('pca',))
+    own = tmp_path/'own.html'
+    own.write_text('my notes')
+    with pytest.raises(ValueError, match='own.html: is there already, and nothing says that sere wrote it') as told: x.to_html(own, **small)
+    assert own.read_text() == 'my notes' and '\n' not in str(told.value)
+    page = x.to_html(tmp_path/'new'/'page.html', **small)
+    first = page.read_bytes()
+    assert x.to_html(page, title='again', **small) == page and page.read_bytes() != first
+    page.write_text('changed')
+    with pytest.raises(ValueError, match='has been changed since sere wrote it'): x.to_html(page, **small)
+    with pytest.raises(ValueError, match='is there already'): x.export(own)
+    assert page.read_text() == 'changed' and own.read_text() == 'my notes'
 
 
 def test_from_before_the_first_round():
@@ -354,7 +542,9 @@ def test_the_quickstart_in_jupyterlab(lab):
         # clips settle while one watches, then one is taught by the notebook: eleven rounds, and two more
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
         assert until(b, app('return a.rounds == 13 && a.rounds'), 120, 'all cells have run')
-        until(b, app('return !a.moving'))
+        # where Run All has brought the reader, the map can be seen and played
+        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 20, 'the widget is in view')
+        until(b, app('return !a.moving'), 30)
         b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
         first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
         b.execute_script(app('a.go(0)'))
@@ -377,6 +567,7 @@ def test_the_quickstart_in_jupyterlab(lab):
         other = 'fear' if before != 'fear' else 'anger'
         b.execute_script(f"document.querySelector('.teach select').value = '{other}'; document.querySelector('.teachit').click()")
         until(b, app(f"return a.rounds == 15 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
+        until(b, app("const o = a.root.querySelector('.changes'), r = a.story.rounds, n = r[14].e.filter((k, i) => k != r[12].e[i]).length; return o.hidden ? n == 0 : [...o.querySelectorAll('button')].reduce((m, x) => m + +x.textContent.split(': ')[1], 0) == n"), what='from what, to what')
         until(b, "return !document.querySelector('.fit .row button:nth-child(4)').disabled")
         b.execute_script("document.querySelector('.fit .row button:nth-child(4)').click()")
         until(b, app(f"return a.rounds == 13 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
