@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SR', 'LEAD_S', 'MIN_S', 'SILENT_DB', 'RATES', 'LOUDEST', 'FRAME', 'HOP', 'AudioError', 'AudioWarning', 'toy_voice',
-           'AudioInfo', 'audio_info', 'to_mono_16k', 'frame_db', 'trim_edges', 'plot_wave', 'set_level', 'level_db',
-           'Clip', 'load_audio', 'audio_html']
+           'Stretch', 'stretch', 'stretch_name', 'AudioInfo', 'audio_info', 'to_mono_16k', 'frame_db', 'trim_edges',
+           'plot_wave', 'set_level', 'level_db', 'Clip', 'load_audio', 'audio_html']
 
 # %% ../nbs/00_audio.ipynb #50a74272
 import base64,html,io,math,os,re,stat,sys,tempfile,threading,warnings
@@ -53,6 +53,40 @@ def toy_voice(
     noise = torch.randn(len(t), generator=torch.Generator().manual_seed(seed))
     wave = (wave+.02*noise)*torch.sin(math.pi*rate*t).square()
     return .5*wave/wave.abs().max().clamp_min(1e-9)
+
+# %% ../nbs/00_audio.ipynb #9f18fd4e
+class Stretch(NamedTuple):
+    "A part of a recording"
+    file:str                # the recording
+    start_s:float = 0.      # seconds
+    end_s:float|None = None # seconds; None for its end
+    channel:int|None = None # from 1; None for all of them, mixed
+
+_S = r'(\d+\.?\d*|\.\d+)'
+_PART = re.compile(rf'(.+)#(?=t=[\d.,]|channel=)(?:t={_S}?(?:,{_S})?)?(?:&?channel=(\d+))?', re.S)
+
+def stretch(
+    name, # of a sound file or a part of one
+)->Stretch:
+    "The part of a recording that a name means"
+    name = os.fspath(name)
+    found = isinstance(name, str) and _PART.fullmatch(name)
+    if not found or os.path.lexists(name): return Stretch(name)
+    file,start,end,channel = found.groups()
+    return Stretch(file, float(start or 0), end and float(end), channel and int(channel))
+
+def _plain_s(seconds): return f'{seconds:.6f}'.rstrip('0').rstrip('.')
+
+def stretch_name(
+    file:str,       # a sound file
+    start_s=0.,     # seconds
+    end_s=None,     # seconds; None for its end
+    channel=None,   # from 1; None for all of them
+)->str: # the file's own name if all of it is meant
+    "How a part of a recording is called"
+    t = f't={_plain_s(start_s)}'+(f',{_plain_s(end_s)}' if end_s is not None else '')
+    parts = [*([t] if start_s or end_s is not None else []), *([f'channel={channel}'] if channel else [])]
+    return file+('#'+'&'.join(parts) if parts else '')
 
 # %% ../nbs/00_audio.ipynb #e5000002
 def _no_sound(head):
@@ -144,20 +178,20 @@ def _endless(f, path):
 _TAG = 2**24    # bytes of an ID3 tag; libsndfile keeps all of it in memory, a cover has less
 
 def _open(path)->sf.SoundFile:
-    "The opened file, or `AudioError`. Pipes and devices are not touched: they might never end"
-    path = os.fspath(path)
+    "The opened file of a name, or `AudioError`. Pipes and devices are not touched: they might never end"
+    name,path = path,stretch(path).file
     try:
         found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode): raise AudioError(f"{path}: not a file. Give the path of one sound file.")
-        if not found.st_size: raise AudioError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
+        if not stat.S_ISREG(found.st_mode): raise AudioError(f"{name}: not a file. Give the path of one sound file.")
+        if not found.st_size: raise AudioError(f"{name}: the file is empty (0 bytes). Copy or download it again.")
         with open(path,'rb',buffering=0) as f: head = f.read(200)
     except AudioError: raise
     # ValueError: a name that no file can have
-    except (FileNotFoundError,NotADirectoryError,ValueError): raise AudioError(f"{path}: no such file. Check the path; a manifest's paths count from the manifest's folder.") from None
-    except OSError as e: raise AudioError(f"{path}: cannot be opened ({e.strerror}). Check its path and its permissions.") from None
+    except (FileNotFoundError,NotADirectoryError,ValueError): raise AudioError(f"{name}: no such file. Check the path; a manifest's paths count from the manifest's folder.") from None
+    except OSError as e: raise AudioError(f"{name}: cannot be opened ({e.strerror}). Check its path and its permissions.") from None
     tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
-    if tag>_TAG: raise AudioError(f"{path}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
-    for what,advice in _no_sound(head): raise AudioError(f"{path}: {what}, not the sound. {advice}.")
+    if tag>_TAG: raise AudioError(f"{name}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
+    for what,advice in _no_sound(head): raise AudioError(f"{name}: {what}, not the sound. {advice}.")
     # libsndfile: RuntimeError for what it cannot read, TypeError for headerless .raw
     try:
         with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'): f = sf.SoundFile(path)
@@ -165,7 +199,7 @@ def _open(path)->sf.SoundFile:
     except (RuntimeError,TypeError,OSError):
         kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
                 b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
-        raise AudioError(f"{path}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
+        raise AudioError(f"{name}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
             +f": ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
 # %% ../nbs/00_audio.ipynb #69bb2f98
@@ -338,30 +372,36 @@ def _in_turn(f, limit_s):
     i = _info(f)
     return _turn if min(i.frames or math.inf, (limit_s or math.inf)*i.rate)*i.channels>_MOST//4 else nullcontext()
 
-def _decode(f, limit_s=None):
-    "(samples (n, channels), header, whether the tail was damaged). 16-bit sound stays in whole numbers, which take half the memory"
-    info = _info(f)
+def _decode(f, limit_s=None, start_s=0.):
+    "(samples (n, channels) from `start_s` on, header, whether the tail was damaged). 16-bit sound stays in whole numbers, which take half the memory"
+    info,first = _info(f),0
     _check_rate(info.rate, f.name)
-    want = f.frames if limit_s is None else min(f.frames, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
+    if start_s: first = round(start_s*info.rate)
+    want = max(0, f.frames-first)
+    if limit_s is not None: want = min(want, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
     mp3 = f.format=='MP3'
+    due = lambda: min(want, info.frames-first)-MIN_S*info.rate      # mp3 headers may be off by a frame
     try:
         kind = 'int16' if f.subtype=='PCM_16' else 'float32'
-        with _quiet(mp3): x = f.read(want, dtype=kind, always_2d=True)
-        if not info.frames: info = info._replace(frames=len(x), seconds=len(x)/info.rate)
-        return x,info,len(x)<min(want, info.frames)-MIN_S*info.rate  # mp3 headers may be off by a frame
+        with _quiet(mp3):
+            if first: f.seek(first)
+            x = f.read(want, dtype=kind, always_2d=True)
+        if not info.frames: info = info._replace(frames=first+len(x), seconds=(first+len(x))/info.rate)
+        return x,info,len(x)<due()
     except RuntimeError: broken = True
     except (MemoryError,ValueError): broken = False     # more is promised than fits into one piece
-    blocks,n = [np.zeros((0,info.channels), 'float32')],0
+    blocks,n = [np.zeros((0,info.channels), 'float32')],-first      # what comes before the stretch is passed over
     with _open(f.name) as f:
         try:
             with _quiet(mp3):
                 some = 1024 if info.frames else 64
                 while n<want and len(x := f.read(some, dtype='float32', always_2d=True)):
-                    blocks.append(x)
                     n += len(x)
+                    if n>0: blocks.append(x[-n:])
         except RuntimeError: broken = True
-    if not info.frames: info,broken = info._replace(frames=n, seconds=n/info.rate),False    # libsndfile then fails at the end, too
-    return np.concatenate(blocks)[:want],info,broken or n<min(want, info.frames)-MIN_S*info.rate
+    n,there = max(n, 0),first+n
+    if not info.frames: info,broken = info._replace(frames=there, seconds=there/info.rate),False    # libsndfile then fails at the end, too
+    return np.concatenate(blocks)[:want],info,broken or n<due()
 
 # %% ../nbs/00_audio.ipynb #ce88aa39
 _SIZES = re.compile(r'^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)', re.M)
@@ -408,8 +448,28 @@ def _part_of(f, info):
     return ''
 
 # %% ../nbs/00_audio.ipynb #116f3e50
+def _span(name, at, limit_s, seconds):
+    "(seconds to read or None, what to say of its end) of a stretch; `AudioError` if it cannot be"
+    end = math.inf if at.end_s is None else at.end_s
+    if end<=at.start_s: raise AudioError(f"{name}: it ends before it begins. Mend start_s and end_s.")
+    says = f"the recording has {seconds:.1f} s. Mend start_s and end_s, which are seconds"
+    if at.start_s>=(seconds or 1e9): raise AudioError(f"{name}: outside of its file; {says}.")
+    length = min(end-at.start_s, math.inf if limit_s is None else limit_s)
+    beyond = seconds and seconds+.5<end<math.inf
+    return (None if length==math.inf else length),f'ends outside of its file; {says}' if beyond else ''
+
+def _one_channel(name, x, channel):
+    "(n, 1) of several"
+    if not 1<=channel<=x.shape[1]: raise AudioError(
+        f"{name}: there is no such channel; the file has {x.shape[1]}. Mend the column channel, or leave it empty.")
+    return x[:,channel-1:channel]
+
+def _length(at, seconds):
+    "Seconds of a stretch that are there"
+    return min(seconds, math.inf if at.end_s is None else at.end_s)-at.start_s
+
 def load_audio(
-    path,                       # a sound file
+    path,                       # a sound file, or a stretch of one
     max_s:float|None=30.,       # longest clip wanted, in seconds; None for no cap
     trim:bool=True,             # cut silent edges?
     level:bool=True,            # bring to -26 dB full scale?
@@ -418,11 +478,15 @@ def load_audio(
     `AudioError` if there is no usable speech in it; `AudioWarning` if only a part of it is used."""
     if max_s is not None and not MIN_S<=max_s<=1e9: raise AudioError(f"max_s={max_s}: give at least {MIN_S:g} seconds, or None for no cap.")
     lead_s = LEAD_S if trim else 0.
-    limit_s = None if max_s is None else max_s+lead_s
-    with _open(path) as f, _in_turn(f, limit_s):
-        x,info,damaged = _decode(f, limit_s)
-        read_s = len(x)/info.rate
-        part = '' if damaged else _part_of(f, info)
+    limit_s,at = None if max_s is None else max_s+lead_s,stretch(path)
+    whole = not at.start_s and at.end_s is None
+    with _open(path) as f:
+        if not whole: limit_s,beyond = _span(path, at, limit_s, _info(f).seconds)
+        with _in_turn(f, limit_s): x,info,damaged = _decode(f, limit_s, at.start_s)
+        if not whole: beyond = _span(path, at, limit_s, info.seconds)[1]    # now it is known of any file
+        if at.channel: x = _one_channel(path, x, at.channel)
+        read_s,there_s = len(x)/info.rate,_length(at, info.seconds)
+        part = '' if damaged else _part_of(f, info) if whole else beyond
         if damaged and read_s<MIN_S: raise AudioError(f"{path}: damaged from its start; nothing can be decoded. Copy or download it again.")
         if read_s<MIN_S: raise AudioError(f"{path}: only {read_s:.3f} s long; at least {MIN_S:g} s are needed. Leave it out.")
         peak = max(x.max(), -x.min()) if x.dtype==np.float32 else 0
@@ -441,16 +505,15 @@ def load_audio(
     keep = stop-start if max_s is None else min(stop-start, round(max_s*SR))
     wave = wave[start:start+keep]
     if damaged: warnings.warn(
-        f"{path}: damaged after {read_s:.1f} of {info.seconds:.1f} s; the part before is used. Copy or download it again.", AudioWarning, stacklevel=2)
-    elif part: warnings.warn(
-        f"{path}: {part}. {'Take them apart' if 'behind' in part else 'Copy or download it again'}.",
-        AudioWarning, stacklevel=2)
-    elif max_s is not None and read_s<min(max_s+lead_s, info.seconds)-.2: warnings.warn(
-        f"{path}: {info.channels} channels at {info.rate} Hz are too much to read more than {read_s:.1f} of {info.seconds:.1f} s. Mix it down to one channel.", AudioWarning, stacklevel=2)
-    elif keep<stop-start or max_s is not None and read_s<info.seconds-.01: warnings.warn(
-        f"{path}: {info.seconds:.1f} s long, cut to {keep/SR:.1f} s from {start/SR:.1f} s on (max_s={max_s:g}). "
+        f"{path}: damaged after {read_s:.1f} of {there_s:.1f} s; the part before is used. Copy or download it again.", AudioWarning, stacklevel=2)
+    elif part: warnings.warn(f"{path}: {part}"+('' if not whole else '. Take them apart' if 'behind' in part
+        else '. Copy or download it again')+'.', AudioWarning, stacklevel=2)
+    elif max_s is not None and read_s<min(max_s+lead_s, there_s)-.2: warnings.warn(
+        f"{path}: {info.channels} channels at {info.rate} Hz are too much to read more than {read_s:.1f} of {there_s:.1f} s. Mix it down to one channel.", AudioWarning, stacklevel=2)
+    elif keep<stop-start or max_s is not None and read_s<there_s-.01: warnings.warn(
+        f"{path}: {there_s:.1f} s long, cut to {keep/SR:.1f} s from {at.start_s+start/SR:.1f} s on (max_s={max_s:g}). "
         "Split long recordings into utterances.", AudioWarning, stacklevel=2)
-    return Clip(set_level(wave) if level else wave.clone(), start/SR, info.seconds)
+    return Clip(set_level(wave) if level else wave.clone(), at.start_s+start/SR, info.seconds)
 
 # %% ../nbs/00_audio.ipynb #0b40ceb9
 def audio_html(
