@@ -497,7 +497,8 @@ def load_audio(
         del x
     db = frame_db(wave)
     if float(db.max())<SILENT_DB: raise AudioError(
-        f"{path}: silence, nothing but zeros or near zeros in the {read_s:.1f} s read. Leave it out.")
+        f"{path}: silence, nothing but zeros or near zeros in the {read_s:.1f} s read. "
+        +("Find the speech in it: sere segment." if read_s<there_s-1 else "Leave it out."))
     start,stop = _edges(db, len(wave)) if trim else (0,len(wave))
     least = round(MIN_S*SR)     # a burst in a clip that is hardly longer must not be cut to less
     start = max(0, min(start, len(wave)-least))
@@ -512,7 +513,7 @@ def load_audio(
         f"{path}: {info.channels} channels at {info.rate} Hz are too much to read more than {read_s:.1f} of {there_s:.1f} s. Mix it down to one channel.", AudioWarning, stacklevel=2)
     elif keep<stop-start or max_s is not None and read_s<there_s-.01: warnings.warn(
         f"{path}: {there_s:.1f} s long, cut to {keep/SR:.1f} s from {at.start_s+start/SR:.1f} s on (max_s={max_s:g}). "
-        "Split long recordings into utterances.", AudioWarning, stacklevel=2)
+        "Split long recordings into utterances: sere segment.", AudioWarning, stacklevel=2)
     return Clip(set_level(wave) if level else wave.clone(), at.start_s+start/SR, info.seconds)
 
 # %% ../nbs/00_audio.ipynb #0b40ceb9
