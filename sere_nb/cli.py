@@ -90,10 +90,11 @@ def _spare(
     way_out,    # an option
 ):
     "`LostError`, before any work, if something would be lost"
+    from sere_nb.audio import stretch
     inputs = [o for k in _READ if (o := getattr(args, k, None))]
     if getattr(args, 'model', None): inputs += [Path(args.model)/o for o in _MODEL]
     way_out = f'give another place: {way_out}'
-    not_read(outputs, [*inputs, *(f for t in tables for f in t.file)], way_out)
+    not_read(outputs, [*inputs, *{stretch(f).file for t in tables for f in t.file}], way_out)
     replaceable(outputs, way_out)
 
 def _write(path, text):
@@ -131,27 +132,30 @@ def choose_emotions(
 # %% ../nbs/09_cli.ipynb #ff54d725
 def _listed(file):
     "(line, path, label or None) of each shot in a text or CSV file"
-    from sere_nb.corpora import read_cells
+    from sere_nb.corpora import parts_named,read_cells
     try:
         columns,lines = read_cells(file)
         if 'path' not in columns: return [(i,o.strip(),None) for i,o in
             enumerate(Path(file).read_text(encoding='utf-8-sig').splitlines(), 1) if o.strip()]
     except OSError as e: raise UseError(f"{file}: the list of shots cannot be read ({e.strerror}). Give a file with one path a line, or a CSV with a column 'path'.") from None
     except UnicodeDecodeError: raise UseError(f"{file}: the list of shots is not UTF-8 text. Save it as UTF-8.") from None
-    rows = ((line,dict(zip(columns, cells))) for line,cells in lines)
-    return [(line,row['path'],row.get('emotion')) for line,row in rows if row.get('path')]
+    rows = [dict(zip(columns, cells), line=line) for line,cells in lines]
+    rows = [o for o in rows if o.get('path')]
+    return [(o['line'],path,o.get('emotion')) for o,path in zip(rows, parts_named(rows, file))]
 
 def read_shots(
-    file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`
+    file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`, `start_s`, `end_s`
     table,          # the source's manifest
     labels=None,    # {theirs: ours}, as for `read_manifest`
 )->dict: # {absolute path, as in the column `file` of `table`: label}
     "The shots that somebody has chosen. `UseError` if one is not in the manifest, or has no label"
+    from sere_nb.audio import stretch,stretch_name
     from sere_nb.corpora import ManifestWarning,find_file,is_placeholder,one_vocabulary
     by_path,known = dict(zip(table.path, table.file)),dict(zip(table.file, table.emotion))
     shots,other = {},[]
     for line,path,label in _listed(file):
-        near = (find_file(path, o) for o in (Path(file).parent,'.'))
+        part = stretch(path)
+        near = (stretch_name(find_file(part.file, o), *part[1:]) for o in (Path(file).parent,'.'))
         found = by_path.get(path) or next((o for o in near if o in known), None)
         if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the source's manifest. Write it as the manifest does, or add a row for it.")
         label = (labels or {}).get(label, label)
@@ -315,7 +319,10 @@ def prediction_table(
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
     return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
 
-def _csv(table): return table.to_csv(index=False, float_format='%.6g', lineterminator='\n')
+def _csv(table):
+    "CSV of a table with the column path; parts of recordings have columns of their own"
+    from sere_nb.corpora import split_stretches
+    return split_stretches(table).to_csv(index=False, float_format='%.6g', lineterminator='\n')
 
 def answered(
     table,          # as `prediction_table` gives it
@@ -916,7 +923,7 @@ def _how_made(text):
 def _column(text):
     "'speaker=speaker_id' to a pair"
     ours,equals,theirs = (o.strip() for o in text.partition('='))
-    names = ('path','language','speaker','emotion','corpus')
+    names = ('path','language','speaker','emotion','corpus','start_s','end_s','channel')
     if not theirs or ours not in names: raise argparse.ArgumentTypeError(
         f"'{text}' is not of the form OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
     return ours,theirs

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EMOTIONS', 'RECIPES', 'emotion_word', 'one_vocabulary', 'is_placeholder', 'ManifestError', 'ManifestWarning',
-           'read_cells', 'language_code', 'find_file', 'read_manifest', 'read_manifests', 'column_names', 'read_labels',
-           'split_stretches', 'join_stretches', 'write_manifest', 'check_manifest', 'Recipe', 'make_manifest',
-           'folder_manifest', 'draw_shots', 'shared_emotions', 'data_samples']
+           'read_cells', 'language_code', 'find_file', 'parts_named', 'read_manifest', 'read_manifests', 'column_names',
+           'read_labels', 'split_stretches', 'join_stretches', 'write_manifest', 'check_manifest', 'Recipe',
+           'make_manifest', 'folder_manifest', 'draw_shots', 'shared_emotions', 'data_samples']
 
 # %% ../nbs/01_corpora.ipynb #5152e67b
 import codecs,csv,hashlib,os,re,sys,unicodedata,warnings
@@ -174,7 +174,10 @@ _ALIKE = dict(
     language="language lang langcode sprache",
     speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher",
     emotion="emotion emo emotions emotionlabel emotionname label labels gefühl",
-    corpus="corpus corpusname dataset database")
+    corpus="corpus corpusname dataset database",
+    start_s="start starts starttime startsec begin begins begintime onset",
+    end_s="end ends endtime endsec offset",
+    channel="channel channels chan kanal")
 _MEANT = {o:k for k,v in _ALIKE.items() for o in v.split()}
 
 def _look_alikes(columns):
@@ -341,6 +344,19 @@ def _parts(columns, rows):
          'call them start_s and end_s, in seconds; or otherwise, if they mean something else'))
     return used,[o for o in rows if o['line'] not in bad],problems,notes
 
+# %% ../nbs/01_corpora.ipynb #e5253905
+def parts_named(
+    rows,   # of a list: dicts with `path`, `line`, perhaps columns that name a part
+    where,  # of the list, for messages
+)->list: # of names
+    "How the parts of recordings that a list means are called. `ManifestError` if it cannot be told"
+    rows = [{'path':'', **o, 'file':o['path'], 'part':(0.,None,None)} for o in rows]
+    named = {o['line']:o for o in _parts(list(rows[0]) if rows else [], rows)[1]}
+    lost = next((o for o in rows if o['line'] not in named), None)
+    if lost: raise ManifestError(
+        f"{where}, line {lost['line']}: no such stretch of {lost['path']}. Mend start_s and end_s.")
+    return [named[o['line']]['path'] for o in rows]
+
 # %% ../nbs/01_corpora.ipynb #fe4db4a9
 def _drop_twice(rows):
     "(rows whose file is new, problems for the rest)"
@@ -437,7 +453,8 @@ def _rows(path, ours):
                      for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
     notes = [(f"read {' '.join(how)}", "saved as 'CSV UTF-8' with commas, any program reads it")] if how else []
-    for o,theirs in _look_alikes(columns).items(): notes.append(
+    pair = _pair(columns) or ()
+    for o,theirs in _look_alikes([o for o in columns if o not in pair]).items(): notes.append(
         (f"column '{theirs}' is not used; did you mean {o}", f"if so: --column {o}={theirs}"))
     return columns,rows,problems,notes
 
