@@ -10,8 +10,8 @@ ini.read(here/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
 
 stages = dict(enumerate('Planning|Pre-Alpha|Alpha|Beta|Production/Stable|Mature|Inactive'.split('|'), 1))
-extras = {o: cfg[f'{o}_requirements'].split() for o in ('dev','samples','cluster','speed','excel','voices')}
-extras['dev'] += extras['cluster']+extras['excel']+extras['voices']  # the tests start a cluster, read workbooks and find voices
+extras = {o: cfg[f'{o}_requirements'].split() for o in ('dev','samples','cluster','speed','excel','voices','segments')}
+extras['dev'] += extras['cluster']+extras['excel']+extras['voices']+extras['segments']  # the tests start a cluster, read workbooks, find voices and speech
 
 def shared(folder):
     "Each file below `folder`, grouped as `data_files` wants it: an installed wheel finds them below `sys.prefix`/share/sere_nb"

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop',
-           'parser', 'main']
+           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides',
+           'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
@@ -716,6 +716,53 @@ def voices(
     print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, say so: --voices N.")
     return 0
 
+# %% ../nbs/09_cli.ipynb #b386423e
+def _recordings(places, language, corpus):
+    "Whole recordings of folders and files as a manifest"
+    import pandas as pd
+    from sere_nb.corpora import ManifestError,folder_manifest,language_code
+    if not language.strip(): raise ManifestError("no language is given. Give a code such as hu.")
+    tables,code = [],language_code(language)
+    for o in map(Path, places):
+        if o.is_dir(): tables.append(folder_manifest(o, language, corpus).assign(speaker='')); continue
+        file = os.path.abspath(o)
+        tables.append(pd.DataFrame([dict(path=file, file=file, language=code, speaker='', emotion='',
+            corpus=corpus or Path(file).parent.name)]))
+    return pd.concat(tables, ignore_index=True).drop_duplicates('file', ignore_index=True)
+
+def _length(seconds): return f'{int(seconds)//60}:{int(seconds)%60:02d}'
+
+def _cut_lines(about):
+    "What was found in recordings: a table, and the reasons of those that could not be used"
+    fine,lost = about[about.why==''],about[about.why!='']
+    most = fine.iloc[:20]
+    if len(fine): yield _rows([('recording','min:s','speech','stretches'),
+        *((one_line(Path(o.path).name), _length(o.seconds), f'{100*o.speech_s/max(o.seconds, 1e-9):.0f} %', o.stretches) for o in most.itertuples())])
+    if len(fine)>len(most): yield f'and {len(fine)-len(most)} more'
+    for o in lost.itertuples(): yield one_line(f'Left out: {o.why}')
+
+def segment(
+    args, # as `parser` gives it for `sere segment`
+)->int: # exit status
+    "Utterances of long recordings: a manifest of stretches"
+    from sere_nb.corpora import write_manifest
+    from sere_nb.segments import find_segments
+    listener,table = _listener(args.speakers),_recordings(args.places, args.language, args.corpus)
+    _spare([args.out], args, table, way_out='-o FILE')
+    _writable(args.out.parent, '-o FILE')
+    found,about = find_segments(table, args.cache, args.channels, args.least, args.most, args.progress)
+    for o in _cut_lines(about): print(o)
+    if not len(found): raise UseError(f"{args.places[0]}: no speech was found in {_count(len(about), 'recording')}; "
+        "no manifest was written. If you hear somebody speak there: sere manifest, and name the stretches yourself.")
+    if listener:
+        from sere_nb.voices import voices
+        found = voices(found, listener, args.cache, progress=args.progress)
+        print(f"Who speaks: {_hearing(_heard(found))}.")
+        found['voice_sure'] = found.voice_sure.map('{:.2f}'.format)
+    write_manifest(found, args.out)
+    print(f"{_count(len(found), 'stretch').replace('stretchs', 'stretches')}, {_length(about.speech_s.sum())} of {_length(about.seconds.sum())} minutes.\n{args.out}")
+    return 0
+
 # %% ../nbs/09_cli.ipynb #8c629e4a
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
@@ -1088,6 +1135,34 @@ Voices are found within a corpus; when in doubt fewer. Needs an extra: pip insta
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
+# %% ../nbs/09_cli.ipynb #13802e90
+def _seconds(text):
+    "A length in seconds"
+    try: seconds = float(text)
+    except ValueError: seconds = 0
+    if not 0<seconds<=30: raise argparse.ArgumentTypeError(f"'{text}' is not a length in seconds, up to 30")
+    return seconds
+
+def _add_segment(add):
+    p = add('segment', segment, 'utterances of long recordings, found by sound',
+        """Finds speech in recordings of any length, cuts it at pauses, and writes a manifest of the stretches:
+the columns start_s and end_s say where in its file each one lies. The recordings stay as they are.
+Needs an extra: pip install 'sere_nb[segments]'. A job that was stopped goes on where it was.""",
+        """examples:
+  sere segment radio.mp3 --language de -o radio.csv
+  sere segment meetings --language hu --speakers found -o meetings.csv
+  sere segment calls --language en --channels -o calls.csv""")
+    p.add_argument('places', metavar='PLACE', nargs='+', help='folders or sound files')
+    p.add_argument('--language', metavar='CODE', required=True, help='of all recordings, such as hu')
+    p.add_argument('-o', '--out', metavar='M.csv', type=Path, required=True, help='manifest to write')
+    p.add_argument('--channels', action='store_true', help='a call with a speaker in each channel: cut each channel for itself, and call each a speaker')
+    p.add_argument('--speakers', choices=('none','found'), default='none', help='found: also tell by sound who speaks, as sere voices does (extra voices) (default: none)')
+    p.add_argument('--least', metavar='S', type=_seconds, default=1., help='seconds of the shortest stretch (default: 1)')
+    p.add_argument('--most', metavar='S', type=_seconds, default=12., help='seconds of the longest stretch (default: 12)')
+    p.add_argument('--corpus', metavar='NAME', default='', help="a name for recordings made under like conditions (default: the folder's)")
+    p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
+    p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
+
 # %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
@@ -1105,7 +1180,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37
