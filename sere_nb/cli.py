@@ -375,10 +375,18 @@ def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     "The page of a run: all clips, the labels of the target (`rows`) to compare with"
     import numpy as np
     from sere_nb.explore import report_html
+    from sere_nb.timeline import courses,courses_html,with_courses
     labels = np.full(len(learner.table_), '', dtype=object)
     labels[rows] = truth
-    return report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
+    page = report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
         title=f"The emotions of {_count(len(rows), 'clip')}, from {_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
+    table = learner.table_.assign(path=['' for _ in labels])
+    table.loc[rows,'path'] = learner.table_.path[rows]      # the target's
+    if not courses(table): return page
+    p = np.zeros((len(table), len(learner.classes_)))
+    p[rows] = learner.predict_proba(rows)
+    shown = getattr(learner, '_stored', None) is None       # else the map has some of the clips only
+    return with_courses(page, courses_html(table, p, learner.classes_, shown))
 
 # %% ../nbs/09_cli.ipynb #0aa8b6e1
 def _rows(cells):

@@ -273,6 +273,8 @@ def test_run_and_predict_on_stretches(joined, tmp_path):
     assert (t.highlight_start_s>=t.start_s-.06).all() and (t.highlight_end_s<=t.end_s+.06).all()
     assert json.loads((tmp_path/"r"/"metrics.json").read_text())["n_clips"]==len(mine)
     assert f"from {len(shots)} shots" in out and "it.wav#t=" in (tmp_path/"r"/"report.html").read_text()
+    course = (tmp_path/"r"/"report.html").read_text().partition('<details class="courses"')[2].partition("</details>")[0]
+    assert course.count("<figure>")==1 and course.count("<rect")==course.count("data-clip=")==len(mine) and "de.wav" not in course
     assert sere("predict", "--model", tmp_path/"r"/"model", "--manifest", joined/"it.csv", "-o", tmp_path/"p.csv", "-q", "--cache", tmp_path/"cache")[0]==0
     assert pd.read_csv(tmp_path/"p.csv")[["path", "start_s", "end_s"]].equals(t[["path", "start_s", "end_s"]])
     assert sere("check", joined/"it.csv", "--fix", "-o", tmp_path/"fixed.csv", "-q")[0]==0
