@@ -407,3 +407,13 @@ def test_without_the_extra_one_line(monkeypatch, tmp_path, radio):
     monkeypatch.setattr("sere_nb.segments.find_spec", lambda name: None)
     status, _, err = sere("segment", radio[0], "--language", "de", "-o", tmp_path/"m.csv", "-q")
     assert status==2 and err=="sere: Silero VAD, which finds speech, is not installed. Install it: pip install 'sere_nb[segments]'\n"
+
+
+def test_a_stretch_is_the_same_bytes_whatever_was_read_before(tmp_path, talk):
+    """An mp3's decoder remembers; so each stretch has one of its own."""
+    p = tmp_path/"a.mp3"
+    sf.write(p, talk.numpy(), SR)
+    part = lambda a: load_audio(f"{p}#t={a},{a+2}").wave
+    first = part(1)
+    part(9)
+    assert torch.equal(part(1), first)
