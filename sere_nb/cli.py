@@ -1013,6 +1013,7 @@ def _add_at_least(p): p.add_argument('--at-least', metavar='P', type=_share, def
 def _add_run(add):
     p = add('run', run, 'the main job: a few labelled clips in one language, emotions of clips in another',
         """A manifest is a CSV file with the columns path and language, and where you know them speaker, emotion and corpus.
+A clip may be a stretch of a recording: columns start_s and end_s, in seconds; column channel for one side of a call.
 Labels of the target, if there are any, are compared with the result and used for nothing else.""",
         """examples:
   sere run --source german.csv --target mine.csv --out results
@@ -1118,6 +1119,7 @@ On a cluster, the manifest's sound and DIR must lie where all machines see them:
   phone-a/Recording (1).mp3,hu,eva,
   phone-a/Recording (2).mp3,hu,eva,anger
 
+A clip may be a stretch of a recording (columns start_s and end_s, in seconds), or one channel of it (column channel).
 From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/02_your_language.html
 
 example:
