@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides', 'workshop',
-           'parser', 'main']
+           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides',
+           'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
@@ -91,10 +91,11 @@ def _spare(
     way_out,    # an option
 ):
     "`LostError`, before any work, if something would be lost"
+    from sere_nb.audio import stretch
     inputs = [o for k in _READ if (o := getattr(args, k, None))]
     if getattr(args, 'model', None): inputs += [Path(args.model)/o for o in _MODEL]
     way_out = f'give another place: {way_out}'
-    not_read(outputs, [*inputs, *(f for t in tables for f in t.file)], way_out)
+    not_read(outputs, [*inputs, *{stretch(f).file for t in tables for f in t.file}], way_out)
     replaceable(outputs, way_out)
 
 def _write(path, text):
@@ -132,27 +133,30 @@ def choose_emotions(
 # %% ../nbs/09_cli.ipynb #ff54d725
 def _listed(file):
     "(line, path, label or None) of each shot in a text or CSV file"
-    from sere_nb.corpora import read_cells
+    from sere_nb.corpora import parts_named,read_cells
     try:
         columns,lines = read_cells(file)
         if 'path' not in columns: return [(i,o.strip(),None) for i,o in
             enumerate(Path(file).read_text(encoding='utf-8-sig').splitlines(), 1) if o.strip()]
     except OSError as e: raise UseError(f"{file}: the list of shots cannot be read ({e.strerror}). Give a file with one path a line, or a CSV with a column 'path'.") from None
     except UnicodeDecodeError: raise UseError(f"{file}: the list of shots is not UTF-8 text. Save it as UTF-8.") from None
-    rows = ((line,dict(zip(columns, cells))) for line,cells in lines)
-    return [(line,row['path'],row.get('emotion')) for line,row in rows if row.get('path')]
+    rows = [dict(zip(columns, cells), line=line) for line,cells in lines]
+    rows = [o for o in rows if o.get('path')]
+    return [(o['line'],path,o.get('emotion')) for o,path in zip(rows, parts_named(rows, file))]
 
 def read_shots(
-    file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`
+    file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`, `start_s`, `end_s`
     table,          # the source's manifest
     labels=None,    # {theirs: ours}, as for `read_manifest`
 )->dict: # {absolute path, as in the column `file` of `table`: label}
     "The shots that somebody has chosen. `UseError` if one is not in the manifest, or has no label"
+    from sere_nb.audio import stretch,stretch_name
     from sere_nb.corpora import ManifestWarning,find_file,is_placeholder,one_vocabulary
     by_path,known = dict(zip(table.path, table.file)),dict(zip(table.file, table.emotion))
     shots,other = {},[]
     for line,path,label in _listed(file):
-        near = (find_file(path, o) for o in (Path(file).parent,'.'))
+        part = stretch(path)
+        near = (stretch_name(find_file(part.file, o), *part[1:]) for o in (Path(file).parent,'.'))
         found = by_path.get(path) or next((o for o in near if o in known), None)
         if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the source's manifest. Write it as the manifest does, or add a row for it.")
         label = (labels or {}).get(label, label)
@@ -332,7 +336,10 @@ def prediction_table(
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
     return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
 
-def _csv(table): return table.to_csv(index=False, float_format='%.6g', lineterminator='\n')
+def _csv(table):
+    "CSV of a table with the column path; parts of recordings have columns of their own"
+    from sere_nb.corpora import split_stretches
+    return split_stretches(table).to_csv(index=False, float_format='%.6g', lineterminator='\n')
 
 def answered(
     table,          # as `prediction_table` gives it
@@ -388,10 +395,18 @@ def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     "The page of a run: all clips, the labels of the target (`rows`) to compare with"
     import numpy as np
     from sere_nb.explore import report_html
+    from sere_nb.timeline import courses,courses_html,with_courses
     labels = np.full(len(learner.table_), '', dtype=object)
     labels[rows] = truth
-    return report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
+    page = report_html(learner, labels if metrics else None, about=about, notes=notes, audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
         title=f"The emotions of {_count(len(rows), 'clip')}, from {_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
+    table = learner.table_.assign(path=['' for _ in labels])
+    table.loc[rows,'path'] = learner.table_.path[rows]      # the target's
+    if not courses(table): return page
+    p = np.zeros((len(table), len(learner.classes_)))
+    p[rows] = learner.predict_proba(rows)
+    shown = getattr(learner, '_stored', None) is None       # else the map has some of the clips only
+    return with_courses(page, courses_html(table, p, learner.classes_, shown))
 
 # %% ../nbs/09_cli.ipynb #0aa8b6e1
 def _rows(cells):
@@ -729,6 +744,53 @@ def voices(
     print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, say so: --voices N.")
     return 0
 
+# %% ../nbs/09_cli.ipynb #b386423e
+def _recordings(places, language, corpus):
+    "Whole recordings of folders and files as a manifest"
+    import pandas as pd
+    from sere_nb.corpora import ManifestError,folder_manifest,language_code
+    if not language.strip(): raise ManifestError("no language is given. Give a code such as hu.")
+    tables,code = [],language_code(language)
+    for o in map(Path, places):
+        if o.is_dir(): tables.append(folder_manifest(o, language, corpus).assign(speaker='')); continue
+        file = os.path.abspath(o)
+        tables.append(pd.DataFrame([dict(path=file, file=file, language=code, speaker='', emotion='',
+            corpus=corpus or Path(file).parent.name)]))
+    return pd.concat(tables, ignore_index=True).drop_duplicates('file', ignore_index=True)
+
+def _length(seconds): return f'{int(seconds)//60}:{int(seconds)%60:02d}'
+
+def _cut_lines(about):
+    "What was found in recordings: a table, and the reasons of those that could not be used"
+    fine,lost = about[about.why==''],about[about.why!='']
+    most = fine.iloc[:20]
+    if len(fine): yield _rows([('recording','min:s','speech','stretches'),
+        *((one_line(Path(o.path).name), _length(o.seconds), f'{100*o.speech_s/max(o.seconds, 1e-9):.0f} %', o.stretches) for o in most.itertuples())])
+    if len(fine)>len(most): yield f'and {len(fine)-len(most)} more'
+    for o in lost.itertuples(): yield one_line(f'Left out: {o.why}')
+
+def segment(
+    args, # as `parser` gives it for `sere segment`
+)->int: # exit status
+    "Utterances of long recordings: a manifest of stretches"
+    from sere_nb.corpora import write_manifest
+    from sere_nb.segments import find_segments
+    listener,table = _listener(args.speakers),_recordings(args.places, args.language, args.corpus)
+    _spare([args.out], args, table, way_out='-o FILE')
+    _writable(args.out.parent, '-o FILE')
+    found,about = find_segments(table, args.cache, args.channels, args.least, args.most, args.progress)
+    for o in _cut_lines(about): print(o)
+    if not len(found): raise UseError(f"{args.places[0]}: no speech was found in {_count(len(about), 'recording')}; "
+        "no manifest was written. If you hear somebody speak there: sere manifest, and name the stretches yourself.")
+    if listener:
+        from sere_nb.voices import voices
+        found = voices(found, listener, args.cache, progress=args.progress)
+        print(f"Who speaks: {_hearing(_heard(found))}.")
+        found['voice_sure'] = found.voice_sure.map('{:.2f}'.format)
+    write_manifest(found, args.out)
+    print(f"{_count(len(found), 'stretch').replace('stretchs', 'stretches')}, {_length(about.speech_s.sum())} of {_length(about.seconds.sum())} minutes.\n{args.out}")
+    return 0
+
 # %% ../nbs/09_cli.ipynb #8c629e4a
 def embed_clips(
     args, # as `parser` gives it for `sere embed`
@@ -937,7 +999,7 @@ def _how_made(text):
 def _column(text):
     "'speaker=speaker_id' to a pair"
     ours,equals,theirs = (o.strip() for o in text.partition('='))
-    names = ('path','language','speaker','emotion','corpus')
+    names = ('path','language','speaker','emotion','corpus','start_s','end_s','channel')
     if not theirs or ours not in names: raise argparse.ArgumentTypeError(
         f"'{text}' is not of the form OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
     return ours,theirs
@@ -972,6 +1034,7 @@ def _add_at_least(p): p.add_argument('--at-least', metavar='P', type=_share, def
 def _add_run(add):
     p = add('run', run, 'the main job: a few labelled clips in one language, emotions of clips in another',
         """A manifest is a CSV file with the columns path and language, and where you know them speaker, emotion and corpus.
+A clip may be a stretch of a recording: columns start_s and end_s, in seconds; column channel for one side of a call.
 Labels of the target, if there are any, are compared with the result and used for nothing else.""",
         """examples:
   sere run --source german.csv --target mine.csv --out results
@@ -1082,6 +1145,7 @@ On a cluster, the manifest's sound and DIR must lie where all machines see them:
   phone-a/Recording (1).mp3,hu,eva,
   phone-a/Recording (2).mp3,hu,eva,anger
 
+A clip may be a stretch of a recording (columns start_s and end_s, in seconds), or one channel of it (column channel).
 From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/02_your_language.html
 
 example:
@@ -1107,6 +1171,34 @@ Voices are found within a corpus; when in doubt fewer. Needs an extra: pip insta
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
+# %% ../nbs/09_cli.ipynb #13802e90
+def _seconds(text):
+    "A length in seconds"
+    try: seconds = float(text)
+    except ValueError: seconds = 0
+    if not 0<seconds<=30: raise argparse.ArgumentTypeError(f"'{text}' is not a length in seconds, up to 30")
+    return seconds
+
+def _add_segment(add):
+    p = add('segment', segment, 'utterances of long recordings, found by sound',
+        """Finds speech in recordings of any length, cuts it at pauses, and writes a manifest of the stretches:
+the columns start_s and end_s say where in its file each one lies. The recordings stay as they are.
+Needs an extra: pip install 'sere_nb[segments]'. A job that was stopped goes on where it was.""",
+        """examples:
+  sere segment radio.mp3 --language de -o radio.csv
+  sere segment meetings --language hu --speakers found -o meetings.csv
+  sere segment calls --language en --channels -o calls.csv""")
+    p.add_argument('places', metavar='PLACE', nargs='+', help='folders or sound files')
+    p.add_argument('--language', metavar='CODE', required=True, help='of all recordings, such as hu')
+    p.add_argument('-o', '--out', metavar='M.csv', type=Path, required=True, help='manifest to write')
+    p.add_argument('--channels', action='store_true', help='a call with a speaker in each channel: cut each channel for itself, and call each a speaker')
+    p.add_argument('--speakers', choices=('none','found'), default='none', help='found: also tell by sound who speaks, as sere voices does (extra voices) (default: none)')
+    p.add_argument('--least', metavar='S', type=_seconds, default=1., help='seconds of the shortest stretch (default: 1)')
+    p.add_argument('--most', metavar='S', type=_seconds, default=12., help='seconds of the longest stretch (default: 12)')
+    p.add_argument('--corpus', metavar='NAME', default='', help="a name for recordings made under like conditions (default: the folder's)")
+    p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
+    p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
+
 # %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
@@ -1124,7 +1216,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37

@@ -19,7 +19,8 @@ import pandas as pd
 import torch
 
 import sere_nb
-from .audio import AudioError,AudioWarning,load_audio
+from .audio import AudioError,AudioWarning,load_audio,stretch,stretch_name
+from .corpora import split_stretches
 from .encoder import SAID,AcousticEncoder,Embeddings,Encoder,EncoderError,Frames,JoinedEncoder,Stored,TransformerEncoder,embed,fingerprint,load_encoder,_encoders,_offsets
 from .files import misfit
 from .learner import SERE
@@ -186,18 +187,21 @@ _FETCH = 8      # sounds fetched side by side
 
 @contextmanager
 def _at_hand(files):
-    "For each sound a file on this machine, and why there is none"
+    "For each sound a file on this machine, or the part of one, and why there is none"
+    parts = [stretch(o) for o in files]
+    at = {o:i for i,o in enumerate(dict.fromkeys(o.file for o in parts))}    # a recording is fetched once
     with tempfile.TemporaryDirectory(prefix='sere-') as folder:
-        def get(i):
-            where = files[i]
+        def get(where):
             if not _URI.match(where): return where,None
+            i = at[where]
             to = Path(folder)/f"{i}{Path(urlsplit(where).path).suffix}"
             try:
                 fs,path = _place(where)
                 with fs.open_input_stream(path) as f, open(to,'wb') as g: shutil.copyfileobj(f, g)
             except (pa.ArrowException,OSError,ValueError) as e: return str(to),f"{where}: cannot be fetched ({str(e).splitlines()[0][:160]}). Check the address and your rights there."
             return str(to),None
-        with ThreadPoolExecutor(_FETCH) as pool: yield list(zip(*pool.map(get, range(len(files))))) or [(),()]
+        with ThreadPoolExecutor(_FETCH) as pool: got = dict(zip(at, pool.map(get, at)))
+        yield [stretch_name(got[o.file][0], *o[1:]) for o in parts],[got[o.file][1] for o in parts]
 
 # %% ../nbs/10_cluster.ipynb #b12b30fe
 def _located(table):
@@ -644,6 +648,11 @@ def _predictions(learner, emb):
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
     return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
 
+def _part_columns(table):
+    "Columns that tell parts of recordings in predictions; none where all clips are whole files"
+    told = split_stretches(table[['path']].drop_duplicates())
+    return [o for o in told if o!='path']
+
 class _ScoreCorpus:
     "Corpus by corpus"
     advice = "one worker holds a corpus, so split it in the manifest (column corpus), or use fewer workers."
@@ -652,11 +661,14 @@ class _ScoreCorpus:
     def __init__(self, where, each, learner, identities, job): self.folder,self.each,self.learner,self.identities,self.job = _Folder(where),each,learner,identities,job
 
     def __call__(self, piece):
-        i,corpus,shards = piece
+        i,corpus,shards,parts = piece
         if clips := _done_by(self.folder, _name('predictions', i), self.job): return clips
         emb = _gather(self.folder, shards, self.each, corpus)
         known = dict(path=str, emotion=str, **{f'p_{o}':float for o in self.learner.classes_}, resonance=float, highlight_start_s=float, highlight_end_s=float)
         table = _predictions(self.learner, emb) if len(emb) else pd.DataFrame(columns=list(known)).astype(known)
+        if parts:   # in all files alike, for they are one table
+            table = split_stretches(table)
+            table = table.assign(**{o:'' for o in parts if o not in table})[['path',*parts,*list(known)[1:]]]
         _write_table(self.folder, _name('predictions', i), pa.Table.from_pandas(table, preserve_index=False), self.identities[i], self.job)
         return dict(host=socket.gethostname(), clips=len(table))
 
@@ -674,7 +686,8 @@ def score_shards(
     _complete(folder, about)
     learner = SERE.load(model)
     mark = fingerprint([Path(model)/o for o in ('model.safetensors','model.json')])
-    corpus = _corpus(_manifest_table(folder, about))
+    known = _manifest_table(folder, about)
+    corpus,parts = _corpus(known),_part_columns(known.select(['path']).to_pandas())
     shards = {c:sorted({int(i)//about['each'] for i in np.flatnonzero(corpus==c)}) for c in np.unique(corpus).tolist()}
     identities = [dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'], model=mark, corpus=c) for c in shards]
     look = lambda: [_footer(folder, _name('predictions', i)) for i in range(len(shards))]
@@ -683,10 +696,10 @@ def score_shards(
         if folder.has(name): _must_be_shard(folder, name, True)
     fits = [o is not None and o[0]==identities[i] for i,o in enumerate(found)]
     for i in [i for i,o in enumerate(found) if o and not fits[i]]: folder.fs.delete_file(folder.at(_name('predictions', i)))    # two models' words must not stand side by side
-    jobs = [[i,c,shards[c]] for i,c in enumerate(shards) if not fits[i]]
+    jobs = [[i,c,shards[c],parts] for i,c in enumerate(shards) if not fits[i]]
     clips = {c:int((corpus==c).sum()) for c in shards}
-    with tqdm(total=len(corpus), initial=len(corpus)-sum(clips[c] for _,c,_ in jobs), desc='score', unit='clip', delay=2, disable=not progress) as bar:
-        for (_,c,_),_ in _spread(jobs, _ScoreCorpus, (folder.sent, about['each'], learner, identities, uuid.uuid4().hex), ray, workers) if jobs else (): bar.update(clips[c])
+    with tqdm(total=len(corpus), initial=len(corpus)-sum(clips[c] for _,c,*_ in jobs), desc='score', unit='clip', delay=2, disable=not progress) as bar:
+        for (_,c,*_),_ in _spread(jobs, _ScoreCorpus, (folder.sent, about['each'], learner, identities, uuid.uuid4().hex), ray, workers) if jobs else (): bar.update(clips[c])
     folder.sweep('predictions')
     new = {i for i,*_ in jobs}
     return pd.DataFrame([(c, _name('predictions', i), o[1], i in new) for i,(c,o) in enumerate(zip(shards, look()))], columns=['corpus','file','clips','new'])

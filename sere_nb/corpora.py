@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EMOTIONS', 'RECIPES', 'emotion_word', 'one_vocabulary', 'is_placeholder', 'ManifestError', 'ManifestWarning',
-           'read_cells', 'language_code', 'find_file', 'read_manifest', 'read_manifests', 'column_names', 'read_labels',
-           'write_manifest', 'check_manifest', 'Recipe', 'make_manifest', 'folder_manifest', 'draw_shots',
-           'shared_emotions', 'data_samples']
+           'read_cells', 'language_code', 'find_file', 'parts_named', 'read_manifest', 'read_manifests', 'column_names',
+           'read_labels', 'split_stretches', 'join_stretches', 'write_manifest', 'check_manifest', 'Recipe',
+           'make_manifest', 'folder_manifest', 'draw_shots', 'shared_emotions', 'data_samples']
 
 # %% ../nbs/01_corpora.ipynb #5152e67b
 import codecs,csv,hashlib,os,re,sys,unicodedata,warnings
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import sere_nb
-from .audio import SR,AudioError,AudioWarning,load_audio
+from .audio import SR,AudioError,AudioWarning,load_audio,Stretch,stretch,stretch_name,_plain_s
 from .files import replacing
 
 # %% ../nbs/01_corpora.ipynb #d072b173
@@ -174,7 +174,10 @@ _ALIKE = dict(
     language="language lang langcode sprache",
     speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher",
     emotion="emotion emo emotions emotionlabel emotionname label labels gefühl",
-    corpus="corpus corpusname dataset database")
+    corpus="corpus corpusname dataset database",
+    start_s="start starts starttime startsec begin begins begintime onset",
+    end_s="end ends endtime endsec offset",
+    channel="channel channels chan kanal")
 _MEANT = {o:k for k,v in _ALIKE.items() for o in v.split()}
 
 def _look_alikes(columns):
@@ -270,6 +273,91 @@ def find_file(
     other = _file(written, folder)
     return _likened(other, _composed) or (other if address else plain)
 
+# %% ../nbs/01_corpora.ipynb #2abaf9f0
+_PAIRS = (('start_s','end_s'),('start','end'),('onset','offset'),('begin','end'),('start_ms','end_ms'),
+    ('onset','duration'),('start','duration'))
+_CLOCK = re.compile(r'(?:(\d+) days?,? )?(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?|[.,]\d+) ?s?')
+
+def _time(text):
+    "Seconds; None where nothing is said; `ValueError` if it is no time"
+    if not text or is_placeholder(text) or text=='NaT': return None
+    if not (clock := _CLOCK.fullmatch(text)): return _not_less(float(text))     # such as 1e-05
+    day,hour,minute,second = clock.groups()
+    whole = 86400*int(day or 0)+3600*int(hour or 0)+60*int(minute or 0)
+    return _not_less(whole+float(second.replace(',', '.')))
+
+def _not_less(seconds):
+    if not 0<=seconds<1e9: raise ValueError
+    return seconds
+
+def _pair(columns):
+    "Names of the two columns that say which stretch is meant, or None"
+    found = {o.casefold():o for o in reversed(columns)}
+    return next((tuple(found[o] for o in pair) for pair in _PAIRS if set(pair)<=set(found)), None)
+
+def _between_s(row, pair):
+    "(start, end) of a row in seconds, None for an end; `ValueError` if they are none"
+    start,end = (_time(row[o]) for o in pair)
+    if pair[1].casefold()=='duration' and end is not None: end += start or 0
+    unit = .001 if pair[0].casefold().endswith('_ms') else 1
+    return (start or 0)*unit,end and end*unit if end is None or end else 0.
+
+# %% ../nbs/01_corpora.ipynb #6f6f43b2
+_SIDES = dict(left=1, right=2, l=1, r=2, links=1, rechts=2)
+
+def _channels(rows):
+    "(channel of each row or None, what to say of a column that names none)"
+    said = [o.get('channel','') for o in rows]
+    side = lambda o: _SIDES.get(_same(o)) or (int(o) if re.fullmatch('0*[1-9][0-9]{0,2}', o) else None)
+    odd = next((o for o in said if o and not is_placeholder(o) and not side(o)), None)
+    if odd is None: return [side(o) for o in said],''
+    return [None]*len(rows),(f"column 'channel' is not used: '{odd}' is no channel",
+        'a channel is a number from 1, or left or right; else give the column another name')
+
+def _parts(columns, rows):
+    """(columns that say nothing more, rows by the names of the parts that they mean, problems, notes)"""
+    pair,problems,notes = _pair(columns),[],[]
+    channels,odd = _channels(rows)
+    if odd: notes.append(odd)
+    spans = []
+    for row in rows:
+        try: spans.append(_between_s(row, pair) if pair else (0.,None))
+        except ValueError: spans.append(None)
+    if pair and pair!=_PAIRS[0] and rows and not any(spans):     # words of some other kind
+        notes.append((f"columns '{pair[0]}' and '{pair[1]}' hold no times and are not used",
+            'to mean stretches, fill in seconds'))
+        pair,spans = None,[(0.,None)]*len(rows)
+    for row,span,channel in zip(rows, spans, channels):
+        told,here = row.pop('part'),(*(span or (0.,None)),channel)
+        why = ((f"no time in seconds ('{row[pair[0]]}', '{row[pair[1]]}')", 'write them as 12.5') if not span
+            else ('the stretch ends before it begins', f"mend {' and '.join(pair)}")
+                if span[1] is not None and span[1]<=span[0]
+            else ('path and columns name two parts', 'leave one of them out')
+                if any(told) and here!=(0.,None,None) and here!=told else None)
+        if why: problems.append((row['line'], row['path'], 'error', *why)); continue
+        part = told if any(told) else here
+        row['path'],row['file'] = stretch_name(row['path'], *part),stretch_name(row['file'], *part)
+    used = {*(pair or ()), *(['channel'] if any(channels) else [])}
+    bad = {o[0] for o in problems}
+    if pair and pair!=_PAIRS[0]: notes.append(
+        (f"columns '{pair[0]}' and '{pair[1]}' are read as the stretch of the file that a row means",
+         'call them start_s and end_s, in seconds; or otherwise, if they mean something else'))
+    return used,[o for o in rows if o['line'] not in bad],problems,notes
+
+# %% ../nbs/01_corpora.ipynb #e5253905
+def parts_named(
+    rows,   # of a list: dicts with `path`, `line`, perhaps columns that name a part
+    where,  # of the list, for messages
+)->list: # of names
+    "How the parts of recordings that a list means are called. `ManifestError` if it cannot be told"
+    rows = [{'path':'', **o, 'file':o['path'], 'part':(0.,None,None)} for o in rows]
+    named = {o['line']:o for o in _parts(list(rows[0]) if rows else [], rows)[1]}
+    lost = next((o for o in rows if o['line'] not in named), None)
+    if lost: raise ManifestError(
+        f"{where}, line {lost['line']}: no such stretch of {lost['path']}. Mend start_s and end_s.")
+    return [named[o['line']]['path'] for o in rows]
+
+# %% ../nbs/01_corpora.ipynb #fe4db4a9
 def _drop_twice(rows):
     "(rows whose file is new, problems for the rest)"
     first,kept,problems = {},[],[]
@@ -278,7 +366,8 @@ def _drop_twice(rows):
         other = first[row['file']]
         labels = [o.get('emotion','') for o in (other,row)]
         clash = '' if labels[0]==labels[1] else f", there '{labels[0]}', here '{labels[1]}'"
-        problems.append((row['line'], row['path'], 'warning', f"path twice (first in line {other['line']}{clash})", 'remove one of the rows'))
+        problems.append((row['line'], row['path'], 'warning', f"path twice (first in line {other['line']}{clash})",
+            'remove one of the rows'+('' if any(stretch(row['file'])[1:]) else '; if they are stretches of one recording, say which: columns start_s and end_s')))
     return kept,problems
 
 # %% ../nbs/01_corpora.ipynb #9eb0d364
@@ -364,7 +453,8 @@ def _rows(path, ours):
                      for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
     notes = [(f"read {' '.join(how)}", "saved as 'CSV UTF-8' with commas, any program reads it")] if how else []
-    for o,theirs in _look_alikes(columns).items(): notes.append(
+    pair = _pair(columns) or ()
+    for o,theirs in _look_alikes([o for o in columns if o not in pair]).items(): notes.append(
         (f"column '{theirs}' is not used; did you mean {o}", f"if so: --column {o}={theirs}"))
     return columns,rows,problems,notes
 
@@ -381,11 +471,16 @@ def _load(path, ours, given):
     columns,rows,problems,notes = _rows(path, ours)
     _names.cache_clear()
     folder = Path(path).parent
-    for row in rows: row['file'] = find_file(row['path'], folder)
+    for row in rows:
+        said = row['path']
+        row['path'],*row['part'] = stretch(said) if '#' in said and not os.path.lexists(_file(said, folder)) else Stretch(said)
+        row['part'],row['file'] = tuple(row['part']),find_file(row['path'], folder)
     if notes and 'cp1252' in notes[0][0]: _certain(path, rows)
     moved = [o['path'] for o in rows if o['file']!=_file(o['path'], folder)]
     if moved: notes.append((f"{len(moved)} of {len(rows)} paths are written otherwise than their files, "
         f"such as {moved[0]}", 'the files were found'))
+    used,rows,bad,more = _parts(columns, rows)
+    columns,problems,notes = [o for o in columns if o not in used],problems+bad,notes+more
     rows,twice = _drop_twice(rows)
     if not rows: raise ManifestError(f"{path}: no rows that can be used"+(
         f" ({_kinds(problems)}). {_sentence(min(problems)[4])}" if problems
@@ -407,7 +502,7 @@ def read_manifest(
     path,           # a CSV file, or an Excel workbook
     columns=None,   # {ours: theirs} of columns with other names, such as dict(speaker='spk')
     labels=None,    # {theirs: ours} of labels with other words, such as dict(W='anger')
-)->pd.DataFrame: # path, file (absolute), language, speaker, emotion, corpus, then any other column; all text, '' where missing
+)->pd.DataFrame: # path, file (absolute; both name the part of it that a row means), language, speaker, emotion, corpus, then any other column; all text, '' where missing
     """Read a manifest. `ManifestError` if it cannot be used. A `ManifestWarning` counts rows that were left out, and
     says what was read otherwise than it is written"""
     names,rows,problems,notes = _load(path, columns or {}, labels or {})
@@ -450,6 +545,33 @@ def read_labels(
     rows = [dict(zip(columns, cells+['']*len(columns))) for _,cells in lines]
     return {o['from']:o['to'] for o in rows if o['from']}
 
+# %% ../nbs/01_corpora.ipynb #4fdaa9da
+def split_stretches(
+    table:pd.DataFrame, # with `path`, such as `read_manifest` gives
+)->pd.DataFrame: # the same if no path names a part of a recording
+    "Names of parts taken apart: `path` is the recording; `start_s`, `end_s`, `channel` are text"
+    parts = [stretch(o) for o in table['path']]
+    if not any(any(o[1:]) for o in parts): return table
+    bare,start,end,channel = zip(*parts)
+    own = dict(path=bare, start_s=[_plain_s(o) for o in start],
+        end_s=['' if o is None else _plain_s(o) for o in end])
+    if any(channel): own['channel'] = [str(o or '') for o in channel]
+    at = list(table).index('path')
+    return pd.DataFrame({**{o:table[o] for o in list(table)[:at]}, **own,
+        **{o:table[o] for o in table if o not in own}}, index=table.index)
+
+def join_stretches(
+    table:pd.DataFrame, # with `path`; with `start_s` and `end_s` (s), perhaps `channel`, where parts are meant
+)->pd.DataFrame: # without these three
+    "What `split_stretches` took apart: names of parts in `path`, and in `file` if it is there"
+    if not {'path','start_s','end_s'}<=set(table): return table
+    number = lambda o: None if pd.isna(o) or o=='' else float(o)
+    spans = [(number(a) or 0., number(b)) for a,b in zip(table.start_s, table.end_s)]
+    channels = [number(o) and int(number(o)) for o in table.get('channel', [None]*len(table))]
+    name = lambda files: [stretch_name(str(f), *s, c) for f,s,c in zip(files, spans, channels)]
+    rest = table.drop(columns=['start_s','end_s','channel'], errors='ignore')
+    return rest.assign(**{o:name(table[o]) for o in ('path','file') if o in table})
+
 # %% ../nbs/01_corpora.ipynb #e56a41ce
 def _shown(path):
     "A path as it can be printed, whatever its bytes are"
@@ -474,7 +596,7 @@ def write_manifest(
     files = table['file'] if 'file' in table else map(os.path.abspath, table['path'])
     paths = [Path(os.path.relpath(o, folder)).as_posix() if o.startswith(folder+os.sep) else o for o in files]
     for o in paths: _check_text(o)
-    out = table.drop(columns='file', errors='ignore').assign(path=paths)
+    out = split_stretches(table.drop(columns='file', errors='ignore').assign(path=paths))
     try:
         with replacing(path) as (new,): out.to_csv(new, index=False)
     except OSError as e: raise ManifestError(f"{path}: cannot be written ({e.strerror}). Choose another folder.") from None

@@ -23,7 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchaudio.functional import create_dct,melscale_fbanks
 
-from .audio import SR,HOP,AudioError,AudioWarning,load_audio
+from .audio import SR,HOP,AudioError,AudioWarning,load_audio,stretch,stretch_name
+from .corpora import join_stretches
 from .files import is_plain,misfit,plain,read_json
 
 # %% ../nbs/02_encoder.ipynb #b69aa75e
@@ -866,12 +867,12 @@ class CacheError(EncoderError):
     "The cache folder cannot be used: one line that names it and the way out"
 
 # %% ../nbs/02_encoder.ipynb #8220ea12
-_HASHED = 2**28     # bytes: what lies further into a file is never decoded by `load_audio`, so only its size counts
+_HASHED = 2**28     # bytes: what lies further into a file is decoded for stretches of it only, so else its size will do
 
-def _hash(path, size):
-    "Hash of a file's bytes"
+def _hash(path, size, most=True):
+    "Hash of a file's bytes, or of `most` of them"
     with open(path,'rb') as f:
-        if size<=_HASHED: return hashlib.file_digest(f,'sha256').hexdigest()
+        if size<=_HASHED or not most: return hashlib.file_digest(f,'sha256').hexdigest()
         part = hashlib.sha256(b'%d ' % size)
         for _ in range(_HASHED>>20): part.update(f.read(1<<20))
         return part.hexdigest()
@@ -901,7 +902,7 @@ class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
         folder=None,    # for one file of JSON lines a folder of sound files; only in memory if None
-    ): self.folder,self._known,self._seen,self._lock = folder,{},{},threading.Lock()
+    ): self.folder,self._known,self._seen,self._lock,self._busy = folder,{},{},threading.Lock(),{}
 
     def _of(self, path):
         "Index file for the sound file's folder, and what it says: {path: (*stamp, key)}"
@@ -923,44 +924,58 @@ class ContentIndex:
                 self._known[parent] = file,known
             return self._known[parent]
 
-    def key(self,
-        path,   # a sound file
-    )->str: # None if it is not there and never was
-        "Hash of a file's bytes; from memory if the file did not change since, or is gone"
-        path = os.path.abspath(path)
-        *known,key = self._of(path)[1].get(path, (None,))
-        self._seen.pop(path, None)
+    def _content(self, path, part):
+        "Hash of a file's bytes, all of them if it is for a part; None if it is not there and never was"
+        known = self._of(path)[1]
         try:
             found = os.stat(path)
-            if not stat.S_ISREG(found.st_mode) or not found.st_size: return None     # a pipe or a device may never end
-            now = _stamp(found)
-            if tuple(known)!=now: key = _hash(path, now[0])
-            self._seen[path] = now
+            now = _stamp(found) if stat.S_ISREG(found.st_mode) and found.st_size else None  # a pipe or a device may never end
+        except (OSError,ValueError):        # ValueError: a name that no file can have
+            now,gone = None,known.get(path+'#' if part and path+'#' in known else path, (None,))[-1]
+            if not os.path.exists(path): self._forget(path); return gone
+        if not now: return self._forget(path)
+        name = path+'#' if part and now[0]>_HASHED else path
+        with self._lock: busy = self._busy.setdefault(name, threading.Lock())
+        with busy:      # of all who want stretches of it, one reads the file
+            entries = known.get(name, (None,)),self._seen.get(name, (None,))
+            key = next((k for *stamp,k in entries if tuple(stamp)==now), None)
+            try: key = key or _hash(path, now[0], name==path)
+            except OSError: return self._forget(path)
+            self._seen[name] = *now,key
             return key
-        except (OSError,ValueError): return None if os.path.exists(path) else key     # ValueError: a name that no file can have
+
+    def _forget(self, path):
+        for name in (path,path+'#'): self._seen.pop(name, None)
+
+    def key(self,
+        path,   # a sound file, or a stretch of one
+    )->str: # None if it is not there and never was
+        "Hash of a file's bytes, and of which part is meant; from memory if the file did not change since, or is gone"
+        file,*part = stretch(path)
+        key = self._content(os.path.abspath(file), any(part))
+        return key and (hashlib.sha256(f'{key} {stretch_name("", *part)}'.encode()).hexdigest() if any(part) else key)
 
     def same(self,
         path,   # a sound file
     )->bool: # is it still the file whose key was asked for last?
         "Has nobody written to it since?"
-        path = os.path.abspath(path)
+        path = os.path.abspath(stretch(path).file)
         try: found = os.stat(path)
         except (OSError,ValueError): return False
-        return self._seen.get(path)==_stamp(found)
+        return _stamp(found) in [self._seen.get(o, ())[:-1] for o in (path,path+'#')]
 
     def remember(self,
-        keys:dict,  # path of a sound file: its key
+        paths,  # of sound files whose keys were asked for
     ):
         "Note what is where, for the next time"
         new = {}
-        for path,key in keys.items():
-            path = os.path.abspath(path)
+        for path in dict.fromkeys(os.path.abspath(stretch(o).file) for o in paths):
             file,known = self._of(path)
-            if path not in self._seen: continue     # it is gone
-            entry = *self._seen[path],key       # as it was when its key was found, whatever became of it since
-            if known.get(path)==entry: continue
-            known[path] = entry
-            if file: new.setdefault(file,[]).append(_line([path,*entry]))
+            for name in (path,path+'#'):
+                entry = self._seen.get(name)    # as it was when its key was found, whatever became of it since
+                if not entry or known.get(name)==entry: continue
+                known[name] = entry
+                if file: new.setdefault(file,[]).append(_line([name,*entry]))
         for file,lines in new.items():
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -1145,7 +1160,7 @@ def _encode_missing(store, files, encoders, progress):
     keys,why,waiting = [None]*len(files),[None]*len(files),{}
     def flush():
         _encode_into(store, waiting.values())
-        store.index.remember({files[i]:keys[i] for i in waiting})
+        store.index.remember([files[i] for i in waiting])
         bar.update(len(waiting))
         waiting.clear()
     with tqdm(total=len(files), desc='encode', unit='clip', delay=2, disable=not progress) as bar:
@@ -1157,7 +1172,7 @@ def _encode_missing(store, files, encoders, progress):
             else: waiting[i] = clip
             if sum(len(c.wave) for *_,c in waiting.values())>_CHUNK_S*SR: flush()
         flush()
-    store.index.remember({f:k for f,k in zip(files,keys) if k})
+    store.index.remember([f for f,k in zip(files,keys) if k])
     return keys,why
 
 # %% ../nbs/02_encoder.ipynb #c76d87f0
@@ -1220,7 +1235,7 @@ def embed(
     """Encode the clips of a manifest, or read them from the cache.
     `EncoderError` if the encoder or the cache cannot be used, `AudioError` if no clip can."""
     if not len(table): raise EncoderError("there are no clips to encode: the table has no rows.")
-    table,store = table.reset_index(drop=True),EmbeddingCache(cache)
+    table,store = join_stretches(table.reset_index(drop=True)),EmbeddingCache(cache)
     files,encoders = [str(f) for f in table['file' if 'file' in table else 'path']],_encoders(table, encoder)
     keys,why = _encode_missing(store, files, encoders, progress)
     shapes = [key and _shapes(store, key, e) for key,e in zip(keys,encoders)]

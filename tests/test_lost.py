@@ -32,6 +32,7 @@ COMMANDS = {    # what is typed; what it may write
     "manifest": ("manifest aa --language aa -o m.csv", ["m.csv"]),
     "check": ("check bb.csv --labels words.csv --fix -q -o c.csv", ["c.csv"]),
     "voices": ("voices aa.csv -q -o v.csv", ["v.csv"]),
+    "segment": ("segment aa --language aa -q -o g.csv", ["g.csv"]),
 }
 INPUTS = {
     "run": ["aa.csv", "bb.csv", "shots.txt", "words.csv", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
@@ -42,6 +43,7 @@ INPUTS = {
     "manifest": ["aa/Ann_fear_0.wav"],
     "check": ["bb.csv", "words.csv", "bb/Bob_anger_1.wav"],
     "voices": ["aa.csv", "aa/Ann_fear_0.wav"],
+    "segment": ["aa/Ann_fear_0.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
         if ("-o " in COMMANDS[c][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
