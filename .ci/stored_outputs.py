@@ -8,9 +8,9 @@ import nbformat
 PLOTLY = 'application/vnd.plotly.v1+json'
 
 
-def as_html(figure):
+def as_html(figure, name):
     import plotly.io as pio
-    return pio.to_html(pio.from_json(json.dumps({k: v for k, v in figure.items() if k in ('data', 'layout', 'frames')})), include_plotlyjs='cdn', full_html=False, auto_play=False, div_id='figure')
+    return pio.to_html(pio.from_json(json.dumps({k: v for k, v in figure.items() if k in ('data', 'layout', 'frames')})), include_plotlyjs='cdn', full_html=False, auto_play=False, div_id=name)
 
 
 for path in sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('*.ipynb')):
@@ -26,7 +26,7 @@ for path in sorted((Path(__file__).resolve().parent.parent/'nbs').rglob('*.ipynb
         for o in c.outputs:
             if PLOTLY not in o.get('data', {}): continue
             figures += 1
-            page = as_html(o.data[PLOTLY]).replace('"figure"', f'"figure-{figures}"')
+            page = as_html(o.data[PLOTLY], f'figure-{figures}')      # frames, too, are added to the figure by this name
             if o.data.get('text/html') != page: o.data['text/html'], changed = page, True
     if changed:
         nbformat.write(nb, path)
