@@ -6,6 +6,7 @@ import argparse, ast, filecmp, json, os, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 from urllib.parse import unquote
 import yaml
+import check_pages
 
 root = Path(__file__).resolve().parent.parent
 problems = []
@@ -21,7 +22,7 @@ texts = sorted(p for p in (root/'nbs').rglob('*.md') if visible(p))
 
 def run(command, cwd, **env):
     "Run one of nbdev's commands; what it said, where it failed"
-    full = {**os.environ, 'PYTHONPATH': str(cwd), **env}
+    full = {**os.environ, 'PYTHONPATH': f"{cwd}{os.pathsep}{cwd/'.ci'}", **env}
     full.pop('IN_TEST', None)  # nbdev's own flag: with it nothing would be exported
     p = subprocess.run([sys.executable, '-c', command], cwd=cwd, env=full, capture_output=True, text=True)
     return p.returncode, (p.stdout + p.stderr).strip()
@@ -39,7 +40,7 @@ def check_step(workers):
         copy = Path(tmp)/'copy'
         copy.mkdir()
         for name in ('settings.ini', 'pyproject.toml', 'setup.py', 'README.md'): shutil.copy2(root/name, copy)
-        for name in ('nbs', 'sere_nb'):
+        for name in ('nbs', 'sere_nb', '.ci'):
             shutil.copytree(root/name, copy/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
         for f in (copy/'sere_nb').glob('*.py'):  # so that a module whose notebook is gone shows up as missing
             if f.name != '__init__.py': f.unlink()
@@ -66,6 +67,10 @@ def check_step(workers):
         else:
             for p in [*notebooks, *texts]:
                 if not (copy/'_proc'/p.relative_to(root/'nbs')).exists(): problem(p, 'nbdev_proc_nbs leaves it out of the docs')
+            found, urls = check_pages.problems(copy/'_proc', {p.relative_to(root/'nbs').as_posix() for p in notebooks})
+            for page, what in found: problem(f'nbs/{page}', what)
+            for f in [*notebooks, *(root/'nbs/_workshop').glob('*.*'), *root.glob('*.md'), *(root/'nbs').rglob('*.md'), *(root/'sere_nb').rglob('*.py')]:
+                for what in check_pages.addresses(f.read_text(encoding='utf-8').replace('\\n', '\n'), urls): problem(f, what)
         for m in re.findall(r'Found cells containing imports and other code.*?---\n(.*?)\n---', said, flags=re.S):
             problem('nbs', f'a cell mixes imports with other code, which the docs build would execute:\n{m}')
         for name, old in before.items():
