@@ -127,6 +127,7 @@ def check_notebook(path):
     if not nb['cells'] or not re.fullmatch(r'# \S[^\n]*\n+> \S[^\n]*'+rest, source(nb['cells'][0])): problem(path, 'must begin with a cell of "# Title" and "> one line" and nothing else: the website makes the head of the page of it and drops the rest')
     if nb['metadata'].get('widgets'): problem(path, 'holds the state of live widgets; show a static figure instead')
     code = [c for c in nb['cells'] if c['cell_type'] == 'code']
+    if visible(path) and not (code and 'COLAB_RELEASE_TAG' in source(code[0])): problem(path, 'has no cell that installs the package on Colab; run make clean-nbs')
     if len(code) > 3 and not any(c['outputs'] for c in code): problem(path, 'stores no output; run it, for the docs show what is stored')
     for c in nb['cells']:
         said = [source(c)]
