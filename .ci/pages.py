@@ -4,7 +4,7 @@
 - `names` in backticks lead to the page that shows them, and only names that are meant: with a capital or an underscore inside, or written with brackets, as in `embed()`;
 - signatures in short lines, as a class where it is one, and with a source link to the right module.
 
-`python .ci/pages.py FOLDER` adds to a built site what no notebook makes: the notebooks themselves, and the page of `sere demo`."""
+`python .ci/pages.py FOLDER` adds to a built site what no notebook makes: the notebooks themselves, the page of `sere demo`, and the course with its slides and its teacher's guide."""
 import ast, inspect, json, posixpath, re, shutil, sys, tempfile, textwrap
 from functools import lru_cache
 from pathlib import Path
@@ -169,6 +169,21 @@ class Pages(Processor):
 
 # ---- what no notebook makes ----
 
+def workshop(to):
+    "The course to look at before anything is installed: learners' notebooks, slides, the teacher's guide"
+    import nbformat
+    from nbconvert import HTMLExporter
+    from sere_nb.cli import course, course_notebook, slides
+    to.mkdir(parents=True, exist_ok=True)
+    def page(nb, title): return HTMLExporter().from_notebook_node(nb, resources=dict(metadata=dict(name=title)))[0]
+    for source in sorted(course().glob('*.ipynb')):
+        nb = course_notebook(source)
+        nbformat.write(nb, to/source.name)
+        (to/f'{source.stem}.html').write_text(page(nb, source.stem), encoding='utf-8')
+        (to/f'{source.stem}.slides.html').write_text(slides(source), encoding='utf-8')
+    guide = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell((course()/'teacher.md').read_text(encoding='utf-8'))])
+    (to/'teacher.html').write_text(page(guide, "Teacher's guide"), encoding='utf-8')
+
 def finish(site, demo=True):
     "Copy the notebooks into a built site, and the page of `sere demo`"
     nbs, site = root/'nbs', Path(site)
@@ -176,6 +191,7 @@ def finish(site, demo=True):
         to = site/'notebooks'/p
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(nbs/p, to)
+    workshop(site/'workshop')
     if not demo: return
     from sere_nb.cli import main
     with tempfile.TemporaryDirectory() as d:

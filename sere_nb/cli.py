@@ -1056,7 +1056,7 @@ On a cluster, the manifest's sound and DIR must lie where all machines see them:
   phone-a/Recording (1).mp3,hu,eva,
   phone-a/Recording (2).mp3,hu,eva,anger
 
-From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/02_your_language.html
+From a folder of your own to a manifest: https://sere-nb.github.io/sere_nb/tutorials/your_language.html
 
 example:
   sere check mine.csv

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 SITE = 'https://sere-nb.github.io/sere_nb'
-MADE = {'explorer.html'}      # pages that no notebook makes (.ci/pages.py)
+COURSE = [p.stem for p in sorted((Path(__file__).resolve().parent.parent/'nbs'/'_workshop').glob('*.ipynb'))]
+MADE = {'explorer.html', 'workshop/teacher.html', *(f'workshop/{o}.{kind}' for o in COURSE for kind in ('html', 'slides.html', 'ipynb'))}      # what no notebook of the site makes (.ci/pages.py)
 
 # ---- reading a page ----
 
