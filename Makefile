@@ -22,7 +22,7 @@ section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
 # Tests that take a few seconds each; the rest is for make test.
-FAST     := tests/test_pages.py tests/test_readme.py tests/test_tric.py tests/test_circumstances.py
+FAST     := tests/test_house.py tests/test_pages.py tests/test_readme.py tests/test_tric.py tests/test_circumstances.py
 
 .PHONY: help setup demo check package test gpu soak lab docs clean-nbs readme picture samples bench numbers speed growth
 
@@ -85,6 +85,7 @@ clean-nbs: $(STAMP) ## export the notebooks, strip what git need not see, renew 
 	@$(BIN)/python .ci/stored_outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python .ci/readme.py
+	@$(BIN)/python .ci/house.py
 
 picture: $(STAMP) ## the README's picture of the explorer (needs Chromium)
 	@$(BIN)/python .ci/picture.py

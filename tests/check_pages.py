@@ -164,10 +164,10 @@ def holes(all_pages):
     "Tables that show NaN, or an index that is called as no one would call it"
     for p in all_pages:
         for html in p.html():
-            cells = re.findall(r'<td\b[^>]*>\s*(.*?)\s*</td>', html, re.S)
-            n = sum(c in ('NaN', 'nan', 'None', '<NA>') for c in cells)
-            if n > len(cells)/20: yield p.name, f'a table shows {n} NaN or None in {len(cells)} cells; say it, or leave the column out'
-            if re.search(r'<th[^>]*>it</th>', html): yield p.name, 'a table calls a column "it"'
+            for row in re.findall(r'<tr\b.*?</tr>', html, re.S):
+                cells = re.findall(r'<td\b[^>]*>\s*(.*?)\s*</td>', row, re.S)
+                if sum(c in ('NaN', 'nan', 'None', '<NA>', '&lt;NA&gt;') for c in cells) > len(cells)/2: yield p.name, f'a table has a row of NaN; say what it means, or leave it empty (.fillna): {" ".join(re.sub("<[^>]+>", " ", row).split())[:60]}'
+            if re.search(r'<tr[^>]*>\s*<th>it</th>', html): yield p.name, 'a table calls a column "it"'
 
 _address = re.compile(re.escape(SITE.removeprefix('https://'))+r'(/[^\s)#"\'>`]*)?')
 

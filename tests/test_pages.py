@@ -79,8 +79,8 @@ def test_pictures_have_words(tmp_path, cell, wrong):
 
 
 def test_tables_without_holes(tmp_path):
-    table = lambda *cells, head='method': (f'x{cells}', {'text/html': f'<table><th>{head}</th>'+''.join(f'<td>{c}</td>' for c in cells)+'</table>'})
-    page(tmp_path, 'a.ipynb', table(1, 'NaN', 2))
+    table = lambda *cells, head='method': (f'x{cells}', {'text/html': f'<table><tr><th>{head}</th></tr><tr>'+''.join(f'<td>{c}</td>' for c in cells)+'</tr></table>'})
+    page(tmp_path, 'a.ipynb', table(1, 'NaN', 'NaN'))
     page(tmp_path, 'b.ipynb', table(1, 2, head='it'))
     page(tmp_path, 'c.ipynb', table(*range(30), 'NaN'))
     assert [p for p, _ in check_pages.holes(check_pages.pages(tmp_path))] == ['a.ipynb', 'b.ipynb']
