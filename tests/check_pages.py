@@ -167,7 +167,7 @@ def holes(all_pages):
             for row in re.findall(r'<tr\b.*?</tr>', html, re.S):
                 cells = re.findall(r'<td\b[^>]*>\s*(.*?)\s*</td>', row, re.S)
                 if sum(c in ('NaN', 'nan', 'None', '<NA>', '&lt;NA&gt;') for c in cells) > len(cells)/2: yield p.name, f'a table has a row of NaN; say what it means, or leave it empty (.fillna): {" ".join(re.sub("<[^>]+>", " ", row).split())[:60]}'
-            if re.search(r'<tr[^>]*>\s*<th>it</th>', html): yield p.name, 'a table calls a column "it"'
+            if re.search(r'<tr[^>]*>\s*<th>it</th>\s*(?:<th|</tr>)', html): yield p.name, 'a table calls a column "it"'
 
 _address = re.compile(re.escape(SITE.removeprefix('https://'))+r'(/[^\s)#"\'>`]*)?')
 
