@@ -21,7 +21,10 @@ comma    := ,
 section   = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gpu soak lab docs clean-nbs readme picture samples bench numbers speed growth
+# Tests that take a few seconds each; the rest is for make test.
+FAST     := tests/test_house.py tests/test_pages.py tests/test_readme.py tests/test_tric.py tests/test_circumstances.py
+
+.PHONY: help setup demo check package test gpu soak lab docs clean-nbs readme picture samples bench numbers speed growth
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +44,20 @@ $(STAMP): constraints.txt settings.ini setup.py pyproject.toml
 demo: $(STAMP) ## the main job on data_samples, offline; results in out/demo
 	$(BIN)/sere demo --out $(OUT)/demo
 
+check: clean-nbs ## before a commit, in under a minute: export, clean, ruff, links, pictures, fast tests
+	@$(BIN)/ruff check --quiet
+	@$(TESTING) $(BIN)/python tests/check_notebooks.py --quick
+	@$(TESTING) $(BIN)/python -m pytest -q --durations=0 --durations-min=5 $(FAST)
+
+package: $(STAMP) ## sdist and wheel of what is committed, built and tried in a fresh environment
+	@PYTHON=$(BIN)/python .ci/package
+
 test: export CUDA_VISIBLE_DEVICES =
 test: $(STAMP) ## everything that must hold: notebooks, docs, code (on the processor: a GPU adds in another order each time)
 	$(call section,Notebooks$(comma) modules$(comma) README and docs in step)
 	@$(TESTING) $(BIN)/python tests/check_notebooks.py --workers $(WORKERS)
+	$(call section,Sure errors)
+	@$(BIN)/ruff check --quiet
 	$(call section,Notebooks as tests)
 	@$(TESTING) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 	$(call section,Tests beside the notebooks)
@@ -62,7 +75,9 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 
 docs: quarto $(STAMP) ## the website, in _docs (needs Quarto)
 	@touch README.md  # it comes from make readme; newer than the index, nbdev leaves it alone
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
+	PYTHONPATH="$(CURDIR)/.ci" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
+	@$(BIN)/python .ci/pages.py _docs
+	@$(BIN)/python tests/check_pages.py --built _docs
 	@echo "Open _docs/index.html"
 
 clean-nbs: $(STAMP) ## export the notebooks, strip what git need not see, renew README.md
@@ -70,6 +85,7 @@ clean-nbs: $(STAMP) ## export the notebooks, strip what git need not see, renew 
 	@$(BIN)/python .ci/stored_outputs.py
 	@$(BIN)/nbdev_clean
 	@$(BIN)/python .ci/readme.py
+	@$(BIN)/python .ci/house.py
 
 picture: $(STAMP) ## the README's picture of the explorer (needs Chromium)
 	@$(BIN)/python .ci/picture.py

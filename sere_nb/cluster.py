@@ -216,11 +216,12 @@ def _embed(table, encoder):
     try:
         emb = embed(table, encoder, progress=False)
         return emb,list(emb.skipped.why)
-    except AudioError as nothing:
+    except AudioError as e:
+        nothing = str(e)
         def why(file):
             try: load_audio(file)
             except AudioError as e: return str(e)
-            return str(nothing)
+            return nothing
         return None,[why(o) for o in table.file]
 
 def encode_rows(

@@ -6,6 +6,7 @@ import argparse, ast, filecmp, json, os, re, shutil, subprocess, sys, tempfile
 from pathlib import Path
 from urllib.parse import unquote
 import yaml
+import check_pages
 
 root = Path(__file__).resolve().parent.parent
 problems = []
@@ -21,7 +22,7 @@ texts = sorted(p for p in (root/'nbs').rglob('*.md') if visible(p))
 
 def run(command, cwd, **env):
     "Run one of nbdev's commands; what it said, where it failed"
-    full = {**os.environ, 'PYTHONPATH': str(cwd), **env}
+    full = {**os.environ, 'PYTHONPATH': f"{cwd}{os.pathsep}{cwd/'.ci'}", **env}
     full.pop('IN_TEST', None)  # nbdev's own flag: with it nothing would be exported
     p = subprocess.run([sys.executable, '-c', command], cwd=cwd, env=full, capture_output=True, text=True)
     return p.returncode, (p.stdout + p.stderr).strip()
@@ -39,7 +40,7 @@ def check_step(workers):
         copy = Path(tmp)/'copy'
         copy.mkdir()
         for name in ('settings.ini', 'pyproject.toml', 'setup.py', 'README.md'): shutil.copy2(root/name, copy)
-        for name in ('nbs', 'sere_nb'):
+        for name in ('nbs', 'sere_nb', '.ci'):
             shutil.copytree(root/name, copy/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
         for f in (copy/'sere_nb').glob('*.py'):  # so that a module whose notebook is gone shows up as missing
             if f.name != '__init__.py': f.unlink()
@@ -66,6 +67,10 @@ def check_step(workers):
         else:
             for p in [*notebooks, *texts]:
                 if not (copy/'_proc'/p.relative_to(root/'nbs')).exists(): problem(p, 'nbdev_proc_nbs leaves it out of the docs')
+            found, urls = check_pages.problems(copy/'_proc', {p.relative_to(root/'nbs').as_posix() for p in notebooks})
+            for page, what in found: problem(f'nbs/{page}', what)
+            for f in [*notebooks, *(root/'nbs/_workshop').glob('*.*'), *root.glob('*.md'), *(root/'nbs').rglob('*.md'), *(root/'sere_nb').rglob('*.py')]:
+                for what in check_pages.addresses(f.read_text(encoding='utf-8').replace('\\n', '\n'), urls): problem(f, what)
         for m in re.findall(r'Found cells containing imports and other code.*?---\n(.*?)\n---', said, flags=re.S):
             problem('nbs', f'a cell mixes imports with other code, which the docs build would execute:\n{m}')
         for name, old in before.items():
@@ -122,6 +127,7 @@ def check_notebook(path):
     if not nb['cells'] or not re.fullmatch(r'# \S[^\n]*\n+> \S[^\n]*'+rest, source(nb['cells'][0])): problem(path, 'must begin with a cell of "# Title" and "> one line" and nothing else: the website makes the head of the page of it and drops the rest')
     if nb['metadata'].get('widgets'): problem(path, 'holds the state of live widgets; show a static figure instead')
     code = [c for c in nb['cells'] if c['cell_type'] == 'code']
+    if visible(path) and not (code and 'COLAB_RELEASE_TAG' in source(code[0])): problem(path, 'has no cell that installs the package on Colab; run make clean-nbs')
     if len(code) > 3 and not any(c['outputs'] for c in code): problem(path, 'stores no output; run it, for the docs show what is stored')
     for c in nb['cells']:
         said = [source(c)]
@@ -162,7 +168,8 @@ def check_imports():
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--workers', type=int, default=2, help='processes for the docs half')
-    workers = p.parse_args().workers
+    p.add_argument('--quick', action='store_true', help='only what is read as it stands, without the docs half')
+    args = p.parse_args()
     check_readme()
     check_sidebar()
     check_imports()
@@ -171,7 +178,7 @@ def main():
     for f in pages: check_links(f.read_text(encoding='utf-8'), f)
     for f in [*pages, *(root/'sere_nb').rglob('*.py'), *(root/'data_samples').rglob('*.csv')]:
         for m in machine_paths(f.read_text(encoding='utf-8')): problem(f, f'path of one machine: {m}')
-    check_step(workers)
+    if not args.quick: check_step(args.workers)
     for line in dict.fromkeys(problems): print('✗', line, file=sys.stderr)
     if problems: sys.exit(f'{len(dict.fromkeys(problems))} problems in {len(notebooks)} notebooks and what is made from them.')
     print(f'{len(notebooks)} notebooks and what is made from them are in step.')

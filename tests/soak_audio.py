@@ -319,7 +319,9 @@ def alone(folder):
 def peak_memory():
     "Bytes that this process has held at most. Linux's ru_maxrss begins with what the parent held, so it is read elsewhere there"
     try: return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])*1024
-    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=="darwin" else 1024)
+    except OSError:
+        import resource
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=="darwin" else 1024)
 
 
 RUN = f"""import atexit, sys

@@ -1,0 +1,201 @@
+"""What the website's pages have beyond nbdev's own work. `settings.ini` names `Pages`, which nbdev runs last on each notebook:
+
+- a line of links below the title: source, download, Colab;
+- `names` in backticks lead to the page that shows them, and only names that are meant: with a capital or an underscore inside, or written with brackets, as in `embed()`;
+- signatures in short lines, as a class where it is one, and with a source link to the right module.
+
+`python .ci/pages.py FOLDER` adds to a built site what no notebook makes: the notebooks themselves, the page of `sere demo`, and the course with its slides and its teacher's guide."""
+import ast, inspect, json, posixpath, re, shutil, sys, tempfile, textwrap
+from functools import lru_cache
+from pathlib import Path
+
+from nbdev.config import get_config
+from nbdev.process import Processor
+from nbdev.showdoc import BasicMarkdownRenderer
+
+root = Path(__file__).resolve().parent.parent
+WIDTH = 88      # characters a line of a signature
+
+
+# ---- what each notebook shows ----
+
+def visible(path):
+    "Is a file below nbs/ on the website?"
+    return not any(p[0] in '._' for p in path.parts)
+
+def notebooks(nbs):
+    "Notebooks of the website, as paths below `nbs`"
+    return [p.relative_to(nbs) for p in sorted(nbs.rglob('*.ipynb')) if visible(p.relative_to(nbs))]
+
+_directives = re.compile(r'^[ \t]*#\|[ \t]*([\w-]+):?[ \t]*(.*)$', re.M)
+
+def directives(source):
+    "{name: rest} of the directives of a cell"
+    return dict(_directives.findall(source))
+
+def definitions(source):
+    "Public names that a cell defines, as show_doc calls them: functions, classes, patched methods as Class.name"
+    try: tree = ast.parse(source)
+    except SyntaxError: return []
+    names = []
+    for o in tree.body:
+        if not isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or o.name.startswith('_'): continue
+        patched = any('patch' in ast.unparse(d) for d in o.decorator_list) and o.args.args and o.args.args[0].annotation
+        names += [f'{c.strip()}.{o.name}' for c in ast.unparse(patched).split('|')] if patched else [o.name]
+    return names
+
+@lru_cache(None)
+def shown(nbs):
+    "{name: (notebook, module)} of what the pages show; of a name that two pages show, nothing"
+    found, twice = {}, set()
+    for path in notebooks(nbs):
+        module = None
+        for c in json.loads((nbs/path).read_text(encoding='utf-8'))['cells']:
+            source = ''.join(c['source'])
+            does = directives(source) if c['cell_type'] == 'code' else {}
+            module = does.get('default_exp', module)
+            if 'hide' in does or not {'export', 'exports', 'exec_doc'} & set(does): continue
+            into = (does.get('export') or does.get('exports') or module or '').strip()
+            for name in definitions(source):
+                if found.get(name, (path,))[0] != path: twice.add(name)
+                found[name] = path, into
+    return {k: v for k, v in found.items() if k not in twice}
+
+@lru_cache(None)
+def lines(module):
+    "{name: line} of what a module of the package defines"
+    file = root/'sere_nb'/(module.replace('.', '/')+'.py')
+    found = {}
+    for o in ast.parse(file.read_text(encoding='utf-8')).body if file.exists() else ():
+        if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for name in [o.name, *definitions(ast.unparse(o))]: found[name] = o.lineno
+    return found
+
+
+# ---- links ----
+
+def meant(word):
+    "Is a word in backticks surely a name of ours? A plain lower-case word is as often a column, a command, an option"
+    return word.endswith('()') or bool(re.search(r'[A-Z]|[a-z]_[a-z]', word))
+
+def target(word, here, nbs):
+    "Where a word leads, seen from the notebook `here`, or None"
+    names, name = shown(nbs), word.removesuffix('()')
+    if not meant(word): return None
+    if name not in names: name = name.partition('.')[0] if '.' in name else ''      # a method stands with its class
+    if name not in names: return None
+    to = names[name][0]
+    page = '' if to == here else posixpath.relpath(to.as_posix(), here.parent.as_posix() or '.')
+    return f'{page}#{name.lower()}'
+
+_word = re.compile(r'``.*?``|(?<![\[`\\])`([A-Za-z]\w*(?:\.\w+)*(?:\(\))?)`(?![`\]])')
+
+def linked(text, here, nbs):
+    "Markdown with links at names; code, headings and what is a link already are left alone"
+    fenced, out = False, []
+    for line in text.splitlines(True):
+        if re.match(r'\s*(```|~~~)', line): fenced = not fenced
+        elif not fenced and not line.startswith(('    ', '#')):
+            line = _word.sub(lambda m: f'[{m[0]}]({to})' if m[1] and (to := target(m[1], here, nbs)) else m[0], line)
+        out.append(line)
+    return ''.join(out)
+
+def notebook_links(here, cfg):
+    "The line below a page's title"
+    path = f'{cfg.nbs_path.name}/{here.as_posix()}'
+    repo = cfg.git_url.removeprefix('https://github.com/')
+    up = '../'*len(here.parent.parts)
+    return ('::: {.notebook-links}\n'
+            f'This page is a notebook: [source]({cfg.git_url}/blob/{cfg.branch}/{path}) · '
+            f'[download]({up}notebooks/{here.as_posix()}){{download="{here.name}"}} · '
+            f'[open in Colab](https://colab.research.google.com/github/{repo}/blob/{cfg.branch}/{path})\n:::')
+
+
+# ---- signatures ----
+
+def in_short_lines(code, comment, indent=4):
+    "A parameter and its comment, in lines of at most WIDTH characters where words allow"
+    head = ' '*indent+code
+    if not comment: return [head]
+    comment = ' '.join(comment.split())
+    if len(head)+len(comment) <= WIDTH-4: return [f'{head}  # {comment}']
+    return [head, *textwrap.wrap(comment, WIDTH, initial_indent=' '*(indent+4)+'# ', subsequent_indent=' '*(indent+4)+'# ', break_long_words=False, break_on_hyphens=False)]
+
+class Signature(BasicMarkdownRenderer):
+    "As nbdev shows a name, but a class as a class, an error without a signature, no comment that runs out of its column, and nothing said of what has no docstring"
+    def signature(self):
+        sym, dm = self.sym, self.dm
+        if inspect.isclass(sym) and (issubclass(sym, BaseException) or sym.__init__ is object.__init__): return None
+        none = type(None)
+        params = {k: {**v, 'anno': inspect.Parameter.empty} if v.get('anno') is none else v for k, v in dm.dm.items() if k != 'return'}
+        out = [f"{'class' if inspect.isclass(sym) else 'def'} {self.nm}("]
+        for k, v in params.items(): out += in_short_lines(dm._fmt_param(k, v)+',', v.get('docment', ''))
+        back = dm.dm.get('return', {})
+        end, said = dm._ret_str.partition(' #')[0].removesuffix(':')+':', back.get('docment', '')
+        if inspect.isclass(sym): end, said = '):', ''
+        if not params: out, end = [], out[0]+end
+        return '\n'.join(out+in_short_lines(end, said, 0))
+
+    def _repr_markdown_(self):
+        parts = [f"{'#'*self.title_level} {self.nm}"]
+        if (code := self.signature()): parts.append(f'```python\n{code}\n```')
+        if getattr(self.sym, '__doc__', None) and self.docs: parts.append('*'+self.docs.split('\n\n')[0].strip()+'*'+''.join('\n\n'+o for o in self.docs.split('\n\n')[1:]))
+        return '---\n\n'+'\n\n'.join(parts)
+
+get_config().d['renderer'] = 'pages.Signature'     # only where pages are made: in JupyterLab `show_doc` stays nbdev's
+
+
+# ---- a page ----
+
+class Pages(Processor):
+    "Links, source links and the line below the title"
+    def begin(self):
+        cfg = get_config()
+        nbs = Path(cfg.nbs_path)
+        self.here = here = Path(self.nb.path_).resolve().relative_to(nbs.resolve())
+        names = shown(nbs)
+        for c in self.nb.cells:
+            if c.cell_type == 'markdown': c.source = linked(c.source, here, nbs)
+            doc = re.search(r'^show_doc\(([\w.]+)\)', c.source, re.M) if c.cell_type == 'code' else None
+            for o in c.get('outputs', ()):
+                if 'text/markdown' not in o.get('data', {}): continue
+                text = linked(''.join(o.data['text/markdown']), here, nbs)
+                if doc and doc[1] in names and (line := lines(names[doc[1]][1]).get(doc[1])):
+                    text = text.replace('---\n\n', f'---\n\n[source]({cfg.git_url}/blob/{cfg.branch}/sere_nb/{names[doc[1]][1].replace(".", "/")}.py#L{line}){{.source-link}}\n\n', 1)
+                o.data['text/markdown'] = text
+        from execnb.nbio import mk_cell
+        self.nb.cells.insert(1, mk_cell(notebook_links(here, cfg), 'markdown'))
+
+
+# ---- what no notebook makes ----
+
+def workshop(to):
+    "The course to look at before anything is installed: learners' notebooks, slides, the teacher's guide"
+    import nbformat
+    from nbconvert import HTMLExporter
+    from sere_nb.cli import course, course_notebook, slides
+    to.mkdir(parents=True, exist_ok=True)
+    def page(nb, title): return HTMLExporter().from_notebook_node(nb, resources=dict(metadata=dict(name=title)))[0]
+    for source in sorted(course().glob('*.ipynb')):
+        nb = course_notebook(source)
+        nbformat.write(nb, to/source.name)
+        (to/f'{source.stem}.html').write_text(page(nb, source.stem), encoding='utf-8')
+        (to/f'{source.stem}.slides.html').write_text(slides(source), encoding='utf-8')
+    guide = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell((course()/'teacher.md').read_text(encoding='utf-8'))])
+    (to/'teacher.html').write_text(page(guide, "Teacher's guide"), encoding='utf-8')
+
+def finish(site, demo=True):
+    "Copy the notebooks into a built site, and the page of `sere demo`"
+    nbs, site = root/'nbs', Path(site)
+    for p in notebooks(nbs):
+        to = site/'notebooks'/p
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(nbs/p, to)
+    workshop(site/'workshop')
+    if not demo: return
+    from sere_nb.cli import main
+    with tempfile.TemporaryDirectory() as d:
+        if main(['demo', '--out', d, '-q']): sys.exit('sere demo fails, so the site has no explorer')
+        shutil.copy2(Path(d)/'report.html', site/'explorer.html')
+
+if __name__ == '__main__': finish(sys.argv[1])

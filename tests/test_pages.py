@@ -1,0 +1,140 @@
+"What check_pages looks for, each kind on a page that has it; and what .ci/pages.py makes of words, signatures, notebooks"
+import json, sys
+from pathlib import Path
+
+import pytest
+
+root = Path(__file__).parent.parent
+sys.path[:0] = [str(root/'.ci'), str(root/'tests')]
+import check_pages
+import pages
+
+
+def page(top, name, *cells, head='title: A page'):
+    "A processed notebook; a cell is Markdown, or (code, {mime: output})"
+    path = top/name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = [dict(cell_type='raw', source=f'---\n{head}\n---\n')]
+    for c in cells: made.append(dict(cell_type='markdown', source=c) if isinstance(c, str) else dict(cell_type='code', source=c[0], outputs=[dict(output_type='display_data', data=c[1])]))
+    path.write_text(json.dumps(dict(cells=made)))
+
+
+def said(top, check, *args): return [what for _, what in check(check_pages.pages(top), *args)]
+
+
+FIGURE = '<div id="figure-{a}"></div><script>Plotly.newPlot("figure-{a}", []).then(() => {{ Plotly.addFrames(\'{b}\', []) }}); "method":"animate"</script>'
+MD = 'text/markdown'
+
+
+@pytest.mark.parametrize('link,problem', [
+    ('[a](two.ipynb)', 'no such page'), ('[a](02_two.ipynb#nowhere)', 'nothing there'), ('[a](02_two.ipynb#a-heading)', None), ('[a](02_two.ipynb#name)', None), ('[a](#here)', None), ('[a](#there)', 'nothing there'),
+    ('[a](https://sere-nb.github.io/sere_nb/two.html)', None), ('[a](https://sere-nb.github.io/sere_nb/02_two.html)', 'no such page'), ('![b](no.png)', 'no such page'), ('[![b](no.png)](02_two.ipynb)', 'no such page'),
+    ('<a href="no.html">a</a>', 'no such page'), ('`[a](no.ipynb)`', None), ('```\n[a](no.ipynb)\n```', None), ('[a](https://example.org/x)', None), ('[a](sub/01_three.ipynb)', None), ('[d](notebooks/01_one.ipynb)', None), ('[d](notebooks/no.ipynb)', 'no such page')])
+def test_dead_links(tmp_path, link, problem):
+    page(tmp_path, '01_one.ipynb', '## Here', link)
+    page(tmp_path, '02_two.ipynb', '## A `heading`!', ('show_doc(name)', {MD: '---\n\n### name\n\n*text*'}), head='output-file: two.html')
+    page(tmp_path, 'sub/01_three.ipynb', 'x')
+    found = said(tmp_path, check_pages.dead_links, tmp_path, {'01_one.ipynb'})
+    assert [problem in o for o in found] == [True] if problem else not found
+
+
+@pytest.mark.parametrize('text,wrong', [('[`corpus`](a.html#corpus)', True), ('[`embed()`](a.html#embed)', False), ('[`SERE`](a.html#sere)', False), ('[`fit`](06.ipynb#predict)', False), ('`corpus`', False)])
+def test_wrong_words(tmp_path, text, wrong):
+    page(tmp_path, 'a.ipynb', text)
+    assert bool(said(tmp_path, check_pages.wrong_words)) == wrong
+
+
+def test_raw_markdown_and_empty_docs(tmp_path):
+    page(tmp_path, 'a.ipynb', ('show_doc(f)', {MD: '```python\ndef f(x # a [`SERE`](y)\n)\n```\n\n*Call self as a function.*'}))
+    assert said(tmp_path, check_pages.raw_markdown) and said(tmp_path, check_pages.empty_docs)
+    page(tmp_path, 'a.ipynb', ('show_doc(f)', {MD: '```python\ndef f(x # a `SERE`\n)\n```\n\n*A [`SERE`](y)*'}))
+    assert not said(tmp_path, check_pages.raw_markdown) and not said(tmp_path, check_pages.empty_docs)
+
+
+@pytest.mark.parametrize('a,b,wrong', [(1, 'figure', True), (1, 'figure-1', False), (2, 'figure-1', True)])
+def test_frames_and_figure_agree(tmp_path, a, b, wrong):
+    page(tmp_path, 'a.ipynb', ('draw()', {'text/html': FIGURE.format(a=a, b=b)}))
+    assert bool(said(tmp_path, check_pages.figures)) == wrong
+
+
+def test_figures_that_are_stored_can_be_played():
+    "Also in the course, which is not on the site, and in what stored_outputs makes"
+    stored_outputs = (root/'.ci'/'stored_outputs.py').read_text()
+    assert 'div_id=name' in stored_outputs
+    seen = 0
+    for path in (root/'nbs').rglob('*.ipynb'):
+        if '.ipynb_checkpoints' in path.parts: continue
+        html = '\n'.join(''.join(o.get('data', {}).get('text/html', '')) for c in json.loads(path.read_text())['cells'] for o in c.get('outputs', ()))
+        seen += html.count('Plotly.addFrames')
+        assert not list(check_pages.dead_buttons(html)), path.name
+    assert seen
+
+
+PNG = {'image/png': 'x'}
+@pytest.mark.parametrize('cell,wrong', [(('plot()', PNG), True), (('#| fig-alt: A curve that falls\nplot()', PNG), False), (('#| fig-alt:\nplot()', PNG), True), ('![](a.png)', True), ('![a map](a.png)', False),
+                                        ('<img src="a">', True), ('<img src="a" alt="a map">', False), (('x', {'text/html': '<img src="a">'}), True), ('`<img src="a">`', False), ('```\n<img src="a">\n```', False)])
+def test_pictures_have_words(tmp_path, cell, wrong):
+    page(tmp_path, 'a.ipynb', cell)
+    assert bool(said(tmp_path, check_pages.no_alt)) == wrong
+
+
+def test_tables_without_holes(tmp_path):
+    table = lambda *cells, head='method': (f'x{cells}', {'text/html': f'<table><tr><th>{head}</th></tr><tr>'+''.join(f'<td>{c}</td>' for c in cells)+'</tr></table>'})
+    page(tmp_path, 'a.ipynb', table(1, 'NaN', 'NaN'))
+    page(tmp_path, 'b.ipynb', table(1, 2, head='it'))
+    page(tmp_path, 'c.ipynb', table(*range(30), 'NaN'))
+    assert [p for p, _ in check_pages.holes(check_pages.pages(tmp_path))] == ['a.ipynb', 'b.ipynb']
+
+
+def test_addresses():
+    urls = {'tutorials/quickstart.html', 'index.html'}
+    text = 'see https://sere-nb.github.io/sere_nb/tutorials/01_quickstart.html), https://sere-nb.github.io/sere_nb/tutorials/quickstart.html, https://sere-nb.github.io/sere_nb and https://sere-nb.github.io/sere_nb/explorer.html.'
+    assert list(check_pages.addresses(text, urls)) == ['sere-nb.github.io/sere_nb/tutorials/01_quickstart.html: the site has no such page']
+
+
+def test_a_built_site(tmp_path):
+    (tmp_path/'a.html').write_text('<a href="b.html#x">a</a><a href="c.html">b</a><img src="a.html"><h2 id="y">y</h2><a href="#y">z</a>')
+    (tmp_path/'b.html').write_text('<h2 id="z">z</h2>')
+    found = [what for _, what in check_pages.built_problems(tmp_path)]
+    assert len(found) == 3 and 'alt text' in found[0] and 'has this name' in found[1] and 'no such file' in found[2]
+
+
+# ---- .ci/pages.py ----
+
+@pytest.fixture
+def nbs(tmp_path):
+    def write(name, *cells):
+        path = tmp_path/name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(dict(cells=[dict(cell_type='code', source=c) for c in cells])))
+    write('01_a.ipynb', '#| default_exp a', '#| export\ndef embed(x): pass\ndef _share(): pass\nclass Space: pass', '#| hide\ndef hidden_one(): pass', '#| export\ndef two_places(): pass')
+    write('02_b.ipynb', '#| default_exp b', '#| exports\n\n@patch\ndef fit(self:Space): pass', '#| export\ndef two_places(): pass')
+    write('tutorials/01_t.ipynb', 'x = 1')
+    return tmp_path
+
+
+def test_what_is_shown(nbs):
+    assert {k: (v[0].as_posix(), v[1]) for k, v in pages.shown(nbs).items()} == {'embed': ('01_a.ipynb', 'a'), 'Space': ('01_a.ipynb', 'a'), 'Space.fit': ('02_b.ipynb', 'b')}
+
+
+@pytest.mark.parametrize('text,then', [
+    ('`embed`', '`embed`'), ('`embed()`', '[`embed()`](../01_a.ipynb#embed)'), ('`Space`', '[`Space`](../01_a.ipynb#space)'), ('`Space.fit`', '[`Space.fit`](../02_b.ipynb#space.fit)'), ('`Space.concat`', '[`Space.concat`](../01_a.ipynb#space)'),
+    ('`two_places`', '`two_places`'), ('`hidden_one`', '`hidden_one`'), ('`_share`', '`_share`'), ('[`Space`](x)', '[`Space`](x)'), ('## `Space`', '## `Space`'), ('```\n`Space`\n```', '```\n`Space`\n```'), ('``x `Space` ``', '``x `Space` ``')])
+def test_links_at_names(nbs, text, then):
+    assert pages.linked(text, Path('tutorials/01_t.ipynb'), nbs) == then
+
+
+def test_signatures():
+    def short(a:int=1, # how many
+              b=None, # `one` or the other, which takes some words to say and runs out of any column that holds it
+    )->list: # of both
+        "What it does"
+    def silent(a): return a
+    class Wrong(ValueError): "Something is wrong"
+    class Space:
+        "A space"
+        def __init__(self, dims:int=2): pass
+    one = pages.Signature(short, name='short')._repr_markdown_()
+    assert 'def short(' in one and 'NoneType' not in one and max(map(len, one.splitlines())) <= pages.WIDTH and '*What it does*' in one and ')->list:  # of both' in one
+    assert 'Call self' not in pages.Signature(silent)._repr_markdown_()
+    assert '```' not in pages.Signature(Wrong, name='Wrong')._repr_markdown_() and 'class Space(' in pages.Signature(Space, name='Space')._repr_markdown_()
