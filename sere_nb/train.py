@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['rate_at', 'settled', 'train', 'adopt', 'fit_adapter', 'sere_adapter']
 
-# %% ../nbs/06b_train.ipynb #2a47904c
+# %% ../nbs/06b_train.ipynb #d59e1e42
 import json, math
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .learner import (SERE, _clean, _find_shares, _measured, _objective, _soft,
 from .structure import LearnerError, Space, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
 
-# %% ../nbs/06b_train.ipynb #c18656bd
+# %% ../nbs/06b_train.ipynb #36bc0834
 _WARM = 10      # epochs in which the rate rises
 
 def rate_at(
@@ -39,7 +39,7 @@ def settled(
     if len(values)<=max(patience, _WARM): return False
     return min(values[:-patience])-min(values[-patience:])<least
 
-# %% ../nbs/06b_train.ipynb #e1ac2fa2
+# %% ../nbs/06b_train.ipynb #89eb661f
 def _state(tric, adam, offsets):
     "All tensors of a run, by name"
     out = {f'tric/{k}':v for k,v in tric.state_dict().items()}
@@ -78,7 +78,7 @@ def _resume(path, tric, adam, how):
     adam.load_state_dict(state)
     return {i:[o[j] for j in sorted(o)] for i,o in offsets.items()},about['history']
 
-# %% ../nbs/06b_train.ipynb #23ad001d
+# %% ../nbs/06b_train.ipynb #e85a9103
 _ROWS = 16_384      # clips asked at a time
 _ASTRAY = 1e6       # no clip is so far from a prototype
 
@@ -108,7 +108,7 @@ def _epoch(tric, clips, adam, offsets, batches):
         adam.step()
     return {k:float(v.detach()) for k,v in before.items()}
 
-# %% ../nbs/06b_train.ipynb #30d35def
+# %% ../nbs/06b_train.ipynb #2623ded8
 def train(
     tric:TRIC,              # where to start; it is changed
     clips:Clips,
@@ -148,7 +148,7 @@ def train(
             _keep(checkpoint, tric, adam, offsets, history, how)
     return history
 
-# %% ../nbs/06b_train.ipynb #7e4c0af7
+# %% ../nbs/06b_train.ipynb #d3b1ddee
 def adopt(
     learner:SERE,   # with a round behind it
     tric:TRIC,      # trained on its clips
@@ -184,7 +184,7 @@ def fit_adapter(
     learner.training_ = train(tric, clips, **how)
     return adopt(learner, tric)
 
-# %% ../nbs/06b_train.ipynb #3e58884f
+# %% ../nbs/06b_train.ipynb #70c36b08
 def sere_adapter(
     shots:Embeddings,       # with column `emotion`
     unlabelled:Embeddings,  # blind

@@ -7,7 +7,7 @@ __all__ = ['TERMS', 'Due', 'Clips', 'farness', 'labelled_prototype', 'unlabelled
            'circumstances', 'balance', 'total', 'TRIC', 'adapter', 'log_det', 'far', 'posterior', 'parts', 'forward',
            'tric_of', 'structure_of', 'prototype_term', 'contrast_term', 'chain_term', 'tric', 'homecoming']
 
-# %% ../nbs/05_tric.ipynb #e43945b9
+# %% ../nbs/05_tric.ipynb #eac398b9
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 from .irf import _FIRM, even_out
 from .structure import LearnerError, _must_be, _must_fit
 
-# %% ../nbs/05_tric.ipynb #3fccb01a
+# %% ../nbs/05_tric.ipynb #286f1879
 @dataclass
 class Due:
     "How frequent emotions are assumed to be among the clips of a corpus"
@@ -43,7 +43,7 @@ class Clips:
             own = {f'level {i}':(g,'m',2**40) for i,(g,_) in enumerate(d.levels)}
             _must_fit(rows=(d.rows,'m',len(self.label)), prior=(d.prior,'K'), **own)
 
-# %% ../nbs/05_tric.ipynb #3cff19a5
+# %% ../nbs/05_tric.ipynb #707dcd86
 def farness(
     x:Tensor,           # x-b: (V, n, D), less what voices and words add
     cover:Tensor,       # (V, n) bool
@@ -61,7 +61,7 @@ def farness(
     there = cover.to(rho)[...,None]
     return (rho*there).sum(0)/there.sum(0).clamp_min(1)
 
-# %% ../nbs/05_tric.ipynb #50a5f814
+# %% ../nbs/05_tric.ipynb #57ef2ea0
 def labelled_prototype(
     far:Tensor,     # rho: (n, K)
     label:Tensor,   # y: (n,) int64, -1 for none
@@ -71,7 +71,7 @@ def labelled_prototype(
     # Σ_{i∈L} ρ_{i,y_i}
     return far[shot].gather(1, label[shot][:,None]).sum()
 
-# %% ../nbs/05_tric.ipynb #c62392d6
+# %% ../nbs/05_tric.ipynb #e078e227
 def unlabelled_prototype(
     far:Tensor,     # rho: (n, K)
     share:Tensor,   # p: (n, K), rows sum to 1
@@ -81,7 +81,7 @@ def unlabelled_prototype(
     # Σ_{i∈U} Σ_k p_ik ρ_ik
     return (share*far).sum(1)[label<0].sum()
 
-# %% ../nbs/05_tric.ipynb #d20989ff
+# %% ../nbs/05_tric.ipynb #6dee9957
 def certainty(
     share:Tensor,   # p: (n, K), rows sum to 1
     label:Tensor,   # y: (n,) int64, -1 for none
@@ -91,7 +91,7 @@ def certainty(
     # Σ_{i∈U} Σ_k p_ik log p_ik
     return torch.xlogy(p, p).sum()
 
-# %% ../nbs/05_tric.ipynb #0f13515b
+# %% ../nbs/05_tric.ipynb #5c61735c
 def spread(
     adapter:Tensor,         # A: (V, D, D)
     log_det:Tensor,         # log|S|: (V,)
@@ -105,7 +105,7 @@ def spread(
     wide = (count+m)*log_det+m*scale*adapter.square().sum((1,2))
     return wide.sum()/2/max(1, len(wide))
 
-# %% ../nbs/05_tric.ipynb #9c86e88f
+# %% ../nbs/05_tric.ipynb #28265c70
 def circumstances(
     effects,            # b: tensors (V, q, D), one a factor
     adapter:Tensor,     # A: (V, D, D)
@@ -116,7 +116,7 @@ def circumstances(
     cost = [(b@adapter).square().sum() for b in effects]
     return sum(cost, adapter.new_zeros(()))/2/variance/max(1, len(adapter))
 
-# %% ../nbs/05_tric.ipynb #1f8c4e75
+# %% ../nbs/05_tric.ipynb #dce45acf
 _LEAST = 1e-6       # a share that is nearly 0
 
 def balance(
@@ -136,7 +136,7 @@ def balance(
             total = total+(force*n/(n+_FIRM)*n*kl).sum()
     return total
 
-# %% ../nbs/05_tric.ipynb #154afe83
+# %% ../nbs/05_tric.ipynb #643e1b3b
 def total(
     parts:dict, # name: scalar
 )->Tensor: # scalar
@@ -172,7 +172,7 @@ class TRIC(torch.nn.Module):
         self.register_buffer('scale', one if scale is None else scale.clone())
         self.register_buffer('ready', one.bool() if ready is None else ready.clone())
 
-# %% ../nbs/05_tric.ipynb #464790a0
+# %% ../nbs/05_tric.ipynb #d0b87301
 def _diagonal(x): return x.diagonal(dim1=1, dim2=2)
 
 def adapter(self:TRIC)->Tensor: # (V, D, D)
@@ -185,7 +185,7 @@ def log_det(self:TRIC)->Tensor: # (V,)
 
 TRIC.adapter,TRIC.log_det = property(adapter),property(log_det)
 
-# %% ../nbs/05_tric.ipynb #d4372ee7
+# %% ../nbs/05_tric.ipynb #d1a7786c
 def far(self:TRIC,
     clips:Clips,
     rows=slice(None),   # a mini-batch; all if not given
@@ -223,7 +223,7 @@ def posterior(self:TRIC,
 
 TRIC.far,TRIC.posterior = far,posterior
 
-# %% ../nbs/05_tric.ipynb #79e7a9c0
+# %% ../nbs/05_tric.ipynb #f46430b4
 def parts(self:TRIC,
     clips:Clips,
     share=None,     # p: (n, K); the best ones if None
@@ -255,7 +255,7 @@ def forward(self:TRIC,
 
 TRIC.parts,TRIC.forward = parts,forward
 
-# %% ../nbs/05_tric.ipynb #55b7f167
+# %% ../nbs/05_tric.ipynb #b9770193
 def tric_of(
     structure,      # a fitted `Structure`
     effects=None,   # {factor: `Effects`}
@@ -285,7 +285,7 @@ def structure_of(
     structure.scale,structure.ready = tric.scale.clone(),tric.ready.clone()
     return structure
 
-# %% ../nbs/05_tric.ipynb #41279249
+# %% ../nbs/05_tric.ipynb #358a5cfd
 def _mean(loss, cover):
     "Mean over each clip's views, then over the clips that have any"
     seen = cover.sum(0)
@@ -311,7 +311,7 @@ def prototype_term(
     log_p = (z@prototypes.mT/temperature).log_softmax(2)
     return _mean(-(log_p*F.one_hot(label, K).to(z)).sum(2), cover)
 
-# %% ../nbs/05_tric.ipynb #ccbe2c70
+# %% ../nbs/05_tric.ipynb #7aa7f35d
 def _similarity(z_l, cover_l, z_u, cover_u, temperature):
     "(V, n_l, n_u) resonance over temperature; out of reach where not covered"
     s = z_l@z_u.mT/temperature
@@ -338,7 +338,7 @@ def contrast_term(
     to_own = log_step.masked_fill(~alike, torch.finfo(log_step.dtype).min).logsumexp(2)
     return _mean(-to_own, cover_l*alike.any(2))
 
-# %% ../nbs/05_tric.ipynb #24b97af7
+# %% ../nbs/05_tric.ipynb #f71828d4
 def chain_term(
     z_l:Tensor,         # (V, n_l, D) shots
     label_l:Tensor,     # (n_l,)
@@ -360,7 +360,7 @@ def chain_term(
     loss = -(own*home.clamp_min(1e-8).log()).sum(2)
     return _mean(loss, cover_l*(cover_u.sum(1, keepdim=True)>0))
 
-# %% ../nbs/05_tric.ipynb #5ed94c73
+# %% ../nbs/05_tric.ipynb #d2765522
 TERMS = ('labelled_prototype','unlabelled_prototype','labelled_unlabelled','chain')
 
 def tric(
@@ -383,7 +383,7 @@ def tric(
         chain=chain_term(z_l, label_l, cover_l, z_u, cover_u, temperature))
     return terms
 
-# %% ../nbs/05_tric.ipynb #fa80e747
+# %% ../nbs/05_tric.ipynb #9921a241
 def homecoming(
     profile:Tensor,     # f: (n, D) unit vectors
     share:Tensor,       # p: (n, K), rows sum to 1; of shots their labels
