@@ -48,7 +48,7 @@ def plot_resonance(
     highlight=None,     # (start_s, end_s) to shade
     ax=None,            # matplotlib axes; new ones if None
 ): # the axes
-    "Resonance of each moment with each emotion, the highlight shaded, the weights as bars below"
+    "What each moment adds to the score of each emotion, the highlight shaded, how much the answer leans on it as bars below"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(7,2.8), layout='constrained')[1]
     t,r,weight = (np.asarray(field[o], dtype=float) for o in ('time_s','r','weight'))
@@ -58,7 +58,7 @@ def plot_resonance(
     low = r.min()-.15*np.ptp(r)
     ax.bar(t, .12*np.ptp(r)*weight/weight.max(), np.median(np.diff(t)) if len(t)>1 else .02, bottom=low, color='#999999')
     if highlight is not None: ax.axvspan(*highlight, color='#E69F00', alpha=.25, linewidth=0)
-    ax.set(xlabel='time in the file (s)', ylabel='resonance', ylim=(low,None))
+    ax.set(xlabel='time in the file (s)', ylabel='evidence (nats)', ylim=(low,None))
     ax.legend(loc='center left', bbox_to_anchor=(1,.5), frameon=False)
     return ax
 
