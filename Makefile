@@ -105,6 +105,7 @@ bench: speech $(STAMP) ## the 12 real-speech tasks: make bench CORPORA=folder MO
 numbers: speech $(STAMP) ## time and memory of the explorer and of the main steps on real speech, printed (about 12 minutes)
 	@$(BIN)/python tests/benchmark_explore.py
 	@$(BIN)/python tests/benchmark.py --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic
+	@$(BIN)/python tests/benchmark_highlights.py --protocol $(PROTOCOL) --corpora $(CORPORA) --encoder $(MODEL)+acoustic
 
 speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with RECALL=1 also the bench, two hours)
 	@$(PIP) '.[dev,speed]' --quiet
