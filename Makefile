@@ -75,8 +75,7 @@ lab: $(STAMP) ## open the notebooks in JupyterLab
 
 docs: quarto $(STAMP) ## the website, in _docs (needs Quarto)
 	@touch README.md  # it comes from make readme; newer than the index, nbdev leaves it alone
-	PYTHONPATH="$(CURDIR)/.ci" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
-	@$(BIN)/python .ci/pages.py _docs
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/nbdev_docs
 	@$(BIN)/python tests/check_pages.py --built _docs
 	@echo "Open _docs/index.html"
 

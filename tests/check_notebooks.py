@@ -22,7 +22,7 @@ texts = sorted(p for p in (root/'nbs').rglob('*.md') if visible(p))
 
 def run(command, cwd, **env):
     "Run one of nbdev's commands; what it said, where it failed"
-    full = {**os.environ, 'PYTHONPATH': f"{cwd}{os.pathsep}{cwd/'.ci'}", **env}
+    full = {**os.environ, 'PYTHONPATH': str(cwd), 'SERE_DOCS_EXTRAS': '0', **env}
     full.pop('IN_TEST', None)  # nbdev's own flag: with it nothing would be exported
     p = subprocess.run([sys.executable, '-c', command], cwd=cwd, env=full, capture_output=True, text=True)
     return p.returncode, (p.stdout + p.stderr).strip()
@@ -40,7 +40,7 @@ def check_step(workers):
         copy = Path(tmp)/'copy'
         copy.mkdir()
         for name in ('settings.ini', 'pyproject.toml', 'setup.py', 'README.md'): shutil.copy2(root/name, copy)
-        for name in ('nbs', 'sere_nb', '.ci'):
+        for name in ('nbs', 'sere_nb'):
             shutil.copytree(root/name, copy/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
         for f in (copy/'sere_nb').glob('*.py'):  # so that a module whose notebook is gone shows up as missing
             if f.name != '__init__.py': f.unlink()

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 SITE = 'https://sere-nb.github.io/sere_nb'
 COURSE = [p.stem for p in sorted((Path(__file__).resolve().parent.parent/'nbs'/'_workshop').glob('*.ipynb'))]
-MADE = {'explorer.html', 'workshop/teacher.html', *(f'workshop/{o}.{kind}' for o in COURSE for kind in ('html', 'slides.html', 'ipynb'))}      # what no notebook of the site makes (.ci/pages.py)
+MADE = {'explorer.html', 'workshop/teacher.html', *(f'workshop/{o}.{kind}' for o in COURSE for kind in ('html', 'slides.html', 'ipynb'))}      # what no notebook of the site makes (sere_nb/_site.py)
 
 # ---- reading a page ----
 
@@ -99,7 +99,7 @@ def dead_links(all_pages, top, notebooks):
                 name = os.path.normpath(os.path.join(at, to)) if to else p.name
                 goal = by_name.get(name) or by_url.get(name)
                 if goal is None:
-                    if name in MADE or name.startswith('notebooks/') and name.removeprefix('notebooks/') in notebooks or (top/name).is_file(): continue
+                    if name in MADE or (top/name).is_file(): continue
                     yield p.name, f'link {said!r} to {link}: there is no such page'
                 elif anchor and anchor.lower() not in known.setdefault(goal.name, {a.lower() for a in goal.anchors()}): yield p.name, f'link {said!r} to {link}: nothing there has this name'
 
@@ -125,7 +125,7 @@ def no_notebook(all_pages, notebooks):
     for p in all_pages:
         if p.path.suffix != '.ipynb': continue
         said = ' '.join(to for text in p.markdown() for _, _, to in links(text))
-        for want in (f'/blob/main/nbs/{p.name}', f'notebooks/{p.name}', f'colab.research.google.com/github/sere-nb/sere_nb/blob/main/nbs/{p.name}'):
+        for want in (f'/blob/main/nbs/{p.name}', f'/raw/main/nbs/{p.name}', f'colab.research.google.com/github/sere-nb/sere_nb/blob/main/nbs/{p.name}'):
             if want not in said or p.name not in notebooks: yield p.name, f'does not link its notebook: …{want}'
 
 def dead_buttons(html):

@@ -1,4 +1,4 @@
-"What check_pages looks for, each kind on a page that has it; and what .ci/pages.py makes of words, signatures, notebooks"
+"What check_pages looks for, each kind on a page that has it; and what sere_nb/_site.py makes of words, signatures, notebooks"
 import json, sys
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root/'.ci'), str(root/'tests')]
 import check_pages
-import pages
+from sere_nb import _site as pages
 
 
 def page(top, name, *cells, head='title: A page'):
@@ -29,7 +29,7 @@ MD = 'text/markdown'
 @pytest.mark.parametrize('link,problem', [
     ('[a](two.ipynb)', 'no such page'), ('[a](02_two.ipynb#nowhere)', 'nothing there'), ('[a](02_two.ipynb#a-heading)', None), ('[a](02_two.ipynb#name)', None), ('[a](#here)', None), ('[a](#there)', 'nothing there'),
     ('[a](https://sere-nb.github.io/sere_nb/two.html)', None), ('[a](https://sere-nb.github.io/sere_nb/02_two.html)', 'no such page'), ('![b](no.png)', 'no such page'), ('[![b](no.png)](02_two.ipynb)', 'no such page'),
-    ('<a href="no.html">a</a>', 'no such page'), ('`[a](no.ipynb)`', None), ('```\n[a](no.ipynb)\n```', None), ('[a](https://example.org/x)', None), ('[a](sub/01_three.ipynb)', None), ('[d](notebooks/01_one.ipynb)', None), ('[d](notebooks/no.ipynb)', 'no such page')])
+    ('<a href="no.html">a</a>', 'no such page'), ('`[a](no.ipynb)`', None), ('```\n[a](no.ipynb)\n```', None), ('[a](https://example.org/x)', None), ('[a](sub/01_three.ipynb)', None), ('[d](notebooks/no.ipynb)', 'no such page')])
 def test_dead_links(tmp_path, link, problem):
     page(tmp_path, '01_one.ipynb', '## Here', link)
     page(tmp_path, '02_two.ipynb', '## A `heading`!', ('show_doc(name)', {MD: '---\n\n### name\n\n*text*'}), head='output-file: two.html')
@@ -99,7 +99,7 @@ def test_a_built_site(tmp_path):
     assert len(found) == 3 and 'alt text' in found[0] and 'has this name' in found[1] and 'no such file' in found[2]
 
 
-# ---- .ci/pages.py ----
+# ---- sere_nb/_site.py ----
 
 @pytest.fixture
 def nbs(tmp_path):

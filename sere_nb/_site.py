@@ -4,8 +4,8 @@
 - `names` in backticks lead to the page that shows them, and only names that are meant: with a capital or an underscore inside, or written with brackets, as in `embed()`;
 - signatures in short lines, as a class where it is one, and with a source link to the right module.
 
-`python .ci/pages.py FOLDER` adds to a built site what no notebook makes: the notebooks themselves, the page of `sere demo`, and the course with its slides and its teacher's guide."""
-import ast, inspect, json, posixpath, re, shutil, sys, tempfile, textwrap
+With the index it also makes what no notebook makes: the page of `sere demo` and the course with its slides and its teacher's guide (not where `SERE_DOCS_EXTRAS` is 0, as in tests: it takes half a minute)."""
+import ast, inspect, json, os, posixpath, re, shutil, tempfile, textwrap, warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -104,10 +104,9 @@ def notebook_links(here, cfg):
     "The line below a page's title"
     path = f'{cfg.nbs_path.name}/{here.as_posix()}'
     repo = cfg.git_url.removeprefix('https://github.com/')
-    up = '../'*len(here.parent.parts)
     return ('::: {.notebook-links}\n'
             f'This page is a notebook: [source]({cfg.git_url}/blob/{cfg.branch}/{path}) · '
-            f'[download]({up}notebooks/{here.as_posix()}){{download="{here.name}"}} · '
+            f'[download]({cfg.git_url}/raw/{cfg.branch}/{path}) · '
             f'[open in Colab](https://colab.research.google.com/github/{repo}/blob/{cfg.branch}/{path})\n:::')
 
 
@@ -142,7 +141,7 @@ class Signature(BasicMarkdownRenderer):
         if getattr(self.sym, '__doc__', None) and self.docs: parts.append('*'+self.docs.split('\n\n')[0].strip()+'*'+''.join('\n\n'+o for o in self.docs.split('\n\n')[1:]))
         return '---\n\n'+'\n\n'.join(parts)
 
-get_config().d['renderer'] = 'pages.Signature'     # only where pages are made: in JupyterLab `show_doc` stays nbdev's
+get_config().d['renderer'] = 'sere_nb._site.Signature'     # only where pages are made: in JupyterLab `show_doc` stays nbdev's
 
 
 # ---- a page ----
@@ -163,6 +162,7 @@ class Pages(Processor):
                 if doc and doc[1] in names and (line := lines(names[doc[1]][1]).get(doc[1])):
                     text = text.replace('---\n\n', f'---\n\n[source]({cfg.git_url}/blob/{cfg.branch}/sere_nb/{names[doc[1]][1].replace(".", "/")}.py#L{line}){{.source-link}}\n\n', 1)
                 o.data['text/markdown'] = text
+        if here.as_posix()=='index.ipynb' and os.environ.get('SERE_DOCS_EXTRAS')!='0': extras(cfg.config_path/'_proc')
         from execnb.nbio import mk_cell
         self.nb.cells.insert(1, mk_cell(notebook_links(here, cfg), 'markdown'))
 
@@ -184,18 +184,11 @@ def workshop(to):
     guide = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell((course()/'teacher.md').read_text(encoding='utf-8'))])
     (to/'teacher.html').write_text(page(guide, "Teacher's guide"), encoding='utf-8')
 
-def finish(site, demo=True):
-    "Copy the notebooks into a built site, and the page of `sere demo`"
-    nbs, site = root/'nbs', Path(site)
-    for p in notebooks(nbs):
-        to = site/'notebooks'/p
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(nbs/p, to)
-    workshop(site/'workshop')
-    if not demo: return
+def extras(to):
+    "Put the course and the page of `sere demo` beside the pages, where Quarto takes them along as they are (`resources` in _quarto.yml)"
+    if not to.is_dir(): return
+    workshop(to/'workshop')
     from sere_nb.cli import main
     with tempfile.TemporaryDirectory() as d:
-        if main(['demo', '--out', d, '-q']): sys.exit('sere demo fails, so the site has no explorer')
-        shutil.copy2(Path(d)/'report.html', site/'explorer.html')
-
-if __name__ == '__main__': finish(sys.argv[1])
+        if main(['demo', '--out', d, '-q']): warnings.warn('sere demo fails, so the site has no explorer')
+        else: shutil.copy2(Path(d)/'report.html', to/'explorer.html')
