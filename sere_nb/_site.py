@@ -5,7 +5,7 @@
 - signatures in short lines, as a class where it is one, and with a source link to the right module.
 
 With the index it also makes what no notebook makes: the page of `sere demo` and the course with its slides and its teacher's guide (not where `SERE_DOCS_EXTRAS` is 0, as in tests: it takes half a minute)."""
-import ast, inspect, json, os, posixpath, re, shutil, tempfile, textwrap, warnings
+import ast, contextlib, inspect, io, json, os, posixpath, re, shutil, tempfile, textwrap, warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -189,6 +189,6 @@ def extras(to):
     if not to.is_dir(): return
     workshop(to/'workshop')
     from sere_nb.cli import main
-    with tempfile.TemporaryDirectory() as d:
+    with tempfile.TemporaryDirectory() as d, contextlib.redirect_stdout(io.StringIO()):
         if main(['demo', '--out', d, '-q']): warnings.warn('sere demo fails, so the site has no explorer')
         else: shutil.copy2(Path(d)/'report.html', to/'explorer.html')

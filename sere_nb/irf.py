@@ -42,7 +42,8 @@ _NODES = [(float(a)/2+.5, float(w)/2) for a,w in zip(*np.polynomial.legendre.leg
 def _walk(x, aim, freedom):
     "A and B (n, K) of the straight way from the origin to x (n, D), past prototypes that lie at aim (n, K, D)"
     of_x,both,of_aim = x.square().sum(1)[:,None],(aim@x[:,:,None])[...,0],aim.square().sum(2)
-    force = [w*(freedom+x.shape[1])/(freedom+a*a*of_x-2*a*both+of_aim) for a,w in _NODES]
+    far = lambda a: (a*a*of_x-2*a*both+of_aim).clamp_min(0.)
+    force = [w*(freedom+x.shape[1])/(freedom+far(a)) for a,w in _NODES]
     return sum(a*f for f,(a,_) in zip(force, _NODES)),sum(force)
 
 def instantaneous_resonance(

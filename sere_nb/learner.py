@@ -638,18 +638,21 @@ def _read(self, clips, frames=True):
     return known
 
 @contextmanager
-def _as_it_was(self):
+def _as_it_was(self, clips):
     "Corpora and voices that are new here are measured, and forgotten again: answers do not depend on what was asked before"
     measures = [*self.space.voices.values(), *self.space.content.values(), *self.projection.voices.values(), *(y.voices for _,y in self.said_.values())]
     known = [dict(o.known) for o in measures]
+    again = self._read_last[1] is not None and self._read_last[0] is clips
+    for o,k in zip(measures, self._read_as if again else known): o.known = k
     try: yield
     finally:
-        for o,k in zip(measures, known): o.known = k
+        self._read_as = [o.known for o in measures]
+        for o,k in zip(measures, known): o.known = dict(k)
 
 def _each(self, clips, work, frames=True):
     "What `work` makes of all that is known of clips, an entry or a row each. Clips that stay on disk are read part by part"
     if not hasattr(self, 'structure'): return work(*_read(self, clips))     # which says what is missing
-    with _as_it_was(self): return _part_by_part(self, clips, work, frames)
+    with _as_it_was(self, clips): return _part_by_part(self, clips, work, frames)
 
 def _part_by_part(self, clips, work, frames):
     most = _most(self)
@@ -717,8 +720,9 @@ def resonance(self:SERE,
     its evidence for the named emotion against the next, sums to 1"""
     def fields(log_share, clean, shift, cover, weights, prepared, table):
         r,origin = _field(self, shift, weights, prepared)
-        lean = _margin(r, log_share, prepared.clip).abs()
-        total = lean.new_zeros(len(prepared)).index_add_(0, prepared.clip, lean).clamp_min(1e-12)
+        # where nothing speaks for or against, all that is heard weighs the same
+        lean = _margin(r, log_share, prepared.clip).abs()+1e-9*prepared.audible
+        total = lean.new_zeros(len(prepared)).index_add_(0, prepared.clip, lean)
         columns = dict(r=r, heard=prepared.audible, weight=lean/total[prepared.clip])
         columns = {k:v.cpu().numpy() for k,v in columns.items()}
         bounds,bin_s,start,origin = prepared.offsets.tolist(),self.space.bin_s,_starts(table),origin.cpu().numpy()

@@ -532,7 +532,8 @@ def contributions(
         x,w,at = timed
         x = x/deviation[clip[at]]
         total = _sums(x, clip[at], n)
-        x = x*torch.where(total==0, 0., z/total)[clip[at]]
+        cut = torch.where(total.abs()<1e-6, 1., z/total).clamp(0., 2.)     # below 1 where a value was beyond 8
+        x = (x*cut[clip[at]]).nan_to_num(0., 0., 0.)
     parts = F.pad((x-w*centre)@components, (0,projection.dims-components.shape[1]))
     out = torch.zeros(len(clip), projection.dims, device=clip.device).index_add_(0, at, parts)
     length = _sums(out, clip, n).norm(dim=1, keepdim=True).clamp_min(1e-12)

@@ -194,9 +194,13 @@ def sere_adapter(
     shared=None,            # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
     new:Embeddings=None,    # clips to be named instead, that the fit does not see
+    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}, unless there is a `prior`
+    design:dict=None,       # {corpus: how it was made}, as `SERE` takes it
     **settings,             # of `SERE`
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
     "`SERE`, trained by gradient in place of its closed form"
+    if shares: settings = dict(prior=shares)|settings
+    if design: settings['design'] = design
     o = SERE(seed=seed, speakers=speakers, **settings)
     K = shots.table.emotion.nunique()
     space = shared and shared.space(o, shots, unlabelled, emotions=K)

@@ -62,7 +62,7 @@ def contents(home):
         if o.suffix==".html":
             for what, by in _WHEN: data = what.sub(by, data)
         if o.name=="results.csv": data = pd.read_csv(o).drop(columns="fit_s").to_csv().encode()     # seconds of a fit
-        if o.suffix==".npz": data = b"".join(x.tobytes() for x in np.load(o).values())
+        if o.suffix==".npz": data = b"".join(x.tobytes() for k, x in np.load(o).items() if k!="seconds")     # that making it took
         found[str(o.relative_to(home))] = data
     return found
 

@@ -80,7 +80,7 @@ WRONG = {
          ('shots, rest = without_labels(german[shot]), without_labels(swahili)', 'lost their labels'), ('shots, rest = german[shot], [without_labels(german[~shot]), without_labels(swahili)]', 'rest is a list')],
         [("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((c[r]!=c[r-1])[learner.label_<0].float().mean()) for r in range(8)]", 'one round off'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b==a)[learner.label_<0].float().mean()) for a,b in zip(c, c[1:])]", 'stayed the same'),
          ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [(b!=a)[learner.label_<0] for a,b in zip(c, c[1:])]", 'a table for each round'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b!=a)[learner.label_<0].sum()) for a,b in zip(c, c[1:])]", 'counts')],
-        [('row = int(sure.argmin())', 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]]}
+        [("row = int(np.where(learner.table_.language=='de', sure, 2.).argmin())", 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]]}
 
 
 @pytest.mark.parametrize('source', SOURCES, ids=lambda o: o.stem)
