@@ -210,6 +210,7 @@ def _open_results(out, settings):
         if isinstance(old.get('speakers'), bool): old['speakers'] = _who(old['speakers'])     # as it was written before voices could be found
         other = [k for k in settings if k not in ('sound','kinds') and old.get(k)!=json.loads(json.dumps(settings[k]))]
         if other: raise BenchError(f"{out}: holds results made with other {' and '.join(other).replace('_', ' ')}. Give another folder, or remove this one.")
+        read_results(file)      # which says what is wrong with it
         _drop_stale(file, old.get('sound') or {}, settings.get('sound') or {})
     elif os.path.lexists(file): raise BenchError(f"{file}: is there, but bench.json, which says how it was made, is not. Give another folder, or remove the file.")
     _write(about, json.dumps(settings, indent=1, ensure_ascii=False)+'\n')
