@@ -42,7 +42,7 @@ def check_step(workers):
         for name in ('settings.ini', 'pyproject.toml', 'setup.py', 'README.md'): shutil.copy2(root/name, copy)
         for name in ('nbs', 'sere_nb'):
             shutil.copytree(root/name, copy/name, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
-        for f in (copy/'sere_nb').glob('*.py'):  # so that a module whose notebook is gone shows up as missing
+        for f in [o for o in (copy/'sere_nb').glob('*.py') if o.name!='_site.py']:  # so that a module whose notebook is gone shows up as missing
             if f.name != '__init__.py': f.unlink()
 
         rc, said = run('from nbdev.doclinks import nbdev_export; nbdev_export()', copy)
@@ -160,6 +160,7 @@ def check_imports():
     called = {'scikit_learn': 'sklearn', 'umap_learn': 'umap'}
     known = {called.get(d, d) for d in declared} | set(sys.stdlib_module_names) | {'sere_nb', 'IPython', 'huggingface_hub', 'nbconvert', 'nbformat'}  # the last come with jupyterlab and transformers
     for f in sorted((root/'sere_nb').glob('*.py')):
+        if f.name=='_site.py': continue      # nbdev's, for the website; nothing in the package imports it
         for node in ast.walk(ast.parse(f.read_text(encoding='utf-8'))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             for n in names:

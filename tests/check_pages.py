@@ -174,7 +174,7 @@ _address = re.compile(re.escape(SITE.removeprefix('https://'))+r'(/[^\s)#"\'>`]*
 def addresses(text, urls):
     "Addresses of the site in any text that are no page of it, such as those with the number of a notebook"
     for m in _address.finditer(text):
-        page = (m[1] or '/').strip('/').rstrip('.,;:') or 'index.html'
+        page = (m[1] or '/').strip('/').rstrip('.,;:\\') or 'index.html'
         if page not in urls and page not in MADE: yield f'{m[0]}: the site has no such page'
 
 def problems(top, notebooks=None):
