@@ -73,16 +73,16 @@ class SERE:
         if wrong: raise LearnerError(f"setting {wrong[0]!r} is not known. There are: {', '.join(SETTINGS)}.")
         _check_settings({**SETTINGS, **settings}, seed)
         self.seed,self.speakers,self.prior,self.design,self.settings,self._read_last,self._stored = seed,speakers,prior,_designs(design),{**SETTINGS, **settings},(None,None),None
-        self.device,self._told = _device(device),dict(design=design, device=device)
+        self.device,self._given = _device(device),dict(design=design, device=device)
 
     def get_params(self, deep:bool=True)->dict: # as they were given or changed since; `deep` makes no difference
         "All parameters by name, as scikit-learn asks for them"
-        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior, **self._told, **self.settings)
+        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior, **self._given, **self.settings)
 
     def set_params(self, **params)->'SERE': # itself; for the next fit
         "Give some parameters other values; `LearnerError` if one is not known or cannot be"
         new = type(self)(**{**self.get_params(), **params})
-        for o in ('seed','speakers','prior','design','settings','device','_told'): setattr(self, o, getattr(new, o))
+        for o in ('seed','speakers','prior','design','settings','device','_given'): setattr(self, o, getattr(new, o))
         return self
 
     def __repr__(self):
@@ -606,6 +606,10 @@ def _groups_of_new(self, prepared, corpus, who):
         out[f] = torch.tensor([index.get(v, -1) for v in name]).to(self.device)
     return out
 
+def _measures(self):
+    "All that remembers what is usual in a corpus or a voice"
+    return [*self.space.voices.values(), *self.space.content.values(), *self.projection.voices.values(), *(y.voices for _,y in self.said_.values())]
+
 def _read(self, clips, frames=True):
     "All that is known of clips: log-shares, clean vectors, shift, cover, weights, prepared, table. Without `frames`, clips of the fit that stay on disk come without weights and prepared"
     if not hasattr(self, 'structure'): raise LearnerError("this SERE has not been fitted. Call fit, or SERE.load.")
@@ -634,20 +638,20 @@ def _read(self, clips, frames=True):
         group,total = {f:g[rows] for f,g in self._clips.group.items()},self._total[rows]
         if prepared is not None: weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
     known = (*_settle(self, x, cover, corpus, group, total, fresh), cover, weights, prepared, table)
-    if (clips is None or isinstance(clips, Embeddings)) and self._stored is None: self._read_last = clips,known
+    if (clips is None or isinstance(clips, Embeddings)) and self._stored is None:
+        self._read_last,self._read_as = (clips,known),[dict(o.known) for o in _measures(self)]     # with how they were measured
     return known
 
 @contextmanager
 def _as_it_was(self, clips):
     "Corpora and voices that are new here are measured, and forgotten again: answers do not depend on what was asked before"
-    measures = [*self.space.voices.values(), *self.space.content.values(), *self.projection.voices.values(), *(y.voices for _,y in self.said_.values())]
+    measures = _measures(self)
     known = [dict(o.known) for o in measures]
     again = self._read_last[1] is not None and self._read_last[0] is clips
-    for o,k in zip(measures, self._read_as if again else known): o.known = k
+    for o,k in zip(measures, self._read_as if again else known): o.known = dict(k)
     try: yield
     finally:
-        self._read_as = [o.known for o in measures]
-        for o,k in zip(measures, known): o.known = dict(k)
+        for o,k in zip(measures, known): o.known = k
 
 def _each(self, clips, work, frames=True):
     "What `work` makes of all that is known of clips, an entry or a row each. Clips that stay on disk are read part by part"

@@ -292,3 +292,28 @@ def test_bad_input_is_named(samples, change, words):
 def test_unknown_settings_are_named():
     with pytest.raises(LearnerError, match="'temprature'"): SERE(temprature=1)
     with pytest.raises(LearnerError, match='has not been fitted'): SERE().save('anywhere')
+
+
+def test_a_fitted_learner_can_be_cloned(fitted):
+    "Parameters are as they were given, before and after a fit; what a fit finds out is not among them"
+    from sklearn.base import clone
+    for o in (SERE(seed=3, prior='estimate', balance=.7), fitted, SERE(prior={'de': 'balanced'}, design={'de': (True, False)})):
+        new = clone(o)
+        assert new.get_params() == o.get_params() and not hasattr(new, 'structure')
+    assert fitted.set_params(**fitted.get_params()).predict() is not None
+
+
+def test_asking_leaves_no_trace(samples, fitted):
+    "A corpus that the fit did not know: the same answers, whatever was asked before, and the same field for all who ask"
+    target = samples[2][:40]
+    target = Embeddings(target.table.assign(corpus='new', speaker=''), target.views)
+    some, all_ = target[:20], target
+    first = fitted.predict_proba(all_)
+    fields, spans = fitted.resonance(all_), fitted.highlights(all_)     # read once, asked thrice
+    fitted.predict_proba(some)
+    assert np.array_equal(fitted.predict_proba(Embeddings(all_.table, all_.views)), first)
+    log_share, clean, _, cover, *_ = _read(fitted, all_)
+    score = fitted.structure.log_share(clean, cover)
+    score = (score-score.mean(1, keepdim=True)).numpy()
+    assert all(np.abs(f['r'].sum(0)+f['origin']-s).max() < .01*np.abs(s).max() for f, s in zip(fields, score))
+    assert fitted.highlights(Embeddings(all_.table, all_.views)).equals(spans)
