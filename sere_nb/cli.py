@@ -327,14 +327,14 @@ def _hearing(heard, parts=''):
 def prediction_table(
     learner,    # a fitted `SERE`
     clips,      # Embeddings, or rows of `learner.table_`
-): # DataFrame: path, emotion, p_<emotion>... (rows sum to 1), resonance, highlight_start_s, highlight_end_s (in the file)
+): # DataFrame: path, emotion, p_<emotion>... (rows sum to 1), resonance, highlight_start_s, highlight_end_s (in the file), heard
     "What `predictions.csv` holds"
     import pandas as pd
-    p,h = learner.predict_proba(clips),learner.highlights(clips)
+    p,h = learner.predict_proba(clips),learner.heard(clips)
     path = clips.table.path if hasattr(clips, 'table') else learner.table_.path.iloc[clips].to_numpy()
     table = pd.DataFrame(dict(path=path, emotion=learner.classes_[p.argmax(1)]))
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
-    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
+    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s, heard=h.heard)
 
 def _csv(table):
     "CSV of a table with the column path; parts of recordings have columns of their own"

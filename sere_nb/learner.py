@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SERE', 'ground', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'change', 'predict_proba', 'predict',
-           'transform', 'resonance', 'highlights', 'excerpt', 'save', 'load']
+           'transform', 'resonance', 'highlights', 'heard', 'excerpt', 'save', 'load']
 
 # %% ../nbs/06_learner.ipynb #71cfc9a0
 import copy, ctypes, hashlib, json, mmap, os, tempfile, warnings
@@ -20,7 +20,8 @@ from torch import Tensor
 from .encoder import SAID, Embeddings, Stored, _device
 from .files import is_plain,misfit,read_json,replacing
 from .circumstances import Design, Effects, Said, SameWords, find_design
-from .irf import class_prior, even_out, highlight_spans, highlight_weights, instantaneous_resonance
+from .encoder import TRACKS
+from .irf import SOUNDS, class_prior, even_out, heard_in, highlight_spans, highlight_weights, in_words, instantaneous_resonance, usual_sounds
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups
 from .tric import Clips, Due, tric_of
 
@@ -738,21 +739,83 @@ def _margin(r, log_share, clip):
     named,second = log_share.topk(2, 1).indices[clip].unbind(1)
     return (r.gather(1, named[:,None])-r.gather(1, second[:,None]))[:,0]
 
+def _spans(self, log_share, shift, weights, prepared):
+    "(n_clips, 2) first moment of each highlight, one past the last"
+    margin = _margin(_field(self, shift, weights, prepared)[0], log_share, prepared.clip)
+    return highlight_spans(margin, prepared.clip, prepared.audible)
+
+def _places(self, spans, log_share, clean, cover, table):
+    named,start = log_share.argmax(1, keepdim=True),_starts(table)
+    resonance = self.structure.resonance(clean, cover).gather(1, named)[:,0]
+    first,stop = spans.cpu().numpy().T*self.space.bin_s
+    last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
+    return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=resonance.double().cpu().numpy()))
+
 def highlights(self:SERE,
     clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
     "The stretch that carries the answer: over it, the evidence for the named emotion against the next sums highest"
-    def spans(log_share, clean, shift, cover, weights, prepared, table):
-        named = log_share.argmax(1, keepdim=True)
-        resonance = self.structure.resonance(clean, cover).gather(1, named)[:,0]
-        margin = _margin(_field(self, shift, weights, prepared)[0], log_share, prepared.clip)
-        first,stop = highlight_spans(margin, prepared.clip, prepared.audible).cpu().numpy().T*self.space.bin_s
-        start = _starts(table)
-        last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
-        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=resonance.double().cpu().numpy()))
-    return _each(self, clips, spans)
+    def places(log_share, clean, shift, cover, weights, prepared, table):
+        return _places(self, _spans(self, log_share, shift, weights, prepared), log_share, clean, cover, table)
+    return _each(self, clips, places)
 
 SERE.resonance,SERE.highlights = resonance,highlights
+
+# %% ../nbs/06_learner.ipynb #63716fa2
+_TELL = 4       # clips that tell what is usual of a voice, or in a corpus
+_OF = [TRACKS.index(o) for o in ('voicing','pitch','loudness','alpha')]
+
+def _sounds(self, prepared):
+    "(n_moments, 3) pitch, loudness, timbre in their own units, NaN where there is none; None without the acoustic view"
+    m,known = prepared.moments.get('acoustic'),self.space.voices.get('acoustic')
+    if m is None or known is None: return None
+    none = torch.zeros(2, len(TRACKS), device=m.mean.device)
+    usual = torch.stack([torch.stack(tuple(known.known.get(g, none)))[:,_OF] for g in prepared.group])
+    centre,scale = usual[prepared.at][m.clip].unbind(1)
+    z,square = m.mean[:,_OF].float(),m.square[:,_OF[0]].float()
+    x = centre+scale*z
+    # nearly every frame of a moment is voiced, or its pitch would be one of few frames
+    voiced = x[:,0]-scale[:,0]*(square-z[:,0].square()).clamp_min(0).sqrt()>.45
+    there = torch.stack([voiced,torch.ones_like(voiced),voiced], 1)&(m.count>0)[:,None]
+    return x[:,1:].where(there, torch.nan)
+
+# %% ../nbs/06_learner.ipynb #969cfd6d
+def _usual(self, prepared, voice):
+    "{voice: (2, 3) mean and deviation of what is heard}; NaN where too few clips tell"
+    names,at,clips = np.unique(voice, return_inverse=True, return_counts=True)
+    of = torch.as_tensor(at, device=prepared.at.device)[prepared.clip]
+    found = torch.stack(usual_sounds(_sounds(self, prepared), of), 1)
+    return {v:o if k>=_TELL else torch.full_like(o, torch.nan) for v,k,o in zip(names, clips, found)}
+
+def _what_is_heard(self, prepared, table, spans, new):
+    "`heard` in words; pitch, loudness, timbre in deviations"
+    sounds = _sounds(self, prepared)
+    if sounds is None: return dict(heard='', **dict.fromkeys(SOUNDS, np.nan))
+    who = groups(table, self.speakers, _TELL) if new else (self._group[table.index],self._corpus[table.index])
+    voice,corpus = (o.astype(str) for o in who)
+    if new or self._stored is not None: usual = _usual(self, prepared, voice)
+    else:       # all clips of the fit tell what is usual
+        if getattr(self, '_usual_of', (None,))[0] is not self.space.prepared:
+            self._usual_of = self.space.prepared,_usual(self, self.space.prepared, self._group.astype(str))
+        usual = self._usual_of[1]
+    mean,deviation = torch.stack([usual[v] for v in voice]).unbind(1)
+    z = heard_in(sounds, prepared.clip, spans, mean, deviation).cpu().numpy()
+    than = np.where(voice==corpus, 'than usual in this corpus', 'than usual for this voice')
+    return dict(heard=[in_words(*o) for o in zip(z, than)], **dict(zip(SOUNDS, z.T.astype(float))))
+
+# %% ../nbs/06_learner.ipynb #0dc9ca67
+def heard(self:SERE,
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
+)->pd.DataFrame: # as `highlights`, and `heard` in words; pitch, loudness, timbre in deviations, NaN where nothing can be said
+    "The highlights, and what is heard there against what is usual of the voice: '' where nothing is sure"
+    new = isinstance(clips, (Embeddings,Stored))
+    def told(log_share, clean, shift, cover, weights, prepared, table):
+        spans = _spans(self, log_share, shift, weights, prepared)
+        found = _places(self, spans, log_share, clean, cover, table)
+        return found.assign(**_what_is_heard(self, prepared, table, spans, new))
+    return _each(self, clips, told)
+
+SERE.heard = heard
 
 # %% ../nbs/06_learner.ipynb #f6c91a3f
 class _Excerpt:
@@ -766,6 +829,7 @@ class _Excerpt:
         self.history_ = [{k:v[self.rows] if isinstance(v, Tensor) and len(v)==n else v for k,v in h.items()} for h in learner.history_]
     def resonance(self, rows): return self.learner.resonance(self.rows[np.asarray(rows)].numpy())
     def highlights(self, rows): return self.learner.highlights(self.rows[np.asarray(rows)].numpy())
+    def heard(self, rows): return self.learner.heard(self.rows[np.asarray(rows)].numpy())
 
 def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
     "The shots and some 4,000 other clips, drawn at random: what a page can show of a large fit"

@@ -371,7 +371,7 @@ def test_run_writes_what_it_promises(done, pair):
     assert sorted(o.name for o in out.glob("[!.]*")) == ["metrics.json", "model", "predictions.csv", "report.html"]
     assert {o.suffix for o in (out/"model").glob("[!.]*")} == {".json", ".safetensors"}
     t, target = pd.read_csv(out/"predictions.csv"), read_manifest(pair[1])
-    assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s"]    # calm has one clip only
+    assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s", "heard"]    # calm has one clip only
     assert list(t.path) == list(target.path) and set(t.emotion) <= {"anger", "fear"}
     p = t.filter(regex="^p_").to_numpy()
     assert np.allclose(p.sum(1), 1, atol=1e-4) and (t.emotion == np.array(["anger", "fear"])[p.argmax(1)]).all()
