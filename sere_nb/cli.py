@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides',
-           'workshop', 'parser', 'main']
+           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'NotYet', 'in_one_line', 'course',
+           'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
-import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
+import argparse,contextlib,csv,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
 from collections import Counter
 from datetime import datetime
 from html import escape
@@ -858,6 +858,27 @@ def bench(
     print(_bench_text(results, protocol.get('shots_per_emotion'))+'\n')
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
+
+# %% ../nbs/09_cli.ipynb #6521a585
+class NotYet(AssertionError):
+    "What a check of the course has to say: shown without a traceback"
+    def _render_traceback_(self): return [f'\x1b[31m{self}\x1b[0m']
+
+def _own_line(error):
+    "The last line of a learner's own cell that an error passed through, and what it says"
+    frames = [o for o in traceback.walk_tb(error.__traceback__) if o[0].f_globals.get('__name__')=='__main__']
+    theirs = [o for o in frames if o[0].f_code.co_filename!=frames[0][0].f_code.co_filename]
+    line = linecache.getline(theirs[-1][0].f_code.co_filename, theirs[-1][1]) if theirs else ''
+    return f' In your line: {line.strip()}' if line.strip() else ''
+
+def _one(text): return ' '.join(str(text).split())
+
+@contextlib.contextmanager
+def in_one_line():
+    "What goes wrong inside is said in one line; `NotYet`"
+    try: yield
+    except AssertionError as e: raise NotYet(_one(e)) from None
+    except Exception as e: raise NotYet(_one(f'Python stops here with {type(e).__name__}: {e}.{_own_line(e)}')) from None
 
 # %% ../nbs/09_cli.ipynb #7323a50b
 def course()->Path: # holds the notebooks and teacher.md

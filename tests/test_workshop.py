@@ -1,4 +1,6 @@
 "The course: the learners' version fails at its checks and nowhere else, and says what is wrong"
+import re
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -20,7 +22,7 @@ def test_learners_fail_exactly_at_the_exercises(source, tmp_path):
     for c in nb.cells:
         wrong = [o for o in c.get('outputs', ()) if o.output_type == 'error']
         if c.cell_type == 'code': assert bool(wrong) == ('check' in c.metadata.get('tags', ())), c.source[:200]
-        for o in wrong: assert o.ename == 'AssertionError' and len(o.evalue) > 15, f'{o.ename}: {o.evalue}'
+        for o in wrong: assert o.ename == 'NotYet' and len(o.evalue) > 15, f'{o.ename}: {o.evalue}'
 
 
 @pytest.mark.parametrize('source', SOURCES, ids=lambda o: o.stem)
@@ -83,10 +85,15 @@ WRONG = {
         [("row = int(np.where(learner.table_.language=='de', sure, 2.).argmin())", 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]]}
 
 
+def shown_by(output):
+    "What stands below a cell whose check failed"
+    return re.sub(r'\x1b\[[0-9;]*m', '', '\n'.join(output.traceback)).strip()
+
+
 @pytest.mark.parametrize('source', SOURCES, ids=lambda o: o.stem)
-def test_checks_say_what_is_wrong(source, monkeypatch):
-    monkeypatch.setenv('MPLBACKEND', 'agg')
-    names, exercise = dict(display=lambda *args: None), -1
+def test_checks_say_what_is_wrong(source, tmp_path):
+    "In a kernel, as JupyterLab asks it: one line below the cell, without a traceback, which would show the solution around it"
+    cells, tries, exercise = [], [], -1
     for c in nbformat.read(source, as_version=4).cells:
         tags = c.metadata.get('tags', ())
         if c.cell_type != 'code': continue
@@ -94,15 +101,42 @@ def test_checks_say_what_is_wrong(source, monkeypatch):
         elif 'solution' in tags: solution = c.source
         elif 'check' in tags:
             for wrong, part in WRONG[source.stem][exercise]:
-                mine = dict(names)
-                exec(start, mine)
-                exec(wrong, mine)
-                with pytest.raises(AssertionError) as said: exec(c.source, mine)
-                assert part in str(said.value), f'{wrong}\nis told: {said.value}'
-            exec(solution, names)
-            exec(c.source, names)
-        else: exec(c.source, names)
+                cells += [nbformat.v4.new_code_cell(f'{start}\n{wrong}'), nbformat.v4.new_code_cell(c.source)]
+                tries.append((wrong, part, solution, cells[-1]))
+            cells += [nbformat.v4.new_code_cell(solution), nbformat.v4.new_code_cell(c.source)]
+        else: cells.append(nbformat.v4.new_code_cell(c.source))
     assert exercise == 2
+    nb = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(nb, timeout=120, allow_errors=True, kernel_name='python3', resources=dict(metadata=dict(path=str(tmp_path)))).execute()
+    for wrong, part, solution, c in tries:
+        error, = [o for o in c.outputs if o.output_type == 'error']
+        text = shown_by(error)
+        assert error.ename == 'NotYet' and text == error.evalue and '\n' not in text, f'{wrong}\nis told: {text}'
+        assert part in text, f'{wrong}\nis told: {text}'
+        assert not [o for o in solution.splitlines() if len(o.strip()) > 20 and o.strip() in text and o.strip() not in wrong], f'{wrong}\nis shown the solution: {text}'
+        assert not c.outputs[1:], 'something is printed before the check says what is wrong'
+    failed = [c for c in cells if any(o.output_type == 'error' for o in c.outputs)]
+    assert failed == [c for *_, c in tries], [c.source[:100] for c in failed if c not in [o for *_, o in tries]]
+
+
+def test_what_a_learner_s_own_function_stops_with():
+    "is told with the learner's line, and not with the check's"
+    cells = ["from sere_nb.cli import in_one_line", "def mine(x):\n    return x+'one'", "with in_one_line():\n    secret = 1\n    assert mine(secret)==2, 'no'", "with in_one_line():\n    secret/0"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(o) for o in cells])
+    NotebookClient(nb, timeout=60, allow_errors=True, kernel_name='python3').execute()
+    said = [shown_by(o) for c in nb.cells for o in c.outputs]
+    assert said[0] == "Python stops here with TypeError: unsupported operand type(s) for +: 'int' and 'str'. In your line: return x+'one'"
+    assert said[1] == 'Python stops here with ZeroDivisionError: division by zero.'
+
+
+def test_a_failing_check_fails_a_program_that_runs_notebooks(tmp_path):
+    "nbconvert, and nbdev's own runner"
+    from execnb.shell import CaptureShell
+    from nbclient.exceptions import CellExecutionError
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("from sere_nb.cli import in_one_line\nwith in_one_line(): assert False, 'not yet right'")])
+    with pytest.raises(CellExecutionError, match='not yet right'): NotebookClient(nb, timeout=60, kernel_name='python3').execute()
+    nbformat.write(nb, tmp_path/'one.ipynb')
+    with pytest.raises(AssertionError, match='not yet right'): CaptureShell().execute(tmp_path/'one.ipynb', exc_stop=True)
 
 
 def test_copies(tmp_path, capsys):
