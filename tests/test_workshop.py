@@ -82,7 +82,32 @@ WRONG = {
          ('shots, rest = without_labels(german[shot]), without_labels(swahili)', 'lost their labels'), ('shots, rest = german[shot], [without_labels(german[~shot]), without_labels(swahili)]', 'rest is a list')],
         [("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((c[r]!=c[r-1])[learner.label_<0].float().mean()) for r in range(8)]", 'one round off'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b==a)[learner.label_<0].float().mean()) for a,b in zip(c, c[1:])]", 'stayed the same'),
          ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [(b!=a)[learner.label_<0] for a,b in zip(c, c[1:])]", 'a table for each round'), ("c = [h['proba'].argmax(1) for h in learner.history_[:9]]; changed = [float((b!=a)[learner.label_<0].sum()) for a,b in zip(c, c[1:])]", 'counts')],
-        [("row = int(np.where(learner.table_.language=='de', sure, 2.).argmin())", 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]]}
+        [("row = int(np.where(learner.table_.language=='de', sure, 2.).argmin())", 'German'), ("row = int(np.where(learner.table_.language=='sw', sure, -1.).argmax())", 'surest'), ('row = sure.min()', 'whole number'), ('row = learner.table_.path[200]', 'whole number'), ('row = None', 'whole number')]],
+    '6_train_it': [
+        [(f'def labelled_prototype(far, label): {body}', part) for body,part in (
+            ('pass', 'labelled_prototype returns nothing'), ('return far[label>=0].sum()', 'to its own prototype'), ('return far[torch.arange(len(far)), label].sum()', 'the last column'), ('return far.gather(1, label[:,None]).sum()', 'Python stops here with RuntimeError'),
+            ('return far[label>=0].gather(1, label[label>=0][:,None]).mean()', 'the mean'), ('return -far[label>=0].gather(1, label[label>=0][:,None]).sum()', 'sign turned'), ('return far[label>=0].gather(1, label[label>=0][:,None])', 'one is wanted'),
+            ('return float(far[label>=0].gather(1, label[label>=0][:,None]).sum())', 'cuts the gradient'), ('return (far**2)[label>=0].gather(1, label[label>=0][:,None]).sum()', 'is not right'))]
+         + [('def labelled_prototype(far, label): return far[label>=0].gather(1, label[label>=0][:,None]).sum()\n'
+             f'def unlabelled_prototype(far, share, label): {body}', part) for body,part in (
+            ('pass', 'unlabelled_prototype returns nothing'), ('return (share*far).sum()', 'counts the shots'), ('return far[label<0].sum()', 'alike'), ('return far.amin(1)[label<0].sum()', 'nearest prototype alone'), ('return (share*far).sum(1)[label<0].mean()', 'the mean'),
+            ('return (share*far).sum(1)[label>=0].sum()', 'takes the shots'), ('return (share*far)[label<0]', 'one is wanted'), ('return (share@far).sum()', 'Python stops here with RuntimeError'), ('return (share+far)[label<0].sum()', 'is not right'))]
+         + [('def labelled_prototype(far, label): return far[label>=0].gather(1, label[label>=0][:,None]).sum()\ndef unlabelled_prototype(far, share, label): return (share*far).sum(1)[label<0].sum()\n'
+             f'def step(loss, optimiser): {body}', part) for body,part in (
+            ('pass', 'there is no gradient'), ('optimiser.zero_grad(); loss.backward()', 'takes no step'), ('loss.backward(); optimiser.step()', 'zero_grad is missing'), ('optimiser.zero_grad(); optimiser.step()', 'there is no gradient'),
+            ('loss.backward(); optimiser.zero_grad(); optimiser.step()', 'there is no gradient'), ('optimiser.step(); optimiser.zero_grad(); loss.backward()', 'one gradient late'), ('optimiser.zero_grad(); loss.backward(); optimiser.step(); optimiser.step()', 'each once'))],
+        [("follows = 'words'", 'one of three words'), ("follows = italian.sentence", 'one of three words'), ("follows = 'emotion'", 'crosstab of emotion'), ("follows = 'speaker'", 'crosstab of speaker')]
+         + [(f"follows = 'sentence'; drift = {d}", part) for d,part in (('...', 'drift is still empty'), ("[h['epoch'] for h in two]", 'one number'), ("'late'", 'one number'), ('200', 'no epoch 200'), ('two[-1]["epoch"]', 'the last epoch'),
+            ("int(np.argmin([h['uar'] for h in two]))", 'lowest'), ('0', 'still agree more with emotion'), ('140', 'not for the first time'))],
+        [(f'def certainty(share, label): {body}', part) for body,part in (
+            ('pass', 'certainty returns nothing'), ('p = share[label<0]; return (p*p.log()).sum()', 'certainty is NaN'), ('p = share[label<0]; return -(p*p.clamp_min(1e-9).log()).sum()', 'sign turned'), ('p = share[label<0]; return (p*p.clamp_min(1e-9).log()).sum(1).mean()', 'the mean'),
+            ('return share[label<0].clamp_min(1e-9).log().sum()', 'logarithms alone'), ('p = share[label<0]; return p*p.clamp_min(1e-9).log()', 'one is wanted'), ('p = share[label<0]; return (p*p.clamp_min(1e-9).log2()).sum()', 'is not right'), ('return 0.', 'not a tensor'))]
+         + [('def certainty(share, label): return torch.xlogy(share, share)[label<0].sum()\ndef kl(m, d): return (m*(m.clamp_min(1e-9)/d).log()).sum()\n'
+             f'def balance(share, group, due): return {body}', part) for body,part in (
+            ('None', 'balance returns nothing'), ('len(share)*kl(share.mean(0), due)', 'all clips together'), ('sum(kl(share[group==g].mean(0), due) for g in group.unique())', 'how many clips'), ('sum(kl(p, due) for p in share)', 'each clip to be like'),
+            ('-sum((group==g).sum()*kl(share[group==g].mean(0), due) for g in group.unique())', 'sign turned'), ('sum((group==g).sum()*kl(due, share[group==g].mean(0)) for g in group.unique())', 'balance'),
+            ('sum((group==g).sum()*kl(share[group==g].mean(0), torch.ones(3)/3) for g in group.unique())', 'heed its argument'), ('sum((group==g).sum()*kl(share[group==g].mean(0).detach(), due) for g in group.unique())', 'no gradient'),
+            ('sum((group==g).sum()*(share[group==g].mean(0)*(share[group==g].mean(0)/due).log()).sum() for g in group.unique())', 'balance is NaN'), ('(share-due).abs().sum()', 'is not right'))]]}
 
 
 def shown_by(output):
