@@ -2,11 +2,14 @@
 import re
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 from browser import browser, complaints, needs_browser, until
 from sere_nb.cli import course, course_notebook, main, slides
+from sere_nb.corpora import data_samples, read_manifest
 
 SOURCES = sorted(course().glob('*.ipynb'))
 
@@ -162,6 +165,16 @@ def test_a_failing_check_fails_a_program_that_runs_notebooks(tmp_path):
     with pytest.raises(CellExecutionError, match='not yet right'): NotebookClient(nb, timeout=60, kernel_name='python3').execute()
     nbformat.write(nb, tmp_path/'one.ipynb')
     with pytest.raises(AssertionError, match='not yet right'): CaptureShell().execute(tmp_path/'one.ipynb', exc_stop=True)
+
+
+def test_the_vectors_are_those_of_the_samples():
+    "A small file without pickle; a row a clip, in the order of the manifests; who says the same was found, and is right"
+    file = course()/'vectors.npz'
+    known = np.load(file, allow_pickle=False)
+    table = pd.concat([read_manifest(data_samples()/f'{o}.csv') for o in ('de', 'it')])
+    assert file.stat().st_size < 1e5 and known['path'].tolist() == table.path.tolist()
+    assert known['x'].shape == (240, 16) and known['x'].dtype == np.float32 and np.isfinite(known['x']).all()
+    assert (pd.crosstab(known['words'], table.text_id.to_numpy()).to_numpy().max(1) == 24).all()
 
 
 def test_copies(tmp_path, capsys):
