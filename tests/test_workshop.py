@@ -173,7 +173,7 @@ def test_the_vectors_are_those_of_the_samples():
     known = np.load(file, allow_pickle=False)
     table = pd.concat([read_manifest(data_samples()/f'{o}.csv') for o in ('de', 'it')])
     assert file.stat().st_size < 1e5 and known['path'].tolist() == table.path.tolist()
-    assert known['x'].shape == (240, 16) and known['x'].dtype == np.float32 and np.isfinite(known['x']).all()
+    assert known['layers'].shape == (6, 240, 16) and known['layers'].dtype == np.float16 and np.isfinite(known['layers']).all()
     assert (pd.crosstab(known['words'], table.text_id.to_numpy()).to_numpy().max(1) == 24).all()
 
 
