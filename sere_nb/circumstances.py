@@ -42,7 +42,7 @@ class Said:
 class SameWords:
     "Groups of clips that say the same"
     def __init__(self,
-        apart:float=.7,     # cosine distance from which on two groups say something else
+        apart:float=.7,     # cosine distance from which on two say something else
         most:int=4000,      # clips to join; of more, the rest goes to the nearest group
         seed:int=0,         # of the draw of these
     ):
@@ -56,23 +56,27 @@ class SameWords:
         from sklearn.cluster import AgglomerativeClustering
         self.middle = said[:0]
         there = said.any(1).nonzero()[:,0]
-        if len(there)<2: return torch.full((len(said),), -1, device=said.device)
-        drawn = torch.randperm(len(there), generator=torch.Generator().manual_seed(self.seed))[:self.most].sort().values
+        none = torch.full((len(said),), -1, device=said.device)
+        if len(there)<2: return none
+        g = torch.Generator().manual_seed(self.seed)
+        drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
         some = said[there[drawn.to(said.device)]]
-        tree = AgglomerativeClustering(None, distance_threshold=self.apart, metric='cosine', linkage='average')
+        tree = AgglomerativeClustering(None, metric='cosine', linkage='average',
+                                       distance_threshold=self.apart)
         at = torch.as_tensor(tree.fit_predict(some.cpu().numpy()), device=said.device)
         n = torch.bincount(at)
-        middle = torch.zeros(len(n), said.shape[1], device=said.device).index_add_(0, at, some)
+        middle = said.new_zeros(len(n), said.shape[1]).index_add_(0, at, some)
         self.middle = F.normalize(middle[n>1], dim=1)
         if len(there)>len(some): return self(said)
         name = torch.where(n>1, (n>1).cumsum(0)-1, -1)
-        return torch.full((len(said),), -1, device=said.device).index_copy_(0, there, name[at])
+        return none.index_copy_(0, there, name[at])
 
     def __call__(self,
         said:Tensor,    # (n, dims) of new clips
     )->Tensor: # (n,) int64: the nearest group, -1 if none is near
         "Which group says the same"
-        if not len(self.middle) or not len(said): return torch.full((len(said),), -1, device=said.device)
+        if not len(self.middle) or not len(said):
+            return torch.full((len(said),), -1, device=said.device)
         near,at = (said@self.middle.T).max(1)
         return torch.where((near>1-self.apart)&said.any(1), at, -1)
 
@@ -86,53 +90,64 @@ class Design:
     words:bool      # does each sentence come in most emotions?
 
     def __str__(self):
-        return ('each voice shows most emotions' if self.voices else 'voices may be tied to emotions, and are left alone')+'; '+(
-            'sentences come in most emotions' if self.words else 'no sentences that come in most emotions were found')
+        voices = ('voices may be tied to emotions, and are left alone','each voice shows most emotions')
+        words = ('no sentences that come in most emotions were found','sentences come in most emotions')
+        return f'{voices[self.voices]}; {words[self.words]}'
 
+# %% ../nbs/03b_circumstances.ipynb #515c6384
 def find_design(
     voice:Tensor,   # (n,) int64: the voice of each clip of a corpus, -1 if not known
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once
     emotions:int,   # how many there are
 )->Design:
     "Count who says what how often"
-    _must_fit(voice=(voice,'n',2**40) if (voice>=0).all() else (voice.clamp_min(0),'n',2**40))
+    _must_fit(voice=(voice.clamp_min(0),'n',2**40))
     known = (voice>=0).nonzero()[:,0]
     voice,words = voice[known].cpu(),words[known].cpu()
     if not len(voice) or voice.unique().numel()<2: return Design(False, False)
     each = torch.unique(voice, return_counts=True)[1].float()
     alone = torch.arange(len(words))+int(words.max())+1
-    words = torch.where(words>=0, words, alone)     # what is said once is a sentence of its own
-    pair,cell,size = torch.unique(torch.stack([voice,words], 1), dim=0, return_inverse=True, return_counts=True)
-    voices_of = torch.unique(pair[:,1], return_counts=True)
-    reach = voices_of[1][torch.searchsorted(voices_of[0], words)].float().mean()/len(each)
+    # what is said once is a sentence of its own
+    words = torch.where(words>=0, words, alone)
+    both = torch.stack([voice,words], 1)
+    pair,cell,size = torch.unique(both, dim=0, return_inverse=True, return_counts=True)
+    said,voices = torch.unique(pair[:,1], return_counts=True)
+    reach = voices[torch.searchsorted(said, words)].float().mean()/len(each)
     full = float(size[cell].float().median())>=FULL*emotions
-    said_again = bool((size>1).any() or (voices_of[1]>1).any())
-    often = each[each>=emotions]        # a stray clip of a passer-by does not unmake a plan
-    even = len(often)>1 and bool(often.sum()>=.9*each.sum() and often.mean()>=2*emotions and often.std()<.5*often.mean())
+    said_again = bool((size>1).any() or (voices>1).any())
+    often = each[each>=emotions]    # a stray clip of a passer-by does not unmake a plan
+    even = len(often)>1 and bool(often.sum()>=.9*each.sum()
+        and often.mean()>=2*emotions and often.std()<.5*often.mean())
     return Design(bool(full or even or said_again and reach>=SHARED), full)
+
+# %% ../nbs/03b_circumstances.ipynb #7b3bc0c2
+def _must_be_clips(x, group, share, cover, mean):
+    told = dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}     # or what reads like it
+    _must_fit(**told, group=(group,'n',any), share=(share,'n K'), cover=(cover,'V n',any), mean=(mean,'V K D'))
 
 # %% ../nbs/03b_circumstances.ipynb #084345ac
 class Effects:
     "What the groups of one factor (voices, or words) add to the clips of a corpus"
     def __init__(self,
         names,              # (q,) of the groups
-        variance:float=3.,  # psi, of an effect, in units of the covariance within an emotion
+        variance:float=3.,  # psi, in units of the covariance within an emotion
     ):
         _must_be(variance=(variance,1e-6,1e6))
         self.names,self.variance,self.effect = list(names),variance,None
 
     def fit(self,
-        x,              # (V, n, D) clips of the corpus, or what reads like it, less all other effects
+        x,              # (V, n, D) clips of the corpus, less all other effects
         group:Tensor,   # (n,) int64: the group of each, -1 for none
         share:Tensor,   # (n, K) of each emotion
         cover:Tensor,   # (V, n) bool
         mean:Tensor,    # (V, K, D) of the emotions
-        pull=None,      # function from rows (m,) to (V, m, K): how much each clip counts; 1 if None
+        pull=None,      # from rows (m,) to (V, m, K): how much each counts; 1 if None
     )->'Effects':
         "Best linear unbiased prediction, given everything else"
-        _must_fit(**(dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}), group=(group,'n',any), share=(share,'n K'), cover=(cover,'V n',any), mean=(mean,'V K D'))
+        _must_be_clips(x, group, share, cover, mean)
         V,_,D = mean.shape
-        total,mass = mean.new_zeros(V, len(self.names), D), mean.new_zeros(V, len(self.names))
+        total = mean.new_zeros(V, len(self.names), D)
+        mass = mean.new_zeros(V, len(self.names))
         for part in (group>=0).nonzero()[:,0].split(_PART):
             r = share[part]*cover[:,part,None]
             if pull is not None: r = r*pull(part)
@@ -147,5 +162,6 @@ class Effects:
         cover:Tensor,   # (V, n) bool
     )->Tensor: # (V, n, D)
         "What to take from each clip; nothing from one whose group is not known"
-        if self.effect is None: return cover.new_zeros(*cover.shape, 1, dtype=torch.float32)
+        if self.effect is None:
+            return cover.new_zeros(*cover.shape, 1, dtype=torch.float32)
         return self.effect[:,group.clamp_min(0)]*(cover&(group>=0))[...,None]

@@ -23,7 +23,8 @@ def softmax_by_clip(
     "Softmax over the moments of each clip"
     _must_fit(score=(score,'moments',float), clip=(clip,'moments',2**30))
     n = int(clip.max())+1 if len(clip) else 0
-    x = score.to(torch.promote_types(score.dtype, torch.float32))       # in 16 bits, the sum over a clip would stand still
+    # in 16 bits, the sum over a clip would stand still
+    x = score.to(torch.promote_types(score.dtype, torch.float32))
     top = x.new_full((n,), -torch.inf).scatter_reduce(0, clip, x, 'amax')
     e = (x-top[clip]).exp()
     weight = e/x.new_zeros(n).index_add(0, clip, e)[clip]
@@ -38,11 +39,12 @@ def highlight_weights(
     return softmax_by_clip(loud*loudness, clip)
 
 # %% ../nbs/04_irf.ipynb #3273d43c
-_NODES = [(float(a)/2+.5, float(w)/2) for a,w in zip(*np.polynomial.legendre.leggauss(8))]
+_GAUSS = np.polynomial.legendre.leggauss(8)
+_NODES = [(float(a)/2+.5, float(w)/2) for a,w in zip(*_GAUSS)]
 
 def _walk(x, aim, freedom):
-    "A and B (n, K) of the straight way from the origin to x (n, D), past prototypes that lie at aim (n, K, D)"
-    of_x,both,of_aim = x.square().sum(1)[:,None],(aim@x[:,:,None])[...,0],aim.square().sum(2)
+    "A and B (n, K) of the straight way from the origin to x (n, D), past aim (n, K, D)"
+    of_x,both,of_aim = x.square().sum(1)[:,None],(aim@x[...,None])[...,0],aim.square().sum(2)
     far = lambda a: (a*a*of_x-2*a*both+of_aim).clamp_min(0.)
     force = [w*(freedom+x.shape[1])/(freedom+far(a)) for a,w in _NODES]
     return sum(a*f for f,(a,_) in zip(force, _NODES)),sum(force)
@@ -51,17 +53,20 @@ def instantaneous_resonance(
     prepared:Prepared,
     projection:Projection,
     structure:Structure,
-    shift=None,         # (V, n_clips, D) circumstances to take from each clip; none if None
-    weights=None,       # (n_moments,) from `highlight_weights`, if clips were pooled with them
+    shift=None,         # b: (V, n_clips, D), to be taken from each clip; none if None
+    weights=None,       # (n_moments,) `highlight_weights`, if clips were pooled so
 )->tuple: # (n_moments, K) on the common grid; (n_clips, K) score of the origin
-    "What each moment adds to its clip's score for each emotion, in nats; with the origin's, they sum to `Structure.log_share` less its mean"
+    """What each moment adds to its clip's score for each emotion, in nats; with the origin's,
+    they sum to `Structure.log_share` less its mean"""
     clip,n,K = prepared.clip,len(prepared),structure.prototype.shape[1]
-    r,origin,seen = (prepared.loudness.new_zeros(m, k) for m,k in ((len(clip),K),(n,K),(n,1)))
+    new = prepared.loudness.new_zeros
+    r,origin,seen = new(len(clip),K),new(n,K),new(n,1)
     for i,name in enumerate(projection.views):
         cover = prepared.cover.get(name.removesuffix(HIGHLIGHTS))
         if cover is None or not structure.ready[i]: continue
         part = contributions(projection, prepared, name, weights)@structure.adapter[i]
-        x,p = part.new_zeros(n, part.shape[1]).index_add_(0, clip, part),structure.prototype[i]
+        x = part.new_zeros(n, part.shape[1]).index_add_(0, clip, part)
+        p = structure.prototype[i]
         b = torch.zeros_like(x) if shift is None else shift[i]@structure.adapter[i]
         aim = b[:,None]+p
         A,B = _walk(x, aim, structure.freedom)
@@ -73,20 +78,26 @@ def instantaneous_resonance(
     r,origin = r/seen.clamp_min(1)[clip],origin/seen.clamp_min(1)
     return r-r.mean(1, keepdim=True),origin-origin.mean(1, keepdim=True)
 
+# %% ../nbs/04_irf.ipynb #2275aed4
+def _must_be_stretches(margin, clip, heard, share, least, most):
+    told = clip if heard is None else heard
+    _must_fit(margin=(margin,'moments',float), clip=(clip,'moments',2**40), heard=(told,'moments',any))
+    _must_be(moments=(len(margin),1,2**40), share=(share,0.,1.), least=(least,1,2**30), most=(most,least,2**30))
+    if clip[0] or not ((step := clip.diff()).ge(0)&step.le(1)).all(): raise LearnerError(
+        "clip should number clips from 0 on, one after the other, each with a moment at least.")
+
 # %% ../nbs/04_irf.ipynb #fbcee9ee
 _LENGTH = .2,3,10   # of a highlight: of the clip, at least and at most so many moments
 
 def highlight_spans(
-    margin:Tensor,      # (n_moments,) evidence for the answer, less that for the runner-up
+    margin:Tensor,      # (n_moments,) evidence for the answer less the runner-up's
     clip:Tensor,        # (n_moments,) int64: the clip of each, from 0 on without a gap
     heard=None,         # (n_moments,) bool: which are no silence; all if None
-    length:tuple=_LENGTH,   # share of the heard moments; at least and at most so many moments
-)->Tensor: # (n_clips, 2) int64: first moment, one past the last, counted from the clip's first
+    length:tuple=_LENGTH,   # share of the heard moments; at least and at most
+)->Tensor: # (n_clips, 2) int64: first moment, one past the last, from the clip's first
     "The stretch of each clip over which the margin sums highest"
     share,least,most = length
-    _must_fit(margin=(margin,'moments',float), clip=(clip,'moments',2**40), heard=(clip if heard is None else heard,'moments',any))
-    _must_be(moments=(len(margin),1,2**40), share=(share,0.,1.), least=(least,1,2**30), most=(most,least,2**30))
-    if clip[0] or not ((step := clip.diff()).ge(0)&step.le(1)).all(): raise LearnerError("clip should number clips from 0 on, one after the other, each with a moment at least.")
+    _must_be_stretches(margin, clip, heard, share, least, most)
     n = torch.bincount(clip)
     first = F.pad(n.cumsum(0), (1,0))[:-1]
     heard = n if heard is None else torch.bincount(clip, heard.double()).long()
@@ -97,7 +108,8 @@ def highlight_spans(
     fits = stop<=(first+n)[clip]
     gain = (total[stop.clamp_max(len(row))]-total[row]).masked_fill(~fits, -torch.inf)
     top = gain.new_full(n.shape, -torch.inf).scatter_reduce(0, clip, gain, 'amax')
-    start = torch.full_like(n, len(row)).scatter_reduce(0, clip, row.where(gain==top[clip], len(row)), 'amin')-first
+    best = row.where(gain==top[clip], len(row))     # of several, the first
+    start = torch.full_like(n, len(row)).scatter_reduce(0, clip, best, 'amin')-first
     return torch.stack([start,start+long], 1)
 
 # %% ../nbs/04_irf.ipynb #a972e1f3
@@ -107,10 +119,12 @@ _LEAST = 1.,1.5,1.5     # s_0: semitones, dB, dB
 
 def sounds_of(
     tracks:Tensor,      # (n, 24) of one clip, as `acoustic_tracks` gives them
-)->Tensor: # (n, 3) semitones, dB, dB; NaN in silence, pitch and timbre also where unvoiced
+)->Tensor: # (n, 3) semitones, dB, dB; NaN in silence, all but loudness where unvoiced
     "Pitch, loudness and timbre of what can be heard"
-    pitch,loudness,alpha = (tracks[:,TRACKS.index(o)] for o in ('pitch','loudness','alpha'))
-    sounds = torch.stack([pitch,loudness,alpha.masked_fill(pitch.isnan(), torch.nan)], 1)
+    columns = [TRACKS.index(o) for o in ('pitch','loudness','alpha')]
+    pitch,loudness,alpha = tracks[:,columns].unbind(1)
+    alpha = alpha.masked_fill(pitch.isnan(), torch.nan)
+    sounds = torch.stack([pitch,loudness,alpha], 1)
     heard = audible(loudness, torch.tensor([0,len(loudness)]))
     return sounds.where(heard[:,None], torch.nan)
 
@@ -119,7 +133,8 @@ def _mean_of(sounds, at, n):
     "(n, 3) mean of each group's rows, and of how many; NaN where there is none"
     there = sounds.isfinite()
     count = sounds.new_zeros(n, sounds.shape[1]).index_add_(0, at, there.to(sounds))
-    return torch.zeros_like(count).index_add_(0, at, sounds.where(there, 0.))/count,count
+    total = torch.zeros_like(count).index_add_(0, at, sounds.where(there, 0.))
+    return total/count,count
 
 def usual_sounds(
     sounds:Tensor,      # (n, 3) of all clips of some voices; NaN where there is none
@@ -135,14 +150,14 @@ def usual_sounds(
 def heard_in(
     sounds:Tensor,      # (n, 3) of clips, end to end; NaN where there is none
     clip:Tensor,        # (n,) int64: the clip of each row
-    spans:Tensor,       # (n_clips, 2) int64: first row, one past the last, counted from the clip's first
+    spans:Tensor,       # (n_clips, 2) int64: first row, one past the last
     mean:Tensor,        # (n_clips, 3) what is usual of the clip's voice; NaN if unknown
     deviation:Tensor,   # (n_clips, 3)
     least:int=2,        # rows that must have the sound
 )->Tensor: # (n_clips, 3) in deviations; NaN where nothing can be said
     "How a stretch of each clip differs from what is usual of its voice"
-    _must_fit(clip=(clip,'n',len(spans)), spans=(spans,'clips two',2**40),
-        mean=(mean.nan_to_num(),'clips kinds'), deviation=(deviation.nan_to_num(),'clips kinds'))
+    known = mean.nan_to_num(),'clips kinds'
+    _must_fit(clip=(clip,'n',len(spans)), spans=(spans,'clips two',2**40), mean=known)
     first = F.pad(torch.bincount(clip, minlength=len(spans)).cumsum(0), (1,0))[:-1]
     row = torch.arange(len(clip), device=clip.device)-first[clip]
     inside = (row>=spans[clip,0])&(row<spans[clip,1])
@@ -154,12 +169,13 @@ def heard_in(
 _SURE = .75     # deviations
 
 def in_words(
-    z,                                  # pitch, loudness, timbre in deviations, as a row of `heard_in`
+    z,      # pitch, loudness, timbre in deviations, as a row of `heard_in`
     than:str='than usual for this voice',
     least:float=_SURE,                  # deviations
 )->str: # '' if nothing is sure
     "What is heard"
-    words = [pair[v>0] for pair,v in zip(SOUNDS.values(), map(float, z)) if abs(v)>=least]
+    told = zip(SOUNDS.values(), map(float, z))
+    words = [pair[v>0] for pair,v in told if abs(v)>=least]
     if not words: return ''
     return ' and '.join(filter(None, [', '.join(words[:-1]),words[-1]]))+' '+than
 
@@ -171,10 +187,12 @@ def balancing_offsets(
     tolerance:float=1e-4,   # of a share
 )->Tensor: # (K,) to be added to logits
     "Offsets with which the mean probability of each emotion is its prior"
-    _must_fit(logits=(logits,'n K',float), prior=(prior,'K')); _must_be(K=(len(prior),1,2**30))
+    _must_fit(logits=(logits,'n K',float), prior=(prior,'K'))
+    _must_be(K=(len(prior),1,2**30))
     offset = torch.zeros_like(prior)
     if not len(logits): return offset
-    columns = logits.T.contiguous()     # a softmax down columns is some twenty times as fast as one along short rows
+    # a softmax down columns is some twenty times as fast as one along short rows
+    columns = logits.T.contiguous()
     for _ in range(iterations):
         mean = (columns+offset[:,None]).softmax(0).mean(1)
         if (mean-prior).abs().max()<tolerance: break
@@ -186,7 +204,7 @@ _FIRM = 2.      # clips of a group with which the assumption has half its force
 
 def even_out(
     logits:Tensor,          # (n, K)
-    levels,                 # pairs: (n,) int64 the group of each clip, and the force kappa
+    levels,                 # pairs: (n,) int64 the group of each, the force kappa
     prior:Tensor,           # (K,), sums to 1
     offsets=None,           # as returned before, to start from
     iterations:int=100,
@@ -194,17 +212,20 @@ def even_out(
 )->tuple: # (n, K) to be added to logits; (q, K) for each level
     "Offsets that draw the mean shares of groups towards the prior"
     _must_fit(logits=(logits,'n K',float), prior=(prior,'K'))
-    for g,k in levels: _must_fit(logits=(logits,'n K',float), group=(g,'n',2**40)); _must_be(force=(k,0.,1e6))
+    for g,k in levels:
+        _must_fit(logits=(logits,'n K',float), group=(g,'n',2**40))
+        _must_be(force=(k,0.,1e6))
     logits = logits.to(prior)       # in 16 bits, offsets would stand still
     log_prior,total,out = prior.clamp_min(1e-6).log(),torch.zeros_like(logits),[]
-    counts = [torch.bincount(g).to(logits)[:,None] if len(g) else logits.new_zeros(0,1) for g,_ in levels]
+    counts = [torch.bincount(g).to(logits)[:,None] for g,_ in levels]
     forces = [k*n/(n+_FIRM) for (_,k),n in zip(levels, counts)]
     out = offsets or [logits.new_zeros(len(n), len(prior)) for n in counts]
     for (g,_),o in zip(levels, out): total += o[g]
     for _ in range(iterations if len(logits) else 0):
         moved = 0.
         for i,((g,_),n,k) in enumerate(zip(levels, counts, forces)):
-            mean = torch.zeros_like(out[i]).index_add_(0, g, (logits+total).softmax(1))/n.clamp_min(1)
+            p = (logits+total).softmax(1)
+            mean = torch.zeros_like(out[i]).index_add_(0, g, p)/n.clamp_min(1)
             step = (k*(log_prior-(mean+1e-6).log())-out[i])/(1+k)
             out[i] = out[i]+step
             total += step[g]

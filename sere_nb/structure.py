@@ -247,15 +247,17 @@ def _weighed(moments, weights):
 
 def pool(
     moments:Moments,
-    weights=None,       # (n_moments,) non-negative, from `highlight_weights`; every frame counts the same if None
+    weights=None,       # (n_moments,) non-negative, `highlight_weights`; even if None
 )->Tensor: # (n_clips, 2*d): weighted mean and deviation
     "Weighted statistics of each clip (statistics pooling, Okabe et al. 2018)"
     n = len(moments.offsets)-1
-    if weights is not None: _must_fit(moments=(moments.mean,'moments d',any), weights=(weights,'moments'))
+    if weights is not None:
+        _must_fit(moments=(moments.mean,'moments d',any), weights=(weights,'moments'))
     w = _weighed(moments, weights)
-    mean,square = w.new_zeros(n,moments.mean.shape[1]), w.new_zeros(n,moments.mean.shape[1])
+    mean,square = w.new_zeros(2, n, moments.mean.shape[1])
     for out,x in ((mean,moments.mean),(square,moments.square)):
-        for rows,by,to in zip(x.split(_PART), w.split(_PART), moments.clip.split(_PART)): out.index_add_(0, to, rows*by)
+        parts = zip(x.split(_PART), w.split(_PART), moments.clip.split(_PART))
+        for rows,by,to in parts: out.index_add_(0, to, rows*by)
     return torch.cat([mean,(square-mean.square()).clamp_min(1e-6).sqrt()], 1)
 
 # %% ../nbs/03_structure.ipynb #cd47cce5
@@ -266,7 +268,8 @@ def pool_parts(
 )->Tensor: # (n_moments, 2*d)
     "What each moment adds to `pool`: over a clip, the parts sum to it, less the origin"
     mean,deviation = pool(moments, weights).chunk(2, 1)
-    from_mean,from_deviation = (0*mean,0*deviation) if origin is None else origin.chunk(2, 1)
+    none = 0*mean,0*deviation
+    from_mean,from_deviation = none if origin is None else origin.chunk(2, 1)
     clip,w,x = moments.clip,_weighed(moments, weights),moments.mean.float()
     spread = moments.square.float()-2*mean[clip]*x+mean[clip].square()
     rounded = deviation.square()-_sums(w*spread, clip, len(mean))
