@@ -316,6 +316,14 @@ def _unlabelled_of(self):
     free = {c:((self.label_<0)&torch.as_tensor(self._clips.corpus==c)).nonzero()[:,0] for c in self._clips.names}
     return {c:at for c,at in free.items() if len(at)}
 
+def _balanced_together(self):
+    "The unlabelled clips of each corpus, those of very small ones with the corpus that they are measured with, unless their shares were told"
+    own,home = self._clips.corpus,self._ground[2].astype(str)
+    alone = np.isin(own, list(self._told))|~np.isin(home, list(_unlabelled_of(self)))
+    home = np.where(alone, own, home)
+    of = {c:((self.label_<0)&torch.as_tensor(home==c)).nonzero()[:,0] for c in self._clips.names}
+    return {c:at for c,at in of.items() if len(at)}
+
 def _some(at, seed, most=20_000):
     "At most so many of the clips"
     return at if len(at)<=most else at[torch.randperm(len(at), generator=torch.Generator().manual_seed(seed))[:most]].sort().values
@@ -377,7 +385,7 @@ def _find_structure(self, clean):
 def _find_shares(self, prior):
     "Shares of the clips without label, drawn to their prior; log-shares of all clips"
     logits = self.structure.log_share(None, self._clips.cover, self._near)
-    for c,at in _unlabelled_of(self).items():
+    for c,at in _balanced_together(self).items():
         levels = _levels(self, c, at)
         self._total[at],self._offsets[c] = even_out(logits[at], levels, prior[c], self._offsets.get(c))
         self.offset_[c] = self._offsets[c][0][0]
@@ -401,7 +409,7 @@ def _tric_clips(self, prior):
     "What TRIC must know of the clips of a fit"
     o = self._clips
     due = [Due(at, _levels(self, c, at), prior[c])
-           for c,at in _unlabelled_of(self).items()]
+           for c,at in _balanced_together(self).items()]
     return Clips(o.x, o.cover, self.label_.to(self.device), o.group, due)
 
 def _objective(self, prior):
