@@ -454,7 +454,7 @@ def _assumed(learner, corpora):
         shares = {e:round(float(p), 6) for e,p in zip(learner.classes_, learner.prior_[c])}
         if c in learner._told: how = 'as told, firmly: '+', '.join(f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
         elif c in learner._guessed: how = 'estimated from the clips; equal ones are assumed very softly'
-        elif learner.design_[c].words: how = 'assumed equal, firmly, as the corpus was made by a plan'
+        elif learner.design_[c].planned: how = 'assumed equal, firmly, as the corpus was made by a plan'
         else: how = 'assumed equal, softly'
         out[c] = dict(how=how, shares=shares)
     says = {o['how'] for o in out.values()}

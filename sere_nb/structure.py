@@ -381,13 +381,13 @@ class Space:
 
     def prepare(self,
         emb:Embeddings,
-        together=None,      # group and corpus of each clip, if `groups` has been asked about more clips than these
+        together=None,      # group, corpus and the corpus whose contents it is measured with, if `groups` has been asked about more clips than these
     )->Prepared:
         "Put clips on common ground; speakers and corpora met before are measured as then"
         if not len(emb): raise LearnerError("there are no clips. Give at least one that could be encoded.")
-        group,corpus = together or groups(emb.table, self.speakers, known={g for voice in self.voices.values() for g in voice.known})
+        group,corpus,*like = together or groups(emb.table, self.speakers, known={g for voice in self.voices.values() for g in voice.known})
         names,at = np.unique(group.astype(str), return_inverse=True)
-        corpora,corpus_at = np.unique(corpus.astype(str), return_inverse=True)
+        corpora,corpus_at = np.unique((like[0] if like else corpus).astype(str), return_inverse=True)
         names,at,corpora,corpus_at = list(names),torch.as_tensor(at).to(self.device),list(corpora),torch.as_tensor(corpus_at).to(self.device)
         moments,rows,cover,said = {},{},{},{}
         loudness,offsets,heard = self._loudness(emb)
