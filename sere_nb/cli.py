@@ -445,7 +445,7 @@ def _design(learner, corpora, told=False):
     found = {c:learner.design_[c] for c in sorted(corpora) if c in learner.design_}
     says = {str(d) for d in found.values()}
     line = says.pop() if len(says)==1 else '; '.join(f'{one_line(c)}: {d}' for c,d in found.items())
-    return {c:dict(voices=d.voices, words=d.words, told=told) for c,d in found.items()},line+(' (as told)' if told else '')
+    return {c:dict(voices=d.voices, words=d.words, planned=d.planned, told=told) for c,d in found.items()},line+(' (as told)' if told else '')
 
 def _assumed(learner, corpora):
     "What was assumed about the shares of emotions: {corpus: how, shares}, one line"
