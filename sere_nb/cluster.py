@@ -644,10 +644,10 @@ def _gather(folder, shards, each, corpus=None, memory_gb=4.):
 # %% ../nbs/10_cluster.ipynb #a5555c4c
 def _predictions(learner, emb):
     "What `sere predict` says of clips, and the resonance and highlight it says it by"
-    p,h = learner.predict_proba(emb),learner.highlights(emb)
+    p,h = learner.predict_proba(emb),learner.heard(emb)
     table = pd.DataFrame(dict(path=emb.table.path, emotion=learner.classes_[p.argmax(1)]))
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
-    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
+    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s, heard=h.heard)
 
 def _part_columns(table):
     "Columns that tell parts of recordings in predictions; none where all clips are whole files"
@@ -665,7 +665,7 @@ class _ScoreCorpus:
         i,corpus,shards,parts = piece
         if clips := _done_by(self.folder, _name('predictions', i), self.job): return clips
         emb = _gather(self.folder, shards, self.each, corpus)
-        known = dict(path=str, emotion=str, **{f'p_{o}':float for o in self.learner.classes_}, resonance=float, highlight_start_s=float, highlight_end_s=float)
+        known = dict(path=str, emotion=str, **{f'p_{o}':float for o in self.learner.classes_}, resonance=float, highlight_start_s=float, highlight_end_s=float, heard=str)
         table = _predictions(self.learner, emb) if len(emb) else pd.DataFrame(columns=list(known)).astype(known)
         if parts:   # in all files alike, for they are one table
             table = split_stretches(table)
@@ -690,7 +690,7 @@ def score_shards(
     known = _manifest_table(folder, about)
     corpus,parts = _corpus(known),_part_columns(known.select(['path']).to_pandas())
     shards = {c:sorted({int(i)//about['each'] for i in np.flatnonzero(corpus==c)}) for c in np.unique(corpus).tolist()}
-    identities = [dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'], model=mark, corpus=c) for c in shards]
+    identities = [dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'], model=mark, corpus=c, told='heard') for c in shards]
     look = lambda: [_footer(folder, _name('predictions', i)) for i in range(len(shards))]
     found = look()
     for name in [_name('predictions', i) for i,o in enumerate(found) if o is None]:
