@@ -193,13 +193,15 @@ def how_many_more(
     wide = np.sqrt(z2*(v*(1-v)/m+z2/(4*m*m)))/(1+z2/m)
     return int(total[np.argmax(wide<=half)]-n)
 
-# %% ../nbs/11_audit.ipynb #f8890dad
+# %% ../nbs/11_audit.ipynb #8dfad4c6
+_UAR_FROM = 10      # clips; of fewer, it would be the model's own opinion
+
 def summary(
     p,          # (N, K) probabilities of all clips
     emotions,   # their K emotions
     heard,      # {position: emotion} of clips that were drawn by chance
     even=True,  # drawn by `draw_evenly`? Else by plain chance
-)->dict: # n, of, accuracy, uar, shares {emotion: ...}: value, low, high, plain, worth; more
+)->dict: # n, of, accuracy, uar (from 10 clips on), shares {emotion: ...}: value, low, high, plain, worth; more
     "What was heard proves so much. `AuditError` if nothing was"
     p,emotions = np.asarray(p, float),list(map(str, emotions))
     if not heard: raise AuditError("no clip that was drawn by chance has a label, so nothing can be said.")
@@ -212,7 +214,8 @@ def summary(
     think = lambda e: p[:,emotions.index(e)] if e in emotions else np.zeros(len(p))
     shares = {e:estimate(truth==e, think(e)[at], think(e), even) for e in everyone}
     uar = estimate_uar([emotions.index(o) if o in emotions else -1 for o in truth], at, p)
-    return dict(n=len(at), of=len(p), accuracy=right._asdict(), uar=dict(zip(Estimate._fields, uar)),
+    uar = dict(zip(Estimate._fields, uar)) if len(at)>=_UAR_FROM else None
+    return dict(n=len(at), of=len(p), accuracy=right._asdict(), uar=uar,
         shares={e:o._asdict() for e,o in shares.items()}, more=how_many_more(right, len(at), len(p)))
 
 # %% ../nbs/11_audit.ipynb #ae30d908
@@ -297,6 +300,7 @@ class Audited(NamedTuple):
     names:list          # (N,) of clips
     p:np.ndarray        # (N, K) probabilities
     emotions:list       # K
+    taught:frozenset    # names of clips that were told, and are no part of these
 
 def read_predictions(
     folder, # of a run
@@ -316,7 +320,7 @@ def read_predictions(
     if t.path.duplicated().any(): raise wrong(f"names {t.path[t.path.duplicated()].iloc[0]} twice")
     keep = (t['taught']=='').to_numpy() if 'taught' in t else np.ones(len(t), bool)
     if keep.sum()<2: raise wrong('has fewer than two clips that were not taught')
-    return Audited(list(t.path[keep]), p[keep], [o[2:] for o in own])
+    return Audited(list(t.path[keep]), p[keep], [o[2:] for o in own], frozenset(t.path[~keep]))
 
 # %% ../nbs/11_audit.ipynb #2a1e8607
 ANOTHER = 'another emotion'
@@ -380,14 +384,14 @@ Audit.draw = draw
 # %% ../nbs/11_audit.ipynb #94acbad1
 def _named(self, file, path):
     "The clip that a list means"
-    if path in self.at: return path
+    if path in self.at or path in self.run.taught: return path
     part,back = stretch(path),{f:o for o,f in self.where.items()}
     near = (stretch_name(find_file(part.file, o), *part[1:]) for o in (Path(file).parent,'.'))
-    return next((back[o] for o in near if back.get(o) in self.at), None)
+    return next((back[o] for o in near if back.get(o) in {*self.at,*self.run.taught}), None)
 
 def take(self:Audit,
     file, # CSV with the columns path and emotion, perhaps start_s and end_s
-)->int: # labels taken
+)->int: # labels taken; clips that were taught are left out
     "Labels that were made elsewhere. `AuditError` for a clip that the run does not have"
     try: columns,lines = read_cells(file)
     except OSError as e: raise AuditError(f"{file}: the labels cannot be read ({e.strerror}).") from None
@@ -400,6 +404,7 @@ def take(self:Audit,
     for o,name in zip(rows, names):
         if name is None: raise AuditError(f"{file}, line {o['line']}: {o['path']} is no clip of "
             f"{self.folder}/predictions.csv. Write it as the run's manifest does.")
+    rows,names = zip(*((o,k) for o,k in zip(rows, names) if k in self.at)) if set(names)&set(self.at) else ((),())
     words = one_vocabulary([o['emotion'] for o in rows], self.run.emotions)
     for o,name in zip(rows, names):
         if self.rows.get(name, ('',''))[1]!=(word := words[o['emotion']]): self.label(name, word)
@@ -445,7 +450,8 @@ def told(
     "What an audit says at its end"
     right,of = found['accuracy'],found['of']
     plain = lambda o: f"{100*o['plain'][1]:.0f} to {100*o['plain'][2]:.0f}" if 'plain' in o else ''
-    parts = [('accuracy',right),('UAR',found['uar']),*((f'share of {k}',o) for k,o in found['shares'].items())]
+    parts = [('accuracy',right),*([('UAR',found['uar'])] if found['uar'] else []),
+        *((f'share of {k}',o) for k,o in found['shares'].items())]
     table = [('', 'best guess','95 % interval','heard clips alone'), *((k,*_percent(o),plain(o)) for k,o in parts)]
     lines = [f"{found['n']} of {of:,} clips, drawn by chance and heard, say of all of them:", *table,
         f"For accuracy they are worth {right['worth']} clips that are only counted."]
@@ -453,7 +459,7 @@ def told(
         "chance, the intervals prove nothing.")
     if found['n']<10: lines.append("So few clips say little; ask about twenty.")
     if found['more']: lines.append(f"To know accuracy to 5 points to each side: about {found['more']} clips more"
-        +(f" ({more} --clips {found['asked']+math.ceil(found['more']*4/3)})." if more else '.'))
+        +(f" ({more} --clips {found['asked']+math.ceil(found['more']*4/3)})." if more and found['drawn']=='evenly' else '.'))
     if found['cannot_tell']: lines.append(f"Nobody could tell of {found['cannot_tell']}; they do not count.")
     return lines
 
@@ -495,7 +501,7 @@ def _answer(self, text):
     return words.get(text.strip())
 
 def by_keys(self:Audit,
-    ask=input,      # gives a line that was typed
+    ask=None,       # gives a line that was typed; `input` if None
     show=print,     # shows a line
     player=play,    # plays a file; False if it cannot
 )->bool: # was all answered?
@@ -508,8 +514,8 @@ def by_keys(self:Audit,
         try: heard = loud and player(self.where[name])
         except ValueError as e: show(f'{e}'); heard = True
         if loud and not heard: show(f'No player was found; listen to {self.where[name]}')
-        try: said = ask(f'{i+1} of {len(self.names)}: ').strip()
-        except EOFError: said = 'q'
+        try: said = (ask or input)(f'{i+1} of {len(self.names)}: ').strip()
+        except (EOFError,KeyboardInterrupt): said = 'q'
         if said=='q': return False
         loud = said in ('r','b','')
         if said=='b': i = max(0, i-1)
@@ -526,7 +532,8 @@ def state(self:Audit)->dict: # emotions, clips, at, and the outcome when all is 
     def clip(name, said):
         top = int(p[self.at[name]].argmax())
         model = dict(emotion=emotions[top], p=round(float(p[self.at[name],top]), 2)) if said else None
-        return dict(name=Path(stretch(name).file).name, said=said, model=model)
+        seen = Path(stretch(name).file).name if said else ''     # a name may tell the emotion
+        return dict(name=seen, said=said, model=model)
     clips = [clip(k,e) for k,(_,e) in self.rows.items()]
     known = dict(choices=self.choices(), clips=clips, at=self.next(), of=len(p))
     try: lines = told(self.outcome()) if self.next()==len(clips) else []

@@ -2,14 +2,15 @@
 import {h} from './dom.js';
 
 const CANNOT = '?';
+const BACK = ['b', 'ArrowLeft'].map(o => [o, 'back']);
+const ACTS = new Map([...BACK, ['r', 'again'], [' ', 'again']]);
 
 // What a key says: {choose}, {act}, or nothing.
 export function meaning(key, choices) {
   const said = choices.filter(o => o != CANNOT);
   if (/^[1-9]$/.test(key)) return key <= said.length ? {choose: said[key - 1]} : {};
   if (key == CANNOT || key == '0') return {choose: CANNOT};
-  const act = {b: 'back', ArrowLeft: 'back', r: 'again', ' ': 'again'}[key];
-  return act ? {act} : {};
+  return ACTS.has(key) ? {act: ACTS.get(key)} : {};
 }
 
 // What is shown of a clip that has its label.
@@ -20,7 +21,7 @@ export function verdict({name, said, model}) {
 }
 
 export class Audit {
-  constructor(root, ask = fetch) {
+  constructor(root, ask = (...o) => fetch(...o)) {
     Object.assign(this, {root, ask, at: 0, begun: false, busy: false});
     this.sound = h('audio', {controls: true, 'aria-label': 'the clip'});
     this.note = h('p', {class: 'note', role: 'status'});
