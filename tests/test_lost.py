@@ -33,6 +33,7 @@ COMMANDS = {    # what is typed; what it may write
     "check": ("check bb.csv --labels words.csv --fix -q -o c.csv", ["c.csv"]),
     "voices": ("voices aa.csv -q -o v.csv", ["v.csv"]),
     "segment": ("segment aa --language aa -q -o g.csv", ["g.csv"]),
+    "audit": ("audit seen --target bb.csv --labels heard.csv --teach t.csv", ["seen/audit.csv", "seen/audit.json", "t.csv"]),
 }
 INPUTS = {
     "run": ["aa.csv", "bb.csv", "shots.txt", "words.csv", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
@@ -44,6 +45,7 @@ INPUTS = {
     "check": ["bb.csv", "words.csv", "bb/Bob_anger_1.wav"],
     "voices": ["aa.csv", "aa/Ann_fear_0.wav"],
     "segment": ["aa/Ann_fear_0.wav"],
+    "audit": ["bb.csv", "heard.csv", "seen/predictions.csv", "bb/Bob_anger_1.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
         if ("-o " in COMMANDS[c][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
@@ -93,6 +95,9 @@ def inputs(tmp_path_factory):
     os.environ["SERE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     assert sere(COMMANDS["run"][0].replace("--out out", "--out first"), d) == (0, "")
     shutil.move(d/"first"/"model", d/"made")
+    (d/"seen").mkdir()
+    shutil.copy(d/"first"/"predictions.csv", d/"seen")
+    (d/"heard.csv").write_text("path,emotion\nbb/Bob_anger_0.wav,anger\nbb/Ann_fear_1.wav,fear\nbb/Bob_fear_0.wav,fear\n")
     shutil.rmtree(d/"first")
     return d
 
