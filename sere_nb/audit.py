@@ -373,14 +373,16 @@ def draw(self:Audit,
     if clips-unsure<2: raise AuditError(
         f"{clips} clips, {unsure} of them unsure ones: at least two must be drawn by chance. "
         "Ask about more (--clips), or fewer unsure ones (--unsure).")
-    kinds = [k for k,_ in self.rows.values()]
-    have = {self.at[o] for o in self.rows}
-    rng = np.random.default_rng([self.seed,len(kinds)])
-    want = max(0, clips-unsure-kinds.count('random')),max(0, unsure-kinds.count('unsure'))
-    chance = draw_evenly(self.run.p, want[0], rng, have)
-    picked = draw_unsure(self.run.p, want[1], {*have,*chance.tolist()})
+    of = lambda *some: {self.at[o] for o,(k,_) in self.rows.items() if k in some}
+    rng = np.random.default_rng([self.seed%2**63,len(self.rows)])
+    more = max(0, clips-unsure-len(of('random'))),max(0, unsure-len(of('unsure')))
+    # a clip that was picked keeps its chance, else the rest would be surer than all
+    chance = draw_evenly(self.run.p, more[0], rng, of('random'))
+    picked = draw_unsure(self.run.p, more[1], {*of(*KINDS),*chance.tolist()})
     new = [(i,'random') for i in chance]+[(i,'unsure') for i in picked]
-    for j in rng.permutation(len(new)): self.book.add(self.run.names[new[j][0]], new[j][1])
+    for j in rng.permutation(len(new)):
+        name = self.run.names[new[j][0]]
+        self.book.add(name, new[j][1], self.rows.get(name, ('',''))[1])
 
 Audit.draw = draw
 
