@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'course', 'course_notebook', 'slides',
-           'workshop', 'parser', 'main']
+           'manifest', 'voices', 'segment', 'embed_clips', 'shards', 'bench', 'NotYet', 'in_one_line', 'course',
+           'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
-import argparse,contextlib,csv,json,os,re,shlex,sys,tempfile,traceback,warnings
+import argparse,contextlib,csv,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
 from collections import Counter
 from datetime import datetime
 from html import escape
@@ -327,14 +327,14 @@ def _hearing(heard, parts=''):
 def prediction_table(
     learner,    # a fitted `SERE`
     clips,      # Embeddings, or rows of `learner.table_`
-): # DataFrame: path, emotion, p_<emotion>... (rows sum to 1), resonance, highlight_start_s, highlight_end_s (in the file)
+): # DataFrame: path, emotion, p_<emotion>... (rows sum to 1), resonance, highlight_start_s, highlight_end_s (in the file), heard
     "What `predictions.csv` holds"
     import pandas as pd
-    p,h = learner.predict_proba(clips),learner.highlights(clips)
+    p,h = learner.predict_proba(clips),learner.heard(clips)
     path = clips.table.path if hasattr(clips, 'table') else learner.table_.path.iloc[clips].to_numpy()
     table = pd.DataFrame(dict(path=path, emotion=learner.classes_[p.argmax(1)]))
     for k,o in enumerate(learner.classes_): table[f'p_{o}'] = p[:,k]
-    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s)
+    return table.assign(resonance=h.resonance, highlight_start_s=h.start_s, highlight_end_s=h.end_s, heard=h.heard)
 
 def _csv(table):
     "CSV of a table with the column path; parts of recordings have columns of their own"
@@ -445,7 +445,7 @@ def _design(learner, corpora, told=False):
     found = {c:learner.design_[c] for c in sorted(corpora) if c in learner.design_}
     says = {str(d) for d in found.values()}
     line = says.pop() if len(says)==1 else '; '.join(f'{one_line(c)}: {d}' for c,d in found.items())
-    return {c:dict(voices=d.voices, words=d.words, told=told) for c,d in found.items()},line+(' (as told)' if told else '')
+    return {c:dict(voices=d.voices, words=d.words, planned=d.planned, told=told) for c,d in found.items()},line+(' (as told)' if told else '')
 
 def _assumed(learner, corpora):
     "What was assumed about the shares of emotions: {corpus: how, shares}, one line"
@@ -454,7 +454,7 @@ def _assumed(learner, corpora):
         shares = {e:round(float(p), 6) for e,p in zip(learner.classes_, learner.prior_[c])}
         if c in learner._told: how = 'as told, firmly: '+', '.join(f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
         elif c in learner._guessed: how = 'estimated from the clips; equal ones are assumed very softly'
-        elif learner.design_[c].words: how = 'assumed equal, firmly, as the corpus was made by a plan'
+        elif learner.design_[c].planned: how = 'assumed equal, firmly, as the corpus was made by a plan'
         else: how = 'assumed equal, softly'
         out[c] = dict(how=how, shares=shares)
     says = {o['how'] for o in out.values()}
@@ -858,6 +858,27 @@ def bench(
     print(_bench_text(results, protocol.get('shots_per_emotion'))+'\n')
     for name in ('results.csv','summary.md','heatmap.html'): print(args.out/name)
     return 0
+
+# %% ../nbs/09_cli.ipynb #6521a585
+class NotYet(AssertionError):
+    "What a check of the course has to say: shown without a traceback"
+    def _render_traceback_(self): return [f'\x1b[31m{self}\x1b[0m']
+
+def _own_line(error):
+    "The last line of a learner's own cell that an error passed through, and what it says"
+    frames = [o for o in traceback.walk_tb(error.__traceback__) if o[0].f_globals.get('__name__')=='__main__']
+    theirs = [o for o in frames if o[0].f_code.co_filename!=frames[0][0].f_code.co_filename]
+    line = linecache.getline(theirs[-1][0].f_code.co_filename, theirs[-1][1]) if theirs else ''
+    return f' In your line: {line.strip()}' if line.strip() else ''
+
+def _one(text): return ' '.join(str(text).split())
+
+@contextlib.contextmanager
+def in_one_line():
+    "What goes wrong inside is said in one line; `NotYet`"
+    try: yield
+    except AssertionError as e: raise NotYet(_one(e)) from None
+    except Exception as e: raise NotYet(_one(f'Python stops here with {type(e).__name__}: {e}.{_own_line(e)}')) from None
 
 # %% ../nbs/09_cli.ipynb #7323a50b
 def course()->Path: # holds the notebooks and teacher.md

@@ -922,17 +922,17 @@ def read_shards(
 # %% ../nbs/10_cluster.ipynb #a5555c4c
 def _predictions(learner, emb):
     "What `sere predict` says of clips, and the resonance and highlight it says it by"
-    p,h = learner.predict_proba(emb),learner.highlights(emb)
+    p,h = learner.predict_proba(emb),learner.heard(emb)
     named = dict(path=emb.table.path, emotion=learner.classes_[p.argmax(1)])
     shares = {f'p_{o}':p[:,k] for k,o in enumerate(learner.classes_)}
     return pd.DataFrame(named|shares).assign(resonance=h.resonance,
-        highlight_start_s=h.start_s, highlight_end_s=h.end_s)
+        highlight_start_s=h.start_s, highlight_end_s=h.end_s, heard=h.heard)
 
 def _no_predictions(learner):
     "The same of no clips"
     shares = [f'p_{o}' for o in learner.classes_]
     numbers = [*shares,'resonance','highlight_start_s','highlight_end_s']
-    known = dict(path=str, emotion=str, **dict.fromkeys(numbers, float))
+    known = dict(path=str, emotion=str, **dict.fromkeys(numbers, float), heard=str)
     return pd.DataFrame(columns=list(known)).astype(known)
 
 def _part_columns(table):
@@ -1006,7 +1006,7 @@ def score_shards(
     corpus,parts = _corpus(known),_part_columns(known.select(['path']).to_pandas())
     shards = _shards_of(corpus, about['each'])
     identities = [dict(format=_FORMAT, manifest=about['manifest'],
-        encoder=about['encoder'], model=mark, corpus=c) for c in shards]
+        encoder=about['encoder'], model=mark, corpus=c, told='heard') for c in shards]
     fits = _scored(folder, identities)
     jobs = [[i,c,shards[c],parts] for i,c in enumerate(shards) if not fits[i]]
     clips = {c:int((corpus==c).sum()) for c in shards}

@@ -19,6 +19,7 @@ import anywidget, numpy as np, pandas as pd, torch, traitlets
 from .audio import audio_html,load_audio
 from .corpora import EMOTIONS,write_manifest
 from .files import replaceable,write
+from .irf import SOUNDS
 from .learner import SETTINGS
 from .structure import VAD
 
@@ -185,16 +186,17 @@ def field_data(
     learner,    # a fitted `SERE`
     rows,       # of `table_`
 )->dict: # JSON-able but for bytes; a list a column
-    "Resonance over time, highlight, and the nearest of all other clips"
+    "Resonance over time, highlight and what is heard there, and the nearest of all other clips"
     rows = np.asarray(rows, dtype=int)
-    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[], far=[])
-    thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.highlights(rows)
+    if not len(rows): return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[], from_s=[], to_s=[], near=[], far=[], heard=[], sounds=[])
+    thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.heard(rows)
     every = np.concatenate([r.ravel() for _,_,r,_ in thin])
     low,high = (float(every.min()),float(every.max())) if len(every) else (0.,1.)
     near,far = _neighbours(learner, rows)
     return dict(rows=rows.tolist(), low=round(low, 4), high=round(high, 4), first_s=[round(a, 3) for a,*_ in thin], last_s=[round(b, 3) for _,b,*_ in thin],
         r=[_packed(r, low, high) for _,_,r,_ in thin], weight=[_packed(w) for *_,w in thin],
-        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near, far=far)
+        from_s=spans.start_s.round(3).tolist(), to_s=spans.end_s.round(3).tolist(), near=near, far=far,
+        heard=spans.heard.tolist(), sounds=[[None if np.isnan(v) else round(v, 2) for v in o] for o in spans[list(SOUNDS)].to_numpy()])
 
 # %% ../nbs/08_explore.ipynb #16742527
 def _texts(column): return column.fillna('').astype(str).tolist()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SERE', 'ground', 'begin', 'step', 'fit_rounds', 'fit', 'teach', 'change', 'predict_proba', 'predict',
-           'transform', 'resonance', 'highlights', 'excerpt', 'save', 'load']
+           'transform', 'resonance', 'highlights', 'heard', 'excerpt', 'save', 'load']
 
 # %% ../nbs/06_learner.ipynb #71cfc9a0
 import copy, ctypes, hashlib, json, mmap, os, tempfile, warnings
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from .encoder import SAID, Embeddings, Stored, _device
 from .files import is_plain,misfit,read_json,replacing
-from .circumstances import Design, Effects, Said, SameWords, find_design
-from .irf import class_prior, even_out, highlight_spans, highlight_weights, instantaneous_resonance
+from .circumstances import Design, Effects, Said, SameWords, find_design, words_are_free
+from .encoder import TRACKS
+from .irf import SOUNDS, class_prior, even_out, heard_in, highlight_spans, highlight_weights, in_words, instantaneous_resonance, usual_sounds
 from .structure import HIGHLIGHTS, _LARGEST, Circumstances, ContentRemover, LearnerError, Projection, Space, Standardiser, Structure, _must_be, groups
 from .tric import Clips, Due, tric_of
 
@@ -167,7 +168,7 @@ def _reduce(self):
     some = np.r_[shot, free[torch.randperm(len(free), generator=torch.Generator().manual_seed(self.seed))].numpy()]
     some = np.sort(some[:max(len(shot)+1, int((size[some].cumsum()<most).sum()))])
     weights = lambda prepared: highlight_weights(prepared.loudness, prepared.clip, s['loud']) if s['loud'] else None
-    def prepare(rows, space): return space.prepare(stored[rows].load(), (self._ground[rows],self._corpus[rows]))
+    def prepare(rows, space): return space.prepare(stored[rows].load(), [o[rows] for o in self._ground])
     first,self.projection = Space(False, s['contents'], device=self.device),Projection(s['dims'], s['even'], sphere=True)
     prepared = prepare(some, first)
     self.projection(prepared, weights(prepared))
@@ -227,56 +228,77 @@ def _by_counts(emb, corpus, who, emotions):
     return out
 
 def _grounds(self, table):
-    "With whom each clip is measured: its corpus; its voice, if voices show most emotions and nothing is known of what is said; the largest of these, if its corpus has but a few clips. And its corpus"
+    """With whom each clip is measured: its corpus; its voice, if voices show most emotions and nothing is known of what
+    is said; the largest of these, if its corpus has but a few clips. Its corpus, and the one whose contents are its own"""
     voice,corpus = groups(table, self.speakers, known=getattr(self, 'voices_', ()))
     apart = [c for c,d in self.design_.items() if d.voices and c not in self.said_]
     ground = np.where(np.isin(corpus.astype(str), apart), voice, corpus)
     names,at,n = np.unique(corpus.astype(str), return_inverse=True, return_counts=True)
     known = getattr(self, 'home_', None)
     if known is None:       # a fit, which decides who is at home where
-        at_home,size = np.unique(ground.astype(str), return_counts=True)
-        self.home_ = str(at_home[size.argmax()])
-    stray = (n<_FEW)&~np.isin(names, list(getattr(self, 'offset_', ())) if known else ())
-    return np.where(stray[at], self.home_, ground),corpus
+        _,first,size = np.unique(ground.astype(str), return_index=True, return_counts=True)
+        most = first[size.argmax()]
+        self.home_ = [str(ground[most]),str(corpus[most])]
+    stray = ((n<_FEW)&~np.isin(names, list(getattr(self, 'offset_', ())) if known else ()))[at]
+    return np.where(stray, self.home_[0], ground),corpus,np.where(stray, self.home_[1], corpus)
 
 def _find_circumstances(self, said):
-    "Who says the same, how each corpus was made, and the groups whose effects are to be estimated"
+    "Who says the same, and how each corpus was made"
     o,K = self._clips,len(self.classes_)
-    who = _who(self.table_, o.corpus, self.speakers)
-    self.design_,self.same_,groups_of = {},{},{f:np.full(len(who), '', dtype=object) for f in _FACTORS}
-    o.cell = np.full(len(who), '', dtype=object)
+    o.who = _who(self.table_, o.corpus, self.speakers)
+    o.words = torch.full((len(o.who),), -1)
+    self.design_,self.same_,self.effects_ = {},{},{}
     for i,c in enumerate(o.names):
         at = (o.corpus_at==i).nonzero()[:,0]
-        rows = at.cpu().numpy()
-        words = torch.full((len(at),), -1)
         if said is not None and c in self.said_:
             self.same_[c] = SameWords(seed=self.seed)
-            words = self.same_[c].fit(said[at].float()).cpu()
-        known = np.unique(who[rows].astype(str), return_inverse=True)
-        voice = torch.as_tensor(known[1])-int(known[0][0]=='')
-        self.design_[c] = d = self.design.get(c) or find_design(voice, words, K)
-        if d.voices and c in self.said_: groups_of['voices'][rows] = who[rows]
-        if d.words:
-            name = np.array(['' if w<0 else f'{c}#{w}' for w in words.tolist()], dtype=object)
-            groups_of['words'][rows] = name
-            o.cell[rows] = [f'{v} {w}' if v and w else '' for v,w in zip(who[rows], name)]
-    self.effects_,o.group = {},{}
-    for f,name in groups_of.items():
-        names = sorted(set(name)-{''})
+            o.words[at.cpu()] = self.same_[c].fit(said[at].float()).cpu()
+        names,voice = np.unique(o.who[at.cpu().numpy()].astype(str), return_inverse=True)
+        found = find_design(torch.as_tensor(voice)-int(names[0]==''), o.words[at.cpu()], K)
+        told = self.design.get(c)
+        self.design_[c] = found if told is None else Design(told.voices, told.words, found.planned and told.words)
+    _group(self)
+
+def _group(self):
+    "The groups whose effects are to be estimated, as the designs have it; what is known of an effect stays"
+    o = self._clips
+    none = np.full(len(o.who), '', dtype=object)
+    crossed = lambda which: np.isin(o.corpus, [c for c,d in self.design_.items() if which(c, d)])
+    name = dict(voices=np.where(crossed(lambda c,d: d.voices and c in self.said_), o.who, none))
+    said = np.array([f'{c}#{w}' if w>=0 else '' for c,w in zip(o.corpus, o.words.tolist())], dtype=object)
+    name['words'] = np.where(crossed(lambda c,d: d.words), said, none)
+    o.cell = np.array([f'{v} {w}' if v and w else '' for v,w in zip(o.who, name['words'])], dtype=object)
+    effects,o.group = {},{}
+    for f in _FACTORS:
+        names = sorted(set(name[f])-{''})
         at = {v:j for j,v in enumerate(names)}
-        o.group[f] = torch.tensor([at.get(v, -1) for v in name]).to(self.device)
-        if names: self.effects_[f] = Effects(names, self.settings['variance'])
+        o.group[f] = torch.tensor([at.get(v, -1) for v in name[f]]).to(self.device)
+        old = self.effects_.get(f)
+        if names: effects[f] = old if old and old.names==names else Effects(names, self.settings['variance'])
+    self.effects_ = effects
+
+_ASK = 8        # rounds after which it is asked whether words may be taken away after all
+
+def _ask_again(self):
+    "Where cells are too small to be counted: do sentences come in most emotions? The shares tell"
+    o,before = self._clips,dict(self.design_)
+    for i,c in enumerate(o.names):
+        d = self.design_[c]
+        if d.words or not d.voices or c in self.design or c not in self.same_: continue
+        at = (o.corpus_at==i).nonzero()[:,0]
+        if words_are_free(o.words[at.cpu()], self._share[at].argmax(1).cpu()):
+            self.design_[c] = Design(True, True)
+    if self.design_!=before: _group(self)
 
 def _levels(self, c, at):
     "On which levels, and how firmly, the shares of these clips of a corpus are drawn to their prior"
     s,o,rows = self.settings,self._clips,at.cpu().numpy()
-    one,planned = torch.zeros(len(at), dtype=torch.long, device=self.device),self.design_[c].words
-    firm = planned and c not in self._guessed or c in self._told
-    levels = [(one, s['planned'][0] if firm else s['balance']*(.2 if c in self._guessed else 1.))]
+    one,planned = torch.zeros(len(at), dtype=torch.long, device=self.device),self.design_[c].planned
+    if c in self._guessed: return [(one, s['balance']*.2)]
+    levels = [(one, s['planned'][0] if planned or c in self._told else s['balance'])]
     for force,name in zip(s['planned'][1:], (o.group['voices'][at].cpu().numpy(), o.cell[rows])):
-        if planned and c not in self._guessed and force:
-            g = torch.as_tensor(np.unique(name.astype(str), return_inverse=True)[1], device=self.device)
-            levels.append((g, force))
+        g = np.unique(name.astype(str), return_inverse=True)[1]
+        if planned and force and g.any(): levels.append((torch.as_tensor(g, device=self.device), force))
     return levels
 
 def _reset(self):
@@ -294,6 +316,14 @@ def _unlabelled_of(self):
     "The unlabelled clips of each corpus that has some"
     free = {c:((self.label_<0)&torch.as_tensor(self._clips.corpus==c)).nonzero()[:,0] for c in self._clips.names}
     return {c:at for c,at in free.items() if len(at)}
+
+def _balanced_together(self):
+    "The unlabelled clips of each corpus, those of very small ones with the corpus that they are measured with, unless their shares were told"
+    own,home = self._clips.corpus,self._ground[2].astype(str)
+    alone = np.isin(own, list(self._told))|~np.isin(home, list(_unlabelled_of(self)))
+    home = np.where(alone, own, home)
+    of = {c:((self.label_<0)&torch.as_tensor(home==c)).nonzero()[:,0] for c in self._clips.names}
+    return {c:at for c,at in of.items() if len(at)}
 
 def _some(at, seed, most=20_000):
     "At most so many of the clips"
@@ -356,7 +386,7 @@ def _find_structure(self, clean):
 def _find_shares(self, prior):
     "Shares of the clips without label, drawn to their prior; log-shares of all clips"
     logits = self.structure.log_share(None, self._clips.cover, self._near)
-    for c,at in _unlabelled_of(self).items():
+    for c,at in _balanced_together(self).items():
         levels = _levels(self, c, at)
         self._total[at],self._offsets[c] = even_out(logits[at], levels, prior[c], self._offsets.get(c))
         self.offset_[c] = self._offsets[c][0][0]
@@ -380,7 +410,7 @@ def _tric_clips(self, prior):
     "What TRIC must know of the clips of a fit"
     o = self._clips
     due = [Due(at, _levels(self, c, at), prior[c])
-           for c,at in _unlabelled_of(self).items()]
+           for c,at in _balanced_together(self).items()]
     return Clips(o.x, o.cover, self.label_.to(self.device), o.group, due)
 
 def _objective(self, prior):
@@ -459,7 +489,7 @@ def _begin(self, shots, unlabelled, space):
         self._group,self._corpus = groups(emb.table, self.speakers)
         corpus = self._corpus.astype(str)
         self.design_ = {**_by_counts(emb, corpus, _who(emb.table, corpus, self.speakers), len(self.classes_)), **self.design}
-        self._ground = _grounds(self, emb.table)[0]
+        self._ground = _grounds(self, emb.table)
         if self._stored is None:
             self.space = space or ground(self, emb)
             self.device = self.space.device
@@ -494,6 +524,7 @@ def step(self:SERE)->dict: # the history's new entry
     "One round more; beyond `rounds` too"
     if not hasattr(self, '_clips'): raise LearnerError("there is nothing to go on with. Call begin, or fit.")
     o,s = self._clips,self.settings
+    if len(self.history_)==_ASK: _ask_again(self)
     clean,r,log_share = _turn(self, self.prior_)
     losses,near = _objective(self, self.prior_),self._near
     if self.circumstances_ and len(self.history_)>=s['rounds']:     # what `predict` says of these clips
@@ -633,7 +664,7 @@ def _read(self, clips, frames=True):
         rows = torch.arange(len(self.table_)) if clips is None else _rows(clips, len(self.table_))
         at = rows.numpy()
         if self._stored is None: prepared = self.space.prepared[rows]
-        elif frames: prepared = self.space.prepare(self._stored[at].load(), (self._ground[at],self._corpus[at]))
+        elif frames: prepared = self.space.prepare(self._stored[at].load(), [o[at] for o in self._ground])
         table,x,cover,corpus = self.table_.iloc[at],self._clips.x[:,rows],self._clips.cover[:,rows],self._clips.corpus[at]
         group,total = {f:g[rows] for f,g in self._clips.group.items()},self._total[rows]
         if prepared is not None: weights = highlight_weights(prepared.loudness, prepared.clip, self.settings['loud'])
@@ -738,21 +769,83 @@ def _margin(r, log_share, clip):
     named,second = log_share.topk(2, 1).indices[clip].unbind(1)
     return (r.gather(1, named[:,None])-r.gather(1, second[:,None]))[:,0]
 
+def _spans(self, log_share, shift, weights, prepared):
+    "(n_clips, 2) first moment of each highlight, one past the last"
+    margin = _margin(_field(self, shift, weights, prepared)[0], log_share, prepared.clip)
+    return highlight_spans(margin, prepared.clip, prepared.audible)
+
+def _places(self, spans, log_share, clean, cover, table):
+    named,start = log_share.argmax(1, keepdim=True),_starts(table)
+    resonance = self.structure.resonance(clean, cover).gather(1, named)[:,0]
+    first,stop = spans.cpu().numpy().T*self.space.bin_s
+    last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
+    return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=resonance.double().cpu().numpy()))
+
 def highlights(self:SERE,
     clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
 )->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the original file; resonance with the predicted emotion, -1..1
     "The stretch that carries the answer: over it, the evidence for the named emotion against the next sums highest"
-    def spans(log_share, clean, shift, cover, weights, prepared, table):
-        named = log_share.argmax(1, keepdim=True)
-        resonance = self.structure.resonance(clean, cover).gather(1, named)[:,0]
-        margin = _margin(_field(self, shift, weights, prepared)[0], log_share, prepared.clip)
-        first,stop = highlight_spans(margin, prepared.clip, prepared.audible).cpu().numpy().T*self.space.bin_s
-        start = _starts(table)
-        last = table.seconds.to_numpy(float) if 'seconds' in table else np.full(len(table), np.inf)
-        return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last), resonance=resonance.double().cpu().numpy()))
-    return _each(self, clips, spans)
+    def places(log_share, clean, shift, cover, weights, prepared, table):
+        return _places(self, _spans(self, log_share, shift, weights, prepared), log_share, clean, cover, table)
+    return _each(self, clips, places)
 
 SERE.resonance,SERE.highlights = resonance,highlights
+
+# %% ../nbs/06_learner.ipynb #63716fa2
+_TELL = 4       # clips that tell what is usual of a voice, or in a corpus
+_OF = [TRACKS.index(o) for o in ('voicing','pitch','loudness','alpha')]
+
+def _sounds(self, prepared):
+    "(n_moments, 3) pitch, loudness, timbre in their own units, NaN where there is none; None without the acoustic view"
+    m,known = prepared.moments.get('acoustic'),self.space.voices.get('acoustic')
+    if m is None or known is None: return None
+    none = torch.zeros(2, len(TRACKS), device=m.mean.device)
+    usual = torch.stack([torch.stack(tuple(known.known.get(g, none)))[:,_OF] for g in prepared.group])
+    centre,scale = usual[prepared.at][m.clip].unbind(1)
+    z,square = m.mean[:,_OF].float(),m.square[:,_OF[0]].float()
+    x = centre+scale*z
+    # nearly every frame of a moment is voiced, or its pitch would be one of few frames
+    voiced = x[:,0]-scale[:,0]*(square-z[:,0].square()).clamp_min(0).sqrt()>.45
+    there = torch.stack([voiced,torch.ones_like(voiced),voiced], 1)&(m.count>0)[:,None]
+    return x[:,1:].where(there, torch.nan)
+
+# %% ../nbs/06_learner.ipynb #969cfd6d
+def _usual(self, prepared, voice):
+    "{voice: (2, 3) mean and deviation of what is heard}; NaN where too few clips tell"
+    names,at,clips = np.unique(voice, return_inverse=True, return_counts=True)
+    of = torch.as_tensor(at, device=prepared.at.device)[prepared.clip]
+    found = torch.stack(usual_sounds(_sounds(self, prepared), of), 1)
+    return {v:o if k>=_TELL else torch.full_like(o, torch.nan) for v,k,o in zip(names, clips, found)}
+
+def _what_is_heard(self, prepared, table, spans, new):
+    "`heard` in words; pitch, loudness, timbre in deviations"
+    sounds = _sounds(self, prepared)
+    if sounds is None: return dict(heard='', **dict.fromkeys(SOUNDS, np.nan))
+    who = groups(table, self.speakers, _TELL) if new else (self._group[table.index],self._corpus[table.index])
+    voice,corpus = (o.astype(str) for o in who)
+    if new or self._stored is not None: usual = _usual(self, prepared, voice)
+    else:       # all clips of the fit tell what is usual
+        if getattr(self, '_usual_of', (None,))[0] is not self.space.prepared:
+            self._usual_of = self.space.prepared,_usual(self, self.space.prepared, self._group.astype(str))
+        usual = self._usual_of[1]
+    mean,deviation = torch.stack([usual[v] for v in voice]).unbind(1)
+    z = heard_in(sounds, prepared.clip, spans, mean, deviation).cpu().numpy()
+    than = np.where(voice==corpus, 'than usual in this corpus', 'than usual for this voice')
+    return dict(heard=[in_words(*o) for o in zip(z, than)], **dict(zip(SOUNDS, z.T.astype(float))))
+
+# %% ../nbs/06_learner.ipynb #0dc9ca67
+def heard(self:SERE,
+    clips=None, # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips of the fit
+)->pd.DataFrame: # as `highlights`, and `heard` in words; pitch, loudness, timbre in deviations, NaN where nothing can be said
+    "The highlights, and what is heard there against what is usual of the voice: '' where nothing is sure"
+    new = isinstance(clips, (Embeddings,Stored))
+    def told(log_share, clean, shift, cover, weights, prepared, table):
+        spans = _spans(self, log_share, shift, weights, prepared)
+        found = _places(self, spans, log_share, clean, cover, table)
+        return found.assign(**_what_is_heard(self, prepared, table, spans, new))
+    return _each(self, clips, told)
+
+SERE.heard = heard
 
 # %% ../nbs/06_learner.ipynb #f6c91a3f
 class _Excerpt:
@@ -766,6 +859,7 @@ class _Excerpt:
         self.history_ = [{k:v[self.rows] if isinstance(v, Tensor) and len(v)==n else v for k,v in h.items()} for h in learner.history_]
     def resonance(self, rows): return self.learner.resonance(self.rows[np.asarray(rows)].numpy())
     def highlights(self, rows): return self.learner.highlights(self.rows[np.asarray(rows)].numpy())
+    def heard(self, rows): return self.learner.heard(self.rows[np.asarray(rows)].numpy())
 
 def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
     "The shots and some 4,000 other clips, drawn at random: what a page can show of a large fit"
@@ -775,13 +869,13 @@ def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which cli
 SERE.excerpt = excerpt
 
 # %% ../nbs/06_learner.ipynb #38abad28
-_VERSION = 7
+_VERSION = 8
 _CIRCUMSTANCES = ('emotion','centre','components','clusters','shift')     # what is kept of them
 
 def _flatten(self):
     "All that predicting needs, as tensors by name and a JSON-able rest"
     tensors,meta = {},dict(version=_VERSION, home=self.home_, seed=self.seed, speakers=self.speakers, prior=self.prior, settings=self.settings,
-        classes=self.classes_.tolist(), voices=self.voices_, design={c:[d.voices,d.words] for c,d in self.design_.items()},
+        classes=self.classes_.tolist(), voices=self.voices_, design={c:[d.voices,d.words,d.planned] for c,d in self.design_.items()},
         said={c:v for c,(v,_) in self.said_.items()}, groups={f:list(map(str, e.names)) for f,e in self.effects_.items()}, bin_s=self.space.bin_s, views=self.projection.views, names={})
     def put(name, known):       # {key: tuple of tensors}
         meta['names'][name] = list(known)
@@ -840,8 +934,8 @@ def _check_saved(meta, tensors):
     names,classes,settings = (meta.get(k) for k in ('names','classes','settings'))
     must(set(meta)==set(_META), "the list of what model.json holds")
     must(texts(classes) and len(classes)>1 and '' not in classes, 'classes'); must(texts(meta['voices']), 'voices')
-    must(isinstance(meta['home'], str), 'home'); must(isinstance(meta['speakers'], bool), 'speakers'); must(isinstance(meta['prior'], (str,dict)), 'prior'); must(type(meta['bin_s']) is float and 1e-3<=meta['bin_s']<=1e6, 'bin_s')
-    flags = lambda o: isinstance(o, list) and len(o)==2 and all(isinstance(x, bool) for x in o)
+    must(isinstance(meta['home'], list) and len(meta['home'])==2 and all(isinstance(x, str) for x in meta['home']), 'home'); must(isinstance(meta['speakers'], bool), 'speakers'); must(isinstance(meta['prior'], (str,dict)), 'prior'); must(type(meta['bin_s']) is float and 1e-3<=meta['bin_s']<=1e6, 'bin_s')
+    flags = lambda o: isinstance(o, list) and len(o)==3 and all(isinstance(x, bool) for x in o)
     must(isinstance(meta['design'], dict) and all(map(flags, meta['design'].values())), 'design')
     must(isinstance(meta['groups'], dict) and set(meta['groups'])<=set(_FACTORS) and all(map(texts, meta['groups'].values())), 'groups')
     must(isinstance(meta['said'], dict) and all(isinstance(v, str) for v in meta['said'].values()), 'said')

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from .files import plain
-from .rivals import ABLATION,LADDER,METHODS,RIVALS,VARIANTS,BenchError,_asks,_method
+from .rivals import ABLATION,LADDER,METHODS,RIVALS,VARIANTS
+from .rivals import BenchError,_asks,_method
 from .scores import _COLOURS,_SCORES,_SHAPES,_tail
 
 # %% ../nbs/07c_tables.ipynb #41acb910
@@ -23,50 +24,73 @@ COLUMNS = ['method','source','target','seed','n_classes','uar','wa','macro_f1','
 EXTRA = ['shots','ece']
 _KEY = [*COLUMNS[:4],'shots']   # one fit
 
+def _numbers(column, name):
+    "What a column of results must hold; ValueError that names what is none"
+    numbers,whole = pd.to_numeric(column, errors='coerce'),name in ('seed','n_classes')
+    fine = numbers.between(0, 1 if name in _SCORES else 2**53)
+    if whole: fine &= numbers.mod(1).eq(0)
+    if not fine.all():
+        raise ValueError(f"{name} {column[~fine].iloc[0][:40]!r} is none")
+    return numbers.astype(int if whole else float)
+
 def read_results(
     file,   # results.csv of a bench
-)->pd.DataFrame: # method, source, target, seed, n_classes, uar, wa, macro_f1 (shares 0..1), fit_s; shots, ece (NaN where not known), and what else is there
+)->pd.DataFrame: # `COLUMNS` (scores 0..1), `EXTRA` (or NaN), and what else is there
     "Results of a bench, without a last line that a killed run left torn"
     try: data = plain(file, 2**28)
-    except FileNotFoundError: raise BenchError(f"{file}: no such results. `sere bench` writes them.") from None
-    except OSError as e: raise BenchError(f"{file}: these results cannot be read ({e.strerror}). `sere bench` writes them.") from None
+    except FileNotFoundError:
+        raise BenchError(
+            f"{file}: no such results. `sere bench` writes them.") from None
+    except OSError as e:
+        raise BenchError(f"{file}: these results cannot be read ({e.strerror}). "
+            "`sere bench` writes them.") from None
     lines = data[:data.rfind(b'\n')+1].decode('utf-8', errors='replace').splitlines()
     head = lines[0].split(',') if lines else []
-    if head[:len(COLUMNS)]!=COLUMNS: raise BenchError(f"{file}: not results of a bench; its first line should begin with {','.join(COLUMNS)}.")
+    if head[:len(COLUMNS)]!=COLUMNS:
+        raise BenchError(f"{file}: not results of a bench; "
+            f"its first line should begin with {','.join(COLUMNS)}.")
+    if len(head)!=len(set(head)):
+        raise BenchError(f"{file}: not results of a bench; a column is there twice.")
     rows = [l.split(',') for l in lines[1:] if l.count(',')==len(head)-1]
-    if len(head)!=len(set(head)): raise BenchError(f"{file}: not results of a bench; a column is there twice.")
     table = pd.DataFrame(rows, columns=head)
-    for o in ('seed','n_classes',*_SCORES,'fit_s'):     # what each column must hold
-        numbers = pd.to_numeric(table[o], errors='coerce')
-        odd = ~(numbers.between(0, 1 if o in _SCORES else 2**53) & (numbers.mod(1).eq(0) if o in ('seed','n_classes') else True))
-        if odd.any(): raise BenchError(f"{file}: {o} {table[o][odd].iloc[0][:40]!r} is none. Remove that line, or give another folder.")
-        table[o] = numbers.astype(int if o in ('seed','n_classes') else float)
-    for o in EXTRA: table[o] = pd.to_numeric(table[o], errors='coerce') if o in table else np.nan
+    try:
+        for o in ('seed','n_classes',*_SCORES,'fit_s'): table[o] = _numbers(table[o], o)
+    except ValueError as e:
+        raise BenchError(f"{file}: {e}. "
+            "Remove that line, or give another folder.") from None
+    for o in EXTRA:
+        table[o] = pd.to_numeric(table[o], errors='coerce') if o in table else np.nan
     return table.drop_duplicates(_KEY, keep='last').reset_index(drop=True)
 
 # %% ../nbs/07c_tables.ipynb #a6fbe178
 def _who(speakers):
     "'known', 'found' or 'none'"
-    who = ('known' if speakers else 'none') if isinstance(speakers, (bool,np.bool_)) else speakers
-    if who in ('known','found','none'): return who
-    raise BenchError(f"speakers {speakers!r}: there is no such way. Choose 'known', 'found' or 'none'.")
+    if isinstance(speakers, (bool,np.bool_)): return 'known' if speakers else 'none'
+    if speakers in ('known','found','none'): return speakers
+    raise BenchError(f"speakers {speakers!r}: there is no such way. "
+        "Choose 'known', 'found' or 'none'.")
 
 # %% ../nbs/07c_tables.ipynb #3bb7b215
 def _with_task(results): return results.assign(task=results.source+'→'+results.target)
 
 def _methods(results):
-    "In the order of `METHODS` and `RIVALS`, each followed by itself on other vectors; others after them"
+    """In the order of `METHODS` and `RIVALS`, each followed by itself on other vectors;
+    others after them"""
     order = [*METHODS,*RIVALS,*VARIANTS]
-    first = lambda m: order.index(o) if (o := re.sub(r'(\+views|:full)+$', '', m)) in order else len(order)
-    return sorted(results.method.unique(), key=lambda m: (m.endswith(':full'), order.index(m) if m in order else first(m), m in order and -1 or len(m)))
+    def place(m):
+        own = m if m in order else re.sub(r'(\+views|:full)+$', '', m)
+        return (m.endswith(':full'), order.index(own) if own in order else len(order),
+            -1 if m in order else len(m))
+    return sorted(results.method.unique(), key=place)
 
 def one_number(
     results:pd.DataFrame,   # as `bench` gives them
-    n=None,                 # shots an emotion; the largest number that is there if None, or if `n` is not
+    n=None,                 # shots an emotion; the largest number if `n` is not there
 )->pd.DataFrame: # a part of the results
     "Results with one number of shots"
     known = results.shots.dropna().unique() if 'shots' in results else []
-    return results[results.shots==(n if n in known else max(known))] if len(known)>1 else results
+    if len(known)<2: return results
+    return results[results.shots==(n if n in known else max(known))]
 
 def task_table(
     results:pd.DataFrame,   # as `bench` gives them
@@ -74,21 +98,23 @@ def task_table(
 )->pd.DataFrame: # a row a task, a column a method; per cent, mean over seeds
     "What each method gets on each task"
     r = _with_task(results)
-    table = 100*r.pivot_table(index='task', columns='method', values=score, aggfunc='mean')
-    return table.loc[r.task.unique(), _methods(r)].rename_axis(columns=None)
+    table = r.pivot_table(index='task', columns='method', values=score, aggfunc='mean')
+    return 100*table.loc[r.task.unique(), _methods(r)].rename_axis(columns=None)
 
 def seed_spread(
     results:pd.DataFrame,   # as `bench` gives them
     score:str='uar',        # or 'wa', 'macro_f1'
 )->pd.Series: # a value a method, in points; NaN with a single seed
-    "Standard deviation, over seeds, of the mean over tasks: how much the choice of shots matters"
+    """How much the choice of shots matters:
+    deviation, over seeds, of the mean over tasks"""
     r = _with_task(results)
     by_seed = r.groupby(['method','seed'])[score].mean().unstack('seed')
     return 100*by_seed.std(axis=1).loc[_methods(r)]
 
 # %% ../nbs/07c_tables.ipynb #c5d4aa33
 def _corpora_drawn(tasks, n, rng):
-    "(n, tasks) how often each task comes up if corpora are drawn with replacement; how many corpora"
+    """(n, tasks) how often each task comes up if corpora are drawn with replacement;
+    how many corpora"""
     pairs = [t.split('→') for t in tasks]
     names = sorted({o for pair in pairs for o in pair})
     drawn = rng.multinomial(len(names), np.full(len(names), 1/len(names)), size=n)
@@ -96,19 +122,37 @@ def _corpora_drawn(tasks, n, rng):
     return drawn[:,a]*drawn[:,b],len(names)
 
 def _interval(grid, over='both', level=.95, n=4000, seed=0):
-    "(low, high) of the mean of a table task × seed, NaN where nothing is; percentile bootstrap"
-    d,there,rng = grid.fillna(0).to_numpy(),grid.notna().to_numpy().astype(float),np.random.default_rng(seed)
-    draw,tail = lambda k: rng.multinomial(k, np.full(k, 1/k), size=n),(1-level)/2
+    """(low, high) of the mean of a table task × seed, NaN where nothing is;
+    percentile bootstrap"""
+    if over not in ('corpora','both','tasks','pairs'):
+        raise ValueError(f"over={over!r} is not known. "
+            "Choose 'corpora', 'both', 'tasks' or 'pairs'.")
+    d = grid.fillna(0).to_numpy()
+    there = grid.notna().to_numpy().astype(float)
+    rng = np.random.default_rng(seed)
+    draw = lambda k: rng.multinomial(k, np.full(k, 1/k), size=n)
+    tail = (1-level)/2
     if over=='pairs': means = draw(int(there.sum()))@d[there>0]/there.sum()
-    elif over in ('corpora','both','tasks'):
-        tasks,corpora = _corpora_drawn(grid.index, n, rng) if over=='corpora' else (draw(d.shape[0]),0)
-        tail = _tail(level, corpora) if corpora else tail
+    else:
+        if over=='corpora':
+            tasks,corpora = _corpora_drawn(grid.index, n, rng)
+            tail = _tail(level, corpora)
+        else: tasks = draw(d.shape[0])
         seeds = np.ones((n,d.shape[1])) if over=='tasks' else draw(d.shape[1])
-        weight = np.einsum('nt,ns,ts->n', tasks, seeds, there)
-        means = np.einsum('nt,ns,ts->n', tasks, seeds, d)[weight>0]/weight[weight>0]
-    else: raise ValueError(f"over={over!r} is not known. Choose 'corpora', 'both', 'tasks' or 'pairs'.")
+        total,weight = (np.einsum('nt,ns,ts->n', tasks, seeds, o) for o in (d,there))
+        means = total[weight>0]/weight[weight>0]
     low,high = np.quantile(means, [tail,1-tail])
     return float(low),float(high)
+
+# %% ../nbs/07c_tables.ipynb #4b1f5131
+def _differences(results, a, b, score='uar'):
+    "`a` minus `b`, tasks by seeds"
+    r = _with_task(results[results.method.isin([a,b])])
+    wide = r.pivot_table(index=['task','seed'], columns='method', values=score)
+    both = wide.reindex(columns=[a,b]).notna().all(axis=1)
+    if not both.any():
+        raise BenchError(f"no results of both {a} and {b} on the same task and seed.")
+    return (wide[a]-wide[b])[both].unstack('seed')
 
 def paired_difference(
     results:pd.DataFrame,           # as `bench` gives them
@@ -118,31 +162,33 @@ def paired_difference(
     level:float=.95,                # share of the resamples that the interval holds
     n:int=4000,                     # resamples
     seed:int=0,                     # same seed, same interval
-    over:str=None,                  # what is drawn: 'corpora', or tasks ('both'), and apart from that seeds; or 'tasks'; or 'pairs' of task and seed. If None, corpora where there are four or more, else both
-)->dict: # difference, low, high (shares), won and tasks (in how many tasks a is higher, and of how many), over
-    "Mean of `a` minus `b` over tasks and seeds, with a bootstrap interval"
-    r = _with_task(results[results.method.isin([a,b])])
-    wide = r.pivot_table(index=['task','seed'], columns='method', values=score)
-    if not {a,b}<=set(wide) or not (both := wide[[a,b]].notna().all(axis=1)).any(): raise BenchError(f"no results of both {a} and {b} on the same task and seed.")
-    grid = (wide[a]-wide[b])[both].unstack('seed')
+    over:str=None,                  # what is drawn: 'corpora','both','tasks' or 'pairs'
+)->dict: # difference, low, high (shares); `a` is higher in `won` of `tasks`; over
+    """Mean of `a` minus `b` over tasks and seeds, with a bootstrap interval.
+    If `over` is None, 'corpora' where there are four or more, else 'both'"""
+    grid = _differences(results, a, b, score)
     by_task = grid.mean(axis=1)
-    if over is None: over = 'corpora' if len({o for t in grid.index for o in t.split('→')})>=4 else 'both'
+    corpora = {o for t in grid.index for o in t.split('→')}
+    if over is None: over = 'corpora' if len(corpora)>=4 else 'both'
     low,high = _interval(grid, over, level, n, seed)
-    return dict(difference=float(by_task.mean()), low=low, high=high, won=int((by_task>0).sum()), tasks=len(by_task), over=over)
+    return dict(difference=float(by_task.mean()), low=low, high=high,
+        won=int((by_task>0).sum()), tasks=len(by_task), over=over)
 
 # %% ../nbs/07c_tables.ipynb #674f6de0
 MADE = ('by a plan','voices belong to emotions','sentences belong to emotions')
 _SENTENCE = ('text_id','sentence','text')
 
 def _reach(table, column):
-    "Mean share of the emotions that a clip's voice, or sentence, comes in; NaN if it is not known, or nothing comes twice"
-    known = table[table[column].fillna('').astype(str)!=''] if column in table else table[:0]
+    """Mean share of the emotions that a clip's voice, or sentence, comes in;
+    NaN if it is not known, or nothing comes twice"""
+    if column not in table: return np.nan
+    known = table[table[column].fillna('').astype(str)!='']
     if not len(known) or known[column].nunique() in (1,len(known)): return np.nan
     shows = known.groupby(column).emotion.nunique()
     return float(known[column].map(shows).mean()/known.emotion.nunique())
 
 def corpus_kind(
-    table:pd.DataFrame, # manifest with `emotion`, and `speaker` and `text_id` where known
+    table:pd.DataFrame, # manifest with `emotion`; `speaker`, `text_id` where known
 )->str: # one of `MADE`
     "How a corpus was made"
     table = table[table.emotion.fillna('').astype(str)!='']
@@ -152,42 +198,63 @@ def corpus_kind(
 
 def kind_table(
     results:pd.DataFrame,   # as `bench` gives them
-    kinds:dict,             # corpus: how it was made, as `corpus_kind` gives it, or in words of your own
+    kinds:dict,             # corpus: how it was made, as `corpus_kind` says, or you
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a kind: tasks, a column a method (per cent, mean over seeds, then tasks)
+)->pd.DataFrame: # a row a kind: tasks, and per cent of each method
     "What each method gets on targets of each kind"
     table = task_table(results, score)
     kind = table.index.str.split('→').str[1].map(lambda o: kinds.get(o, 'not known'))
-    out = table.groupby(kind).mean().reindex(dict.fromkeys([*kinds.values(),*kind])).dropna(how='all')
+    out = (table.groupby(kind).mean().reindex(dict.fromkeys([*kinds.values(),*kind]))
+        .dropna(how='all'))
     out.insert(0, 'tasks', [int((kind==k).sum()) for k in out.index])
     return out.rename_axis('target')
 
 def condition_table(
-    results:dict,       # condition: results, as `bench` gives them; such as {'known': ..., 'found': ..., 'none': ...}
+    results:dict,       # condition (such as 'known', 'found'): results of `bench`
     score:str='uar',    # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a method, a column a condition; per cent, mean over seeds, then tasks; NaN where a method has not every task
-    "Methods under several conditions, such as who is known to speak"
-    return pd.DataFrame({k:task_table(r, score).mean(skipna=False) for k,r in results.items()})
+)->pd.DataFrame: # a row a method, a column a condition; per cent, mean over tasks
+    """Methods under several conditions, such as who is known to speak;
+    NaN where a method has not every task"""
+    mean = {k:task_table(r, score).mean(skipna=False) for k,r in results.items()}
+    return pd.DataFrame(mean)
 
 # %% ../nbs/07c_tables.ipynb #851d9416
+def _steps(base):
+    "(kind, name of the row, method with a part, the same without it) of each variant"
+    name = lambda o: f'{base}:{o}' if o else base
+    rungs = [*LADDER,'']
+    yield 'ladder',rungs[0],name(rungs[0]),None
+    for below,rung in zip(rungs, rungs[1:]):
+        yield 'ladder',rung or f'{base} (all)',name(rung),name(below)
+    for o in ABLATION:
+        if o not in LADDER: yield 'left out',o,base,name(o)
+
+def _brings(results, with_it, without, score):
+    "Points that a part brings, with their intervals"
+    pairs,tasks = (paired_difference(results, with_it, without, score, over=o)
+        for o in ('pairs','tasks'))
+    return dict(brings=100*pairs['difference'],
+        pairs_low=100*pairs['low'], pairs_high=100*pairs['high'],
+        tasks_low=100*tasks['low'], tasks_high=100*tasks['high'],
+        higher_in=f"{pairs['won']} of {pairs['tasks']}")
+
 def ablation_table(
     results:pd.DataFrame,   # as `bench` gives them
     base:str='sere',        # the method whose variants are called `<base>:<name>`
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a variant: mean (over seeds, then tasks, %); brings (points), its 95 % interval over pairs of task and seed (pairs_low, pairs_high) and over tasks with all their seeds (tasks_low, tasks_high), higher_in
-    "What each part brings: first the ladder, then with one part left out"
-    mean,there = task_table(results, score).mean(),set(results.method)
-    name = lambda o: f'{base}:{o}' if o else base
-    steps = [('ladder',o,o,below) for below,o in zip([None,*LADDER], [*LADDER,''])]+[('left out',o,'',o) for o in ABLATION if o not in LADDER]    # of the last two, the first should be the better
-    rows = {}
-    for kind,shown,with_it,without in steps:
-        if not {name(o) for o in (with_it,without) if o is not None}<=there: continue
-        found = dict(mean=mean[name(shown)])
-        if without is not None:
-            pairs,tasks = (paired_difference(results, name(with_it), name(without), score, over=o) for o in ('pairs','tasks'))
-            found |= dict(brings=100*pairs['difference'], **{f'{k}_{end}':100*d[end] for k,d in dict(pairs=pairs, tasks=tasks).items() for end in ('low','high')}, higher_in=f"{pairs['won']} of {pairs['tasks']}")
-        rows[kind,shown or f'{base} (all)'] = found
-    if not rows: raise BenchError(f"no variants of {base} among the results. `sere bench --ablate` runs them.")
+)->pd.DataFrame: # a row a variant: mean (%), brings (points), its intervals, higher_in
+    """What each part brings: first the ladder, then with one part left out.
+    95 % intervals over pairs of task and seed (`pairs_low`, `pairs_high`), and over
+    tasks with all their seeds (`tasks_low`, `tasks_high`)"""
+    mean,there,rows = task_table(results, score).mean(),set(results.method),{}
+    for kind,shown,with_it,without in _steps(base):
+        if not {with_it,without}-{None}<=there: continue
+        found = dict(mean=mean[without if kind=='left out' else with_it])
+        if without: found |= _brings(results, with_it, without, score)
+        rows[kind,shown] = found
+    if not rows:
+        raise BenchError(f"no variants of {base} among the results. "
+            "`sere bench --ablate` runs them.")
     return pd.DataFrame(rows).T.infer_objects()
 
 # %% ../nbs/07c_tables.ipynb #81d244f8
@@ -213,11 +280,14 @@ def plot_shots(
     if ax is None: ax = plt.subplots(figsize=(6,3.6), layout='constrained')[1]
     curve = shots_curve(results, score)
     for i,(m,c) in enumerate(curve.groupby('method', sort=False)):
-        ax.plot(c.shots, 100*c['mean'], marker=_SHAPES[i%8], color=_COLOURS[i%8], ms=5, label=m)
-        ax.fill_between(c.shots, 100*c.low, 100*c.high, color=_COLOURS[i%8], alpha=.12, lw=0)
+        ax.plot(c.shots, 100*c['mean'], marker=_SHAPES[i%8], color=_COLOURS[i%8], ms=5,
+            label=m)
+        ax.fill_between(c.shots, 100*c.low, 100*c.high, color=_COLOURS[i%8],
+            alpha=.12, lw=0)
     ax.set_xscale('log')
     ticks = sorted(curve.shots.unique())
-    ax.set(xticks=ticks, xticklabels=ticks, xlabel='shots an emotion', ylabel=f"{dict(uar='UAR', wa='WA', macro_f1='macro F1')[score]} %")
+    ax.set(xticks=ticks, xticklabels=ticks, xlabel='shots an emotion',
+        ylabel=f"{dict(uar='UAR', wa='WA', macro_f1='macro F1')[score]} %")
     ax.minorticks_off()
     ax.legend(frameon=False, bbox_to_anchor=(1.02,1), loc='upper left')
     return ax
@@ -225,53 +295,141 @@ def plot_shots(
 # %% ../nbs/07c_tables.ipynb #7343b772
 def _cells(*cells): return '| '+' | '.join(str(o) for o in cells)+' |\n'
 
-def _points(d): return f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to {100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks"
+def _head(*cells): return _cells(*cells)+_cells('---', *['---:']*(len(cells)-1))
+
+def _short(numbers, none='', form='{:.1f}'):
+    "Numbers in few digits; `none` where one is NaN"
+    return [form.format(o) if o==o else none for o in numbers]
+
+def _points(d):
+    return (f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to "
+        f"{100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks")
 
 _SPEAKERS = dict(known='known', found='found by sound', none='not known')
 
-def _told_shares(shares): return shares if isinstance(shares, str) else ', '.join(f'{e} {100*p:g} %' for e,p in shares.items())
+def _told_shares(shares):
+    if isinstance(shares, str): return shares
+    return ', '.join(f'{e} {100*p:g} %' for e,p in shares.items())
 
+# %% ../nbs/07c_tables.ipynb #16f602bb
 def _known(name):
     "The method of this name, None if there is none (any more)"
     try: return _method(re.sub(':(seen|new|other)$', '', name))
     except BenchError: return None
 
+def _who_sees(results):
+    "What methods see beside the shots, in words"
+    asks = lambda what: [m for m in results.method.unique()
+        if (known := _known(m)) and _asks(known, what)]
+    full,told = asks('source_labels'),asks('target_shares')
+    text = 'No method sees a target label.'
+    if full:
+        text += (f" Only {' and '.join(full)} {'see' if full[1:] else 'sees'} "
+            "more than the shots: every source label.")
+    if told:
+        text += (f" {' and '.join(told)} is told the shares of the emotions "
+            "in the target.")
+    return text
+
 def _conditions(results, settings, lost):
     "Lines that say under which conditions the results were got"
-    encoder = ', '.join(f"{k+': ' if k else ''}{e['name']}" for k,e in settings['encoder'].items())
-    yield from [o for o in (settings['protocol']['note'],) if o]
-    yield f"Encoder {encoder}; speakers {_SPEAKERS[_who(settings['speakers'])]}; seeds {', '.join(map(str, sorted(results.seed.unique())))}; sere_nb {settings['version']}."
-    yield 'Clips in the manifests: '+', '.join(f"{k} {c['clips']}" for k,c in settings['corpora'].items())+'. A task uses those whose emotion it lists.'
-    for k,n in lost.items(): yield f'{n} clips of {k} could not be used and are missing from its scores.'
-    asks = lambda what: [m for m in results.method.unique() if (known := _known(m)) and _asks(known, what)]
-    full,told = asks('source_labels'),asks('target_shares')
-    if settings.get('shares'): yield f"Shares in the target, as SERE and the rivals that look at all clips are told: {_told_shares(settings['shares'])}."
-    if settings.get('design'): yield f"How the target was made, as SERE is told: voices show most emotions: {settings['design'][0]}; sentences come in most: {settings['design'][1]}."
-    yield 'No method sees a target label.'+(f" Only {' and '.join(full)} {'see' if full[1:] else 'sees'} more than the shots: every source label." if full else '')+(f" {' and '.join(told)} is told the shares of the emotions in the target." if told else '')
-    if settings.get('new_speakers'): yield "Scored are the clips of half of the target's speakers; the fit of `:seen` has them among its unlabelled clips, that of `:new` has not. `:other` is the fit of `:new`, scored on the half that it has."
+    encoder = ', '.join(f"{k+': ' if k else ''}{e['name']}"
+        for k,e in settings['encoder'].items())
+    clips = ', '.join(f"{k} {c['clips']}" for k,c in settings['corpora'].items())
+    if settings['protocol']['note']: yield settings['protocol']['note']
+    yield (f"Encoder {encoder}; speakers {_SPEAKERS[_who(settings['speakers'])]}; "
+        f"seeds {', '.join(map(str, sorted(results.seed.unique())))}; "
+        f"sere_nb {settings['version']}.")
+    yield f'Clips in the manifests: {clips}. A task uses those whose emotion it lists.'
+    for k,n in lost.items():
+        yield f'{n} clips of {k} could not be used and are missing from its scores.'
+    if settings.get('shares'):
+        yield ("Shares in the target, as SERE and the rivals that look at all clips "
+            f"are told: {_told_shares(settings['shares'])}.")
+    if settings.get('design'):
+        voices,words = settings['design']
+        yield ("How the target was made, as SERE is told: voices show most emotions: "
+            f"{voices}; sentences come in most: {words}.")
+    yield _who_sees(results)
+    if settings.get('new_speakers'):
+        yield ("Scored are the clips of half of the target's speakers; the fit of "
+            "`:seen` has them among its unlabelled clips, that of `:new` has not. "
+            "`:other` is the fit of `:new`, scored on the half that it has.")
 
-_PAIRS = [('sere','logistic_regression'),('sere','jdar'),('sere','em+views'),('sere','em_clusters+views'),('sere:full','em_clusters+views:full'),('sere','full_labels'),('sere:estimate','logistic_regression'),('sere:estimate','sere:true_shares'),('sere:new','sere:seen'),('sere:new','sere:other')]
-
+# %% ../nbs/07c_tables.ipynb #e5835ef3
 def _ablation_text(results):
     "The ablation in Markdown"
-    text = '\n## Ablation\n\nWhat a part brings, in points: on the ladder against the rung below, else SERE against SERE without it (or so changed). In brackets 95 % intervals over pairs of task and seed, and over tasks.\n\n'
-    text += _cells('', 'mean UAR', 'brings', 'over pairs', 'over tasks', 'higher in')+_cells('---',*['---:']*5)
+    text = ('\n## Ablation\n\nWhat a part brings, in points: on the ladder against the '
+        'rung below, else SERE against SERE without it (or so changed). In brackets '
+        '95 % intervals over pairs of task and seed, and over tasks.\n\n')
+    text += _head('', 'mean UAR', 'brings', 'over pairs', 'over tasks', 'higher in')
+    span = lambda o, k: f'({o[k+"_low"]:+.1f} to {o[k+"_high"]:+.1f})'
     for (_,name),o in ablation_table(results).iterrows():
-        cells = (f'{o.brings:+.1f}',*(f'({o[f"{k}_low"]:+.1f} to {o[f"{k}_high"]:+.1f})' for k in ('pairs','tasks')),f'{o.higher_in} tasks') if o.get('brings')==o.get('brings') else ['']*4
+        cells = ['']*4
+        if o.get('brings')==o.get('brings'):
+            cells = (f'{o.brings:+.1f}', span(o, 'pairs'), span(o, 'tasks'),
+                f'{o.higher_in} tasks')
         text += _cells(name, f"{o['mean']:.1f}", *cells)
     return text
 
 def _kinds_text(results, kinds):
     "The table by kind of target in Markdown"
     table = kind_table(results, kinds)
-    text = '\n## By kind of target\n\nHow a corpus was made is counted from its own labels, for this table alone; no method sees it.\n\n'
-    text += _cells('targets', *table)+_cells('---', *['---:']*len(table.columns))
-    return text+''.join(_cells(k, *(f'{o:.1f}' if isinstance(o, float) and o==o else '' if o!=o else o for o in row)) for k,row in table.iterrows())
+    text = ('\n## By kind of target\n\nHow a corpus was made is counted from its own '
+        'labels, for this table alone; no method sees it.\n\n')
+    text += _head('targets', *table)
+    short = lambda o: '' if o!=o else f'{o:.1f}' if isinstance(o, float) else o
+    return text+''.join(_cells(k, *map(short, row)) for k,row in table.iterrows())
 
 def _shots_text(results):
     "The curve over shots in Markdown"
-    table = 100*shots_curve(results).pivot(index='method', columns='shots', values='mean').loc[_methods(results)]
-    return '\n## Shots an emotion\n\n'+_cells('mean UAR', *table)+_cells('---',*['---:']*len(table.columns))+''.join(_cells(m, *(f'{o:.1f}' if o==o else '' for o in row)) for m,row in table.iterrows())
+    curve = shots_curve(results).pivot(index='method', columns='shots', values='mean')
+    table = 100*curve.loc[_methods(results)]
+    return ('\n## Shots an emotion\n\n'+_head('mean UAR', *table)
+        +''.join(_cells(m, *_short(row)) for m,row in table.iterrows()))
+
+# %% ../nbs/07c_tables.ipynb #721565ed
+_PAIRS = [('sere','logistic_regression'),('sere','jdar'),('sere','em+views'),
+    ('sere','em_clusters+views'),('sere:full','em_clusters+views:full'),
+    ('sere','full_labels'),('sere:estimate','logistic_regression'),
+    ('sere:estimate','sere:true_shares'),('sere:new','sere:seen'),
+    ('sere:new','sere:other')]
+
+def _pairs_text(results):
+    "Who is better than whom, in Markdown"
+    text,there = '',set(results.method)
+    for a,b in _PAIRS:
+        if not {a,b}<=there: continue
+        d = paired_difference(results, a, b)
+        over = 'tasks' if d['over']=='both' else d['over']
+        text += (f"\n{a} − {b}: {_points(d)} (paired; bootstrap over {over} and "
+            f"seeds).\n")
+    return text
+
+def _scores_text(results):
+    "Tasks by methods, their mean, spread, and what a fit costs, in Markdown"
+    table = task_table(results)
+    chance = 100/_with_task(results).groupby('task').n_classes.first()
+    text = _head('task', 'chance', *table)
+    for task,row in table.iterrows():
+        text += _cells(task, f'{chance[task]:.1f}', *_short(row))
+    text += _cells('**mean over tasks**', f'{chance.mean():.1f}',
+        *_short(table.mean(skipna=False), 'unfinished', '**{:.1f}**'))
+    text += _cells('spread over seeds', '',
+        *_short(seed_spread(results)[table.columns], '–'))
+    if 'logistic_regression' in table:
+        lead = lambda m: _differences(results, m, 'logistic_regression').mean(axis=1)
+        won = lambda by_task: f'{(by_task>0).sum()} of {len(by_task)}'
+        text += _cells('tasks above logistic_regression', '',
+            *('' if m=='logistic_regression' else won(lead(m)) for m in table))
+    seconds = results.groupby('method').fit_s.median()[table.columns]
+    text += _cells('median fit, s', '', *(f'{o:.2f}' for o in seconds))
+    if 'ece' in results and results.ece.notna().any():
+        ece = 100*results.groupby('method').ece.mean()[table.columns]
+        text += _cells('calibration error (ECE), %', '', *_short(ece))
+    return text+('\nA task is the mean over seeds. Spread: standard deviation over '
+        'seeds ' 'of the mean over tasks (same clips, other shots). Seconds hold all '
+        'preparation from embeddings on.\n')
 
 def summary(
     results:pd.DataFrame,   # as `bench` gives them
@@ -279,37 +437,28 @@ def summary(
     lost:dict={},           # corpus: how many clips could not be used
 )->str: # Markdown
     "Results for people"
-    n = settings['protocol'].get('shots')
-    one = one_number(results, n)
+    one = one_number(results, settings['protocol'].get('shots'))
     part = one.method.str.startswith('sere:') & one.method.str[5:].isin(list(ABLATION))
     main = one[~part] if not part.all() else one
-    table,spread = task_table(main),seed_spread(main)
-    text = f"# {settings['protocol']['name'] or 'Bench'}: UAR in %\n\n"+''.join(f'- {o}\n' for o in _conditions(results, settings, lost))+'\n'
-    if len(one)<len(results): text += f'{int(one.shots.iloc[0])} shots an emotion; other numbers are below.\n\n'
-    text += _cells('task', 'chance', *table)+_cells('---', *['---:']*(1+len(table.columns)))
-    chance = 100/_with_task(main).groupby('task').n_classes.first()
-    for task,row in table.iterrows(): text += _cells(task, f'{chance[task]:.1f}', *(f'{o:.1f}' if o==o else '' for o in row))
-    text += _cells('**mean over tasks**', f'{chance.mean():.1f}', *(f'**{o:.1f}**' if o==o else 'unfinished' for o in table.mean(skipna=False)))
-    text += _cells('spread over seeds', '', *(f'{o:.1f}' if o==o else '–' for o in spread[table.columns]))
-    if 'logistic_regression' in table:
-        text += _cells('tasks above logistic_regression', '', *('' if m=='logistic_regression' else '{won} of {tasks}'.format(**paired_difference(main, m, n=2)) for m in table))
-    text += _cells('median fit, s', '', *(f'{o:.2f}' for o in main.groupby('method').fit_s.median()[table.columns]))
-    if 'ece' in main and main.ece.notna().any(): text += _cells('calibration error (ECE), %', '', *(f'{100*o:.1f}' if o==o else '' for o in main.groupby('method').ece.mean()[table.columns]))
-    text += '\nA task is the mean over seeds. Spread: standard deviation over seeds of the mean over tasks (same clips, other shots). Seconds hold all preparation from embeddings on.\n'
-    for a,b in _PAIRS:
-        if {a,b}<=set(table): 
-            d = paired_difference(main, a, b)
-            text += f"\n{a} − {b}: {_points(d)} (paired; bootstrap over {'tasks' if d['over']=='both' else d['over']} and seeds).\n"
-    if len(set((kinds := settings.get('kinds') or {}).values()))>1: text += _kinds_text(main, kinds)
-    if part.any() and 'sere' in table: text += _ablation_text(one)
-    return text+(_shots_text(results) if len(one)<len(results) else '')
+    several,kinds = len(one)<len(results),settings.get('kinds') or {}
+    text = f"# {settings['protocol']['name'] or 'Bench'}: UAR in %\n\n"
+    text += ''.join(f'- {o}\n' for o in _conditions(results, settings, lost))+'\n'
+    if several:
+        text += (f'{int(one.shots.iloc[0])} shots an emotion; other numbers are '
+            f'below.\n\n')
+    text += _scores_text(main)+_pairs_text(main)
+    if len(set(kinds.values()))>1: text += _kinds_text(main, kinds)
+    if part.any() and 'sere' in set(main.method): text += _ablation_text(one)
+    return text+(_shots_text(results) if several else '')
 
 # %% ../nbs/07c_tables.ipynb #03f5e181
 def _squares(results):
     "For each method a table source × target, per cent"
     names = list(dict.fromkeys([*results.source,*results.target]))
     for m in _methods(results):
-        yield m,(100*results[results.method==m].pivot_table(index='source', columns='target', values='uar')).reindex(index=names, columns=names)
+        square = results[results.method==m].pivot_table(index='source',
+            columns='target', values='uar')
+        yield m,(100*square).reindex(index=names, columns=names)
 
 def heatmap(
     results:pd.DataFrame,   # as `bench` gives them
@@ -321,16 +470,20 @@ def heatmap(
     squares = list(_squares(results))
     columns = min(3, len(squares))
     rows = math.ceil(len(squares)/columns)
-    fig = make_subplots(rows, columns, horizontal_spacing=.09, vertical_spacing=.5/(rows+1),
-                        subplot_titles=[f'{m}: {np.nanmean(s.to_numpy()):.1f} % on average' for m,s in squares])
+    titles = [f'{m}: {np.nanmean(s.to_numpy()):.1f} % on average' for m,s in squares]
+    fig = make_subplots(rows, columns, horizontal_spacing=.09,
+        vertical_spacing=.5/(rows+1), subplot_titles=titles)
+    hover = '%{y} → %{x}: UAR %{z:.1f} %<extra>%{fullData.name}</extra>'
     for i,(m,s) in enumerate(squares):
         text = [['' if o!=o else f'{o:.0f}' for o in row] for row in s.to_numpy()]
-        fig.add_trace(go.Heatmap(z=s.to_numpy(), x=list(s.columns), y=list(s.index), text=text, texttemplate='%{text}', coloraxis='coloraxis',
-            name=m, hoverongaps=False, hovertemplate='%{y} → %{x}: UAR %{z:.1f} %<extra>%{fullData.name}</extra>'), i//columns+1, i%columns+1)
+        fig.add_trace(go.Heatmap(z=s.to_numpy(), x=list(s.columns), y=list(s.index),
+            text=text, texttemplate='%{text}', coloraxis='coloraxis', name=m,
+            hoverongaps=False, hovertemplate=hover), i//columns+1, i%columns+1)
     fig.update_yaxes(autorange='reversed', title_text='source')
     fig.update_xaxes(title_text='target')
-    fig.update_layout(title=f"{title+': ' if title else ''}UAR in %, mean over seeds", height=120+330*rows, width=130+360*columns, template='plotly_white',
-                      coloraxis=dict(colorscale='Cividis', colorbar_title='UAR %'))
+    fig.update_layout(title=f"{title+': ' if title else ''}UAR in %, mean over seeds",
+        height=120+330*rows, width=130+360*columns, template='plotly_white',
+        coloraxis=dict(colorscale='Cividis', colorbar_title='UAR %'))
     return fig
 
 def plot_heatmap(
@@ -344,13 +497,17 @@ def plot_heatmap(
     low,high = np.nanmin(values),np.nanmax(values)
     columns,n = min(columns, len(squares)),len(squares[0][1])
     rows = math.ceil(len(squares)/columns)
-    fig,axes = plt.subplots(rows, columns, figsize=(columns*(.5*n+1.5),rows*(.5*n+1.4)), squeeze=False, layout='constrained')
+    fig,axes = plt.subplots(rows, columns, figsize=(columns*(.5*n+1.5),rows*(.5*n+1.4)),
+        squeeze=False, layout='constrained')
     for ax in axes.ravel()[len(squares):]: ax.set_visible(False)
     for ax,(m,s) in zip(axes.ravel(), squares):
         picture = ax.imshow(s, cmap='cividis', vmin=low, vmax=high)
         for (i,j),o in np.ndenumerate(s.to_numpy()):
-            if o==o: ax.text(j, i, f'{o:.0f}', ha='center', va='center', color='black' if o>(low+high)/2 else 'white')
-        ax.set(title=m, xticks=range(n), yticks=range(n), xticklabels=s.columns, yticklabels=s.index, xlabel='target', ylabel='source')
+            if o==o:
+                ax.text(j, i, f'{o:.0f}', ha='center', va='center',
+                    color='black' if o>(low+high)/2 else 'white')
+        ax.set(title=m, xticks=range(n), yticks=range(n), xticklabels=s.columns,
+            yticklabels=s.index, xlabel='target', ylabel='source')
         ax.tick_params(axis='x', rotation=40)
     fig.colorbar(picture, ax=axes, label='UAR %', shrink=.8)
     return fig

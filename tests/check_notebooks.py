@@ -69,7 +69,7 @@ def check_step(workers):
                 if not (copy/'_proc'/p.relative_to(root/'nbs')).exists(): problem(p, 'nbdev_proc_nbs leaves it out of the docs')
             found, urls = check_pages.problems(copy/'_proc', {p.relative_to(root/'nbs').as_posix() for p in notebooks})
             for page, what in found: problem(f'nbs/{page}', what)
-            for f in [*notebooks, *(root/'nbs/_workshop').glob('*.*'), *root.glob('*.md'), *(root/'nbs').rglob('*.md'), *(root/'sere_nb').rglob('*.py')]:
+            for f in [*notebooks, *(root/'nbs/_workshop').glob('*.[im]*'), *root.glob('*.md'), *(root/'nbs').rglob('*.md'), *(root/'sere_nb').rglob('*.py')]:
                 for what in check_pages.addresses(f.read_text(encoding='utf-8').replace('\\n', '\n'), urls): problem(f, what)
         for m in re.findall(r'Found cells containing imports and other code.*?---\n(.*?)\n---', said, flags=re.S):
             problem('nbs', f'a cell mixes imports with other code, which the docs build would execute:\n{m}')

@@ -5,7 +5,7 @@ import numpy as np, pandas as pd, pytest, torch
 from sklearn.metrics import adjusted_rand_score
 
 import sere_nb.learner as L
-from sere_nb.circumstances import Design, Effects, Said, SameWords, find_design
+from sere_nb.circumstances import Design, Effects, Said, SameWords, find_design, words_are_free
 from sere_nb.encoder import SAID, STRETCHES, Embeddings, Frames
 from sere_nb.irf import even_out
 from sere_nb.learner import SERE
@@ -158,7 +158,7 @@ def said_by(voices, words, emotions, keep=1., wrong=0., seed=0, times=1):
 @pytest.mark.parametrize('voices,words,emotions', [(4, 2, 6), (10, 10, 6), (24, 2, 8), (4, 40, 6)])
 def test_a_crossed_design_is_found(voices, words, emotions, keep, wrong):
     "Each voice says each sentence in each emotion, as acted corpora are made"
-    assert find_design(*said_by(voices, words, emotions, keep, wrong), emotions) == Design(True, True)
+    assert find_design(*said_by(voices, words, emotions, keep, wrong), emotions) == Design(True, True, True)
 
 
 def test_other_designs_are_found():
@@ -178,19 +178,48 @@ def test_other_designs_are_found():
     pairs = torch.where(torch.arange(300) % 25 == 0, torch.arange(300)//50, -1)         # a few chance groups do not make a design
     assert find_design(talk, pairs, 6) == none
     assert find_design(torch.zeros(90, dtype=torch.long), torch.arange(90) % 5, 6) == none      # one voice
-    assert find_design(torch.full((90,), -1), torch.arange(90) % 5, 6) == none                  # nobody knows who speaks
+    assert find_design(torch.full((90,), -1), torch.arange(90) % 5, 6) == Design(False, False, True)     # nobody knows who speaks, but all is said again and again
+    assert find_design(torch.full((90,), -1), torch.arange(90) % 30, 6) == none                 # three times over is no plan
     assert find_design(torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), 6) == none
     for design in (none, Design(True, False), Design(True, True)): assert str(design) and '\n' not in str(design)
+
+
+def test_words_are_free_where_they_tell_nothing():
+    rng = np.random.default_rng(0)
+    named = torch.tensor(rng.integers(0, 6, 240))
+    assert words_are_free(torch.arange(240) % 12, named)                # by chance
+    written_for = named*2+torch.tensor(rng.integers(0, 2, 240))         # two sentences an emotion
+    assert not words_are_free(written_for, named)
+    a_third_wrong = torch.where(torch.tensor(rng.random(240) < 1/3), torch.tensor(rng.integers(0, 6, 240)), named)
+    assert not words_are_free(written_for, a_third_wrong)
+    assert not words_are_free(torch.full((240,), -1), named)            # nothing is said twice: nothing to be free
+    assert not words_are_free(torch.arange(240) % 12, torch.zeros(240, dtype=torch.long))
+
+
+def test_words_are_asked_about_once_more():
+    "A corpus that was thinned has no full cells; after some rounds its words are taken away all the same. Not where it was told"
+    shots, rest = split(clips(words=6, emotions=6), 2)
+    rows = np.random.default_rng(0).permutation(len(rest))[:len(rest)//3]
+    s = SERE(rounds=9).begin(shots, rest[np.sort(rows)])
+    assert not any(d.words for d in s.design_.values()) and 'words' not in s.effects_
+    voices = s.effects_['voices']
+    for _ in range(8): s.step()
+    assert 'words' not in s.effects_
+    s.step()
+    assert all(d == Design(True, True) for d in s.design_.values())
+    assert s.effects_['voices'] is voices and len(s.effects_['words'].names) > 2
+    told = SERE(rounds=9, design={c: (True, False) for c in s.design_}).fit(shots, rest[np.sort(rows)])
+    assert 'words' not in told.effects_
 
 
 def test_told_designs_win():
     "For one corpus; the other's is found"
     shots, rest = split(clips())
     found = SERE(rounds=0).fit(shots, rest)
-    assert found.design_ == {'aa': Design(True, True), 'bb': Design(True, True)}
+    assert found.design_ == {'aa': Design(True, True, True), 'bb': Design(True, True, True)}
     assert len(found.effects_['voices'].names) == 8 and len(found.effects_['words'].names) == 6
     told = SERE(rounds=1, design={'bb': (False, False)}).fit(shots, rest)
-    assert told.design_ == {'aa': Design(True, True), 'bb': Design(False, False)}
+    assert told.design_ == {'aa': Design(True, True, True), 'bb': Design(False, False)}
     assert {v.partition('/')[0] for v in told.effects_['voices'].names} == {'aa'} and {w.partition('#')[0] for w in told.effects_['words'].names} == {'aa'}
     part = SERE(rounds=1, design={'bb': (True, False)}).fit(shots, rest)
     assert len(part.effects_['voices'].names) == 8 and len(part.effects_['words'].names) == 3

@@ -371,7 +371,7 @@ def test_run_writes_what_it_promises(done, pair):
     assert sorted(o.name for o in out.glob("[!.]*")) == ["metrics.json", "model", "predictions.csv", "report.html"]
     assert {o.suffix for o in (out/"model").glob("[!.]*")} == {".json", ".safetensors"}
     t, target = pd.read_csv(out/"predictions.csv"), read_manifest(pair[1])
-    assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s"]    # calm has one clip only
+    assert list(t) == ["path", "emotion", "p_anger", "p_fear", "resonance", "highlight_start_s", "highlight_end_s", "heard"]    # calm has one clip only
     assert list(t.path) == list(target.path) and set(t.emotion) <= {"anger", "fear"}
     p = t.filter(regex="^p_").to_numpy()
     assert np.allclose(p.sum(1), 1, atol=1e-4) and (t.emotion == np.array(["anger", "fear"])[p.argmax(1)]).all()
@@ -395,7 +395,7 @@ def test_report_needs_nothing_else(done):
 
 def test_design_and_shares_are_said(done):
     m, page = json.loads((done[0]/"metrics.json").read_text()), (done[0]/"report.html").read_text(encoding="utf-8")
-    assert set(m["design"]) == {"source", "target"} and all(set(d) == {"voices", "words", "told"} and not d["told"] for o in m["design"].values() for d in o.values())
+    assert set(m["design"]) == {"source", "target"} and all(set(d) == {"voices", "words", "planned", "told"} and not d["told"] for o in m["design"].values() for d in o.values())
     (o,) = m["shares_assumed"].values()
     assert o["how"] == "assumed equal, softly" and o["shares"] == {"anger": .5, "fear": .5}
     assert "How they were made: " in done[1] and "Shares in the target: assumed equal, softly." in done[1]
@@ -403,12 +403,12 @@ def test_design_and_shares_are_said(done):
 
 
 @pytest.mark.parametrize("shares, design, how, voices, words", [
-    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "estimated", False, False), ("balanced", "words", "assumed equal, firmly", False, True)])
+    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "estimated", False, False), ("balanced", "words", "assumed equal, softly", False, True)])
 def test_design_and_shares_are_told(pair, tmp_path, capsys, shares, design, how, voices, words):
     assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio", "--shares", shares, "--design", design]) == 0
     m, said = json.loads((tmp_path/"out"/"metrics.json").read_text()), capsys.readouterr().out
     (d,), (o,) = m["design"]["target"].values(), m["shares_assumed"].values()
-    assert d == dict(voices=voices, words=words, told=True) and o["how"].startswith(how) and how in said and "(as told)" in said
+    assert d == dict(voices=voices, words=words, planned=False, told=True) and o["how"].startswith(how) and how in said and "(as told)" in said
     assert sum(o["shares"].values()) == pytest.approx(1, abs=1e-5) and not any(o["told"] for o in m["design"]["source"].values())
 
 

@@ -148,6 +148,9 @@ def test_the_page_without_a_network(page, fitted):
         until(b, "return document.querySelector('.panel .picture image')", what='the log-mel')
         assert b.execute_script("return document.querySelector('.panel h3').textContent") == t.path.iloc[alone]
         assert b.execute_script("return document.querySelectorAll('.panel .rounds button').length") == 4
+        # beside the highlight stands what is heard there, where anything is sure
+        told = fitted[0].heard([alone]).heard[0]
+        assert b.execute_script("return document.querySelector('.panel .heard')?.textContent.split(': ')[1] ?? ''") == (told and f'{told}.')
         # what it is most like can be heard too
         near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"nearest clips\"] button'); o[0].click(); return [...o].map(x => [+x.dataset.i, +x.textContent.match(/[0-9.]+$/)[0]])")
         stance = _stances(fitted[0].history_[-1]['profile'], 6)

@@ -2,8 +2,9 @@
 import numpy as np, pandas as pd, pytest, torch
 from hypothesis import given, settings, strategies as st
 
-from sere_nb.encoder import Embeddings, Frames
-from sere_nb.irf import balancing_offsets, class_prior, highlight_spans, highlight_weights
+from sere_nb.audio import SR, toy_voice
+from sere_nb.encoder import Embeddings, Frames, acoustic_tracks
+from sere_nb.irf import balancing_offsets, class_prior, heard_in, highlight_spans, highlight_weights, in_words, sounds_of, usual_sounds
 from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, pool_parts, relations, to_moments, contour, contour_parts, audible
 
 seeds = st.integers(0, 10_000)
@@ -289,3 +290,51 @@ def test_standardiser_takes_half_precision_and_missing_values():
     there[3] = False
     assert y[3, 1] == 0 and y[40, 2] == 0 and torch.isfinite(y).all()
     assert torch.allclose(y[:30][there[:30], 1], Standardiser()(frames[:30][there[:30]], ['a'], at[:29]*0)[:, 1], atol=1e-5)      # as if the missing one were not there
+
+
+# ---- what is heard ----
+
+def test_what_is_heard_is_what_a_plain_loop_says():
+    torch.manual_seed(0)
+    length, voice = [7, 1, 12, 5, 9], torch.tensor([0, 1, 0, 1, 1])
+    clip = torch.repeat_interleave(torch.arange(5), torch.tensor(length))
+    y = 5*torch.randn(len(clip), 3)+20
+    y[torch.rand(len(clip)) < .4, 0] = torch.nan
+    mean, deviation = usual_sounds(y, voice[clip])
+    spans = torch.tensor([[1, 4], [0, 1], [5, 12], [2, 4], [0, 9]])
+    z = heard_in(y, clip, spans, mean[voice], deviation[voice])
+    for i, (a, b) in enumerate(spans.tolist()):
+        for k in range(3):
+            own, all_ = y[clip == i][a:b, k], y[voice[clip] == voice[i]][:, k]
+            own, all_ = own[~own.isnan()], all_[~all_.isnan()]
+            if len(own) < 2: assert z[i, k].isnan()
+            else: assert abs(z[i, k]-(own.mean()-all_.mean())/all_.std(correction=0)) < 1e-3
+
+
+@pytest.mark.parametrize('change, word', [(dict(f0=300.), 'higher'), (dict(f0=145.), 'lower'), (dict(by=4.), 'louder'), (dict(by=.2), 'quieter'), ({}, '')])
+def test_a_stretch_gets_its_word_and_no_other(change, word):
+    "Four clips of one voice; in the first a second is made otherwise, by the whole way from sound to words"
+    clips = [toy_voice(3., 200., seed=s) for s in range(4)]
+    middle = slice(SR, 2*SR)
+    if 'f0' in change: clips[0][middle] = toy_voice(3., change['f0'])[middle]
+    clips[0][middle] *= change.get('by', 1.)
+    y = [sounds_of(o) for o in acoustic_tracks(clips)]
+    clip = torch.repeat_interleave(torch.arange(4), torch.tensor([len(o) for o in y]))
+    y = torch.cat(y)
+    usual = (o.expand(4, 3) for o in usual_sounds(y, torch.zeros_like(clip)))
+    z = heard_in(y, clip, torch.tensor([[100, 200]]*4), *usual)
+    said = in_words(z[0]).removesuffix(' than usual for this voice')
+    assert set(said.split(' and ')) <= {word, 'brighter', 'darker', ''} and word in said
+    assert all(in_words(o) == '' for o in z[1:])
+
+
+@pytest.mark.parametrize('kind', ['white', 'low', 'hum'])
+def test_of_steady_sound_nothing_is_said(kind):
+    noise = .1*torch.randn(4*SR, generator=torch.Generator().manual_seed(1))
+    if kind == 'low': noise = torch.nn.functional.avg_pool1d(noise[None], 9, 1, 4)[0]
+    if kind == 'hum': noise = .3*torch.sin(2*torch.pi*120*torch.arange(4*SR)/SR)
+    y = sounds_of(acoustic_tracks([noise])[0])
+    clip = torch.zeros(len(y), dtype=torch.long)
+    usual = usual_sounds(y, clip)
+    if kind != 'hum': assert usual[0][0, 0].isnan() or y[:, 0].isfinite().float().mean() < .2
+    for a in range(0, 360, 10): assert in_words(heard_in(y, clip, torch.tensor([[a, a+40]]), *usual)[0]) == ''

@@ -15,7 +15,8 @@ export function words(b) {
   return new Uint16Array(o.buffer.slice(o.byteOffset, o.byteOffset + o.byteLength));
 }
 
-const PARTS = ['first_s', 'last_s', 'r', 'weight', 'from_s', 'to_s', 'near', 'far'];
+const FIELD = ['first_s', 'last_s', 'r', 'weight', 'from_s', 'to_s'];
+const PARTS = [...FIELD, 'near', 'far', 'heard', 'sounds'];
 
 // The field of one clip from the columns of all.
 export function row(fields, j) {

@@ -3,7 +3,7 @@ import {bytes, fixed, pct} from './data.js';
 import {h, sign, small, tag, text} from './dom.js';
 import {Field} from './field.js';
 import {decode} from './sound.js';
-import {why} from './why.js';
+import {heardThere, why} from './why.js';
 
 const HINT =
   'Choose a clip, on the map or below, to hear it and to see its resonance over time.';
@@ -126,6 +126,7 @@ export class Panel {
       this.verdict(i),
       h('p', {class: 'why'}, told),
       this.sound(i, o, field),
+      this.heard(o),
       app.controls?.teaching(i),
       field?.svg ? this.picture(field, o) : null,
       this.probabilities(i),
@@ -173,6 +174,12 @@ export class Panel {
       box.append(h('button', {onclick: play, title}, 'play the highlight'));
     }
     return box;
+  }
+
+  heard(o) {
+    const found = heardThere(o);
+    if (!found) return null;
+    return h('p', {class: 'heard', title: found[1]}, `Highlight, ${found[0]}`);
   }
 
   highlight(own, o, zero) {

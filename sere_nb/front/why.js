@@ -33,6 +33,18 @@ function stretch(o, field, names, k, second) {
   return `In its highlight, ${where}, ${told}.`;
 }
 
+const SOUNDS = ['pitch', 'loudness', 'timbre'];
+
+// What is heard in the highlight, and the numbers behind it; null where nothing is sure.
+export function heardThere(o) {
+  if (!o?.heard) return null;
+  const told = `${fixed(o.from_s)} to ${fixed(o.to_s)} s: ${o.heard}.`;
+  const size = v => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(1);
+  const known = SOUNDS.filter((_, j) => o.sounds?.[j] != null);
+  const numbers = known.map(k => `${k} ${size(o.sounds[SOUNDS.indexOf(k)])}`);
+  return [told, `In standard deviations of what is usual: ${numbers.join(', ')}`];
+}
+
 // What its corpus was assumed to hold.
 function assumed(story, i, k) {
   const corpus = story.D.corpus?.[i];

@@ -19,7 +19,8 @@ test('bytes as base64, as a view, as a view with an offset', () => {
 });
 
 test('the field of one clip from the columns of all', () => {
-  const columns = ['first_s', 'last_s', 'r', 'weight', 'from_s', 'to_s', 'near', 'far'];
+  const field = ['first_s', 'last_s', 'r', 'weight', 'from_s', 'to_s'];
+  const columns = [...field, 'near', 'far', 'heard', 'sounds'];
   const all = Object.fromEntries(columns.map(k => [k, [`${k} 0`, `${k} 1`]]));
   const one = row({...all, low: -1, high: 1}, 1);
   assert.deepEqual([one.low, one.high, one.r, one.near], [-1, 1, 'r 1', 'near 1']);

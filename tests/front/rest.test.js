@@ -8,7 +8,7 @@ import {distinct, sorted} from '../../sere_nb/front/list.js';
 import {ease} from '../../sere_nb/front/map.js';
 import {level} from '../../sere_nb/front/stamps.js';
 import {same} from '../../sere_nb/front/widget.js';
-import {lead, share, why} from '../../sere_nb/front/why.js';
+import {heardThere, lead, share, why} from '../../sere_nb/front/why.js';
 import {story} from './made.js';
 
 test('names at the ends of lines do not lie on each other', () => {
@@ -147,4 +147,15 @@ test('what decided, and what was assumed', () => {
     why(o, 1, {from_s: 0.5, to_s: 1.5}, field),
     /fear leads anger by \+0\.40/,
   );
+});
+
+test('what is heard in the highlight, only where something is sure', () => {
+  assert.equal(heardThere(undefined), null);
+  assert.equal(heardThere({from_s: 1, to_s: 2, heard: '', sounds: []}), null);
+  const sounds = [1.26, -0.8, null];
+  const o = {from_s: 1.2, to_s: 1.9, heard: 'higher than usual for this voice', sounds};
+  assert.deepEqual(heardThere(o), [
+    '1.20 to 1.90 s: higher than usual for this voice.',
+    'In standard deviations of what is usual: pitch +1.3, loudness −0.8',
+  ]);
 });
