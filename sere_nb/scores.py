@@ -13,12 +13,20 @@ import pandas as pd
 from .corpora import EMOTIONS
 
 # %% ../nbs/07_scores.ipynb #ae2d6eea
+def _text(labels):
+    labels = pd.Series(np.asarray(labels, dtype=object))
+    return labels.fillna('').astype(str).to_numpy(dtype=object)
+
 def _judged(truth, predicted):
     "Both as text arrays, without the clips that nobody labelled"
-    truth,predicted = (pd.Series(np.asarray(o, dtype=object)).fillna('').astype(str).to_numpy(dtype=object) for o in (truth,predicted))
-    if len(truth)!=len(predicted): raise ValueError(f"{len(truth)} labels, but {len(predicted)} predictions. Give one prediction a clip, in the same order.")
+    truth,predicted = _text(truth),_text(predicted)
+    if len(truth)!=len(predicted):
+        raise ValueError(f"{len(truth)} labels, but {len(predicted)} predictions. Give "
+            "one prediction a clip, in the same order.")
     known = truth!=''
-    if not known.any(): raise ValueError("no clip has a label, so there is nothing to compare with. Fill in the column 'emotion' of the target manifest to get scores.")
+    if not known.any():
+        raise ValueError("no clip has a label, so there is nothing to compare with. "
+            "Fill in the column 'emotion' of the target manifest to get scores.")
     return truth[known],predicted[known],known
 
 def _order(labels):
@@ -29,9 +37,12 @@ def _counts(truth, predicted, labels):
     "(K, K) how often each was taken for each"
     at = {o:i for i,o in enumerate(labels)}
     odd = next((o for o in [*truth,*predicted] if o not in at), None)
-    if odd is not None: raise ValueError(f"label {odd!r} is not among {', '.join(labels)}. Add it to `labels`, or leave `labels` out.")
+    if odd is not None:
+        raise ValueError(f"label {odd!r} is not among {', '.join(labels)}. Add it to "
+            "`labels`, or leave `labels` out.")
     n = len(labels)
-    return np.bincount([at[t]*n+at[p] for t,p in zip(truth,predicted)], minlength=n*n).reshape(n,n)
+    cell = [at[t]*n+at[p] for t,p in zip(truth,predicted)]
+    return np.bincount(cell, minlength=n*n).reshape(n,n)
 
 def confusion(
     truth,          # (n_clips,) labels; clips with '' are left out
@@ -41,19 +52,26 @@ def confusion(
     "How often each emotion was taken for each"
     truth,predicted,_ = _judged(truth, predicted)
     labels = _order({*truth,*predicted}) if labels is None else list(labels)
-    return pd.DataFrame(_counts(truth, predicted, labels), index=pd.Index(labels, name='truth'), columns=pd.Index(labels, name='predicted'))
+    return pd.DataFrame(_counts(truth, predicted, labels),
+        index=pd.Index(labels, name='truth'),
+        columns=pd.Index(labels, name='predicted'))
 
 # %% ../nbs/07_scores.ipynb #82483a63
+def _right(c): return np.diagonal(c, axis1=-2, axis2=-1)
+
+def _mean_ratio(part, n):
+    "Mean over emotions of part/n, where n is above 0"
+    ratio = np.divide(part, n, out=np.zeros(n.shape), where=n>0)
+    return ratio.sum(-1)/np.maximum((n>0).sum(-1), 1)
+
 def _uar(c):
     "(..., K, K) counts to (...,); emotions without a clip have no say"
-    n,right = c.sum(-1),np.diagonal(c, axis1=-2, axis2=-1)
-    return np.divide(right, n, out=np.zeros(n.shape), where=n>0).sum(-1)/np.maximum((n>0).sum(-1), 1)
+    return _mean_ratio(_right(c), c.sum(-1))
 
 def _wa(c): return np.trace(c, axis1=-2, axis2=-1)/np.maximum(c.sum((-2,-1)), 1)
 
 def _macro_f1(c):
-    n,right = c.sum(-1)+c.sum(-2),np.diagonal(c, axis1=-2, axis2=-1)
-    return np.divide(2*right, n, out=np.zeros(n.shape), where=n>0).sum(-1)/np.maximum((n>0).sum(-1), 1)
+    return _mean_ratio(2*_right(c), c.sum(-1)+c.sum(-2))
 
 _SCORES = dict(uar=_uar, wa=_wa, macro_f1=_macro_f1)
 
@@ -84,14 +102,17 @@ def plot_confusion(
     table:pd.DataFrame, # as `confusion` gives it
     ax=None,            # matplotlib axes; new ones if None
 ): # the axes
-    "Confusion as a picture: colour is the share of the true emotion, the number is clips"
+    "Confusion as a picture: colour is the share of the true emotion, numbers are clips"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(.62*len(table)+1.6,.62*len(table)+.9))[1]
     counts = table.to_numpy()
     share = counts/np.maximum(counts.sum(1, keepdims=True), 1)
     ax.imshow(share, cmap='cividis', vmin=0, vmax=1)
-    for (i,j),n in np.ndenumerate(counts): ax.text(j, i, n, ha='center', va='center', color='black' if share[i,j]>.5 else 'white')
-    ax.set(xticks=range(len(table)), yticks=range(len(table)), xlabel='predicted', ylabel='truth')
+    for (i,j),n in np.ndenumerate(counts):
+        ax.text(j, i, n, ha='center', va='center',
+            color='black' if share[i,j]>.5 else 'white')
+    ax.set(xticks=range(len(table)), yticks=range(len(table)), xlabel='predicted',
+        ylabel='truth')
     ax.set_xticklabels(table.columns, rotation=40, ha='right')
     ax.set_yticklabels(table.index)
     return ax
@@ -99,8 +120,11 @@ def plot_confusion(
 # %% ../nbs/07_scores.ipynb #2093663b
 def _resampled(counts, n, rng, stratify):
     "(n, K, K) confusion tables of clips drawn with replacement"
-    if not stratify: return rng.multinomial(counts.sum(), counts.ravel()/counts.sum(), size=n).reshape(n, *counts.shape)
-    rows = [rng.multinomial(k.sum(), k/max(k.sum(), 1), size=n) if k.sum() else np.zeros((n,len(k)), int) for k in counts]
+    if not stratify:
+        drawn = rng.multinomial(counts.sum(), counts.ravel()/counts.sum(), size=n)
+        return drawn.reshape(n, *counts.shape)
+    rows = [rng.multinomial(k.sum(), k/k.sum(), size=n) if k.sum()
+        else np.zeros((n,len(k)), int) for k in counts]
     return np.stack(rows, 1)
 
 def _tail(level, groups):
@@ -116,18 +140,24 @@ def bootstrap_ci(
     level:float=.95,    # share of the resamples that the interval holds
     n:int=2000,         # resamples
     stratify:bool=True, # keep the number of clips of each true emotion?
-    groups=None,        # (n_clips,) speakers: draw these instead of clips (`stratify` has no say then)
+    groups=None,        # (n_clips,) speakers: draw these, not clips, unstratified
     seed:int=0,         # same seed, same interval
 )->tuple: # (low, high), shares 0..1
-    "Percentile bootstrap interval of a score over clips; over speakers, expanded as there are few of them"
+    """Percentile bootstrap interval of a score over clips;
+    over speakers, wider as they are few"""
     truth,predicted,known = _judged(truth, predicted)
-    labels,rng,tail = _order({*truth,*predicted}),np.random.default_rng(seed),(1-level)/2
-    if groups is None: tables = _resampled(_counts(truth, predicted, labels), n, rng, stratify)
+    labels = _order({*truth,*predicted})
+    rng = np.random.default_rng(seed)
+    tail = (1-level)/2
+    if groups is None:
+        tables = _resampled(_counts(truth, predicted, labels), n, rng, stratify)
     else:
         groups = np.asarray(groups, dtype=object)[known]
-        each = np.stack([_counts(truth[groups==g], predicted[groups==g], labels) for g in dict.fromkeys(groups)])
-        tables = np.tensordot(rng.multinomial(len(each), np.full(len(each), 1/len(each)), size=n), each, 1)
-        tail = _tail(level, len(each))
+        each = np.stack([_counts(truth[groups==g], predicted[groups==g], labels)
+            for g in dict.fromkeys(groups)])
+        k = len(each)
+        tables = np.tensordot(rng.multinomial(k, np.full(k, 1/k), size=n), each, 1)
+        tail = _tail(level, k)
     low,high = np.quantile(_SCORES[score](tables), [tail,1-tail])
     return float(low),float(high)
 
@@ -135,7 +165,7 @@ def bootstrap_ci(
 def _speakers(truth, groups):
     "Groups to draw, or None if they are too few or not all known"
     if groups is None: return None
-    groups = pd.Series(np.asarray(groups, dtype=object)).fillna('').astype(str).str.strip().to_numpy(dtype=object)
+    groups = np.array([o.strip() for o in _text(groups)], dtype=object)
     judged = groups[_judged(truth, truth)[2]]
     return groups if (judged!='').all() and len(set(judged))>=4 else None
 
@@ -143,22 +173,28 @@ def scores(
     truth,      # (n_clips,) labels; clips with '' are left out
     predicted,  # (n_clips,) labels
     seed:int=0, # of the bootstrap
-    groups=None,# (n_clips,) speakers, '' where not known; the interval draws them where all are known and there are four or more
-)->dict: # uar, wa, macro_f1: 0..1; ci95: [low, high] of uar; ci95_draws: 'speakers', or 'clips', stratified; confusion: labels, counts; n_clips
-    "All scores of a set of predictions, JSON-able"
+    groups=None,# (n_clips,) speakers, '' where not known
+)->dict: # uar, wa, macro_f1 (0..1), ci95 of uar, ci95_draws, confusion, n_clips
+    """All scores of a set of predictions, JSON-able. The interval draws speakers where
+    all are known and there are four or more, else clips, stratified"""
     table = confusion(truth, predicted)
     counts = table.to_numpy()
     groups = _speakers(truth, groups)
     draws = 'clips' if groups is None else 'speakers'
     ci = [round(o, 6) for o in bootstrap_ci(truth, predicted, seed=seed, groups=groups)]
-    return dict({k:round(float(f(counts)), 6) for k,f in _SCORES.items()}, ci95=ci, ci95_draws=draws,
-                confusion=dict(labels=list(table.index), counts=counts.tolist()), n_clips=int(counts.sum()))
+    found = {k:round(float(f(counts)), 6) for k,f in _SCORES.items()}
+    table = dict(labels=list(table.index), counts=counts.tolist())
+    return dict(found, ci95=ci, ci95_draws=draws, confusion=table,
+        n_clips=int(counts.sum()))
 
 # %% ../nbs/07_scores.ipynb #3282c6d1
 def _guesses(truth, proba, classes):
-    "(truth, guesses, confidence) of the clips that somebody labelled, ties to the first class"
+    """(truth, guesses, confidence) of the clips that somebody labelled;
+    ties go to the first class"""
     proba,classes = np.asarray(proba, dtype=float),np.asarray(classes, dtype=object)
-    if proba.ndim!=2 or proba.shape[1]!=len(classes): raise ValueError(f"probabilities of shape {proba.shape}, but {len(classes)} classes. Give one column a class.")
+    if proba.ndim!=2 or proba.shape[1]!=len(classes):
+        raise ValueError(f"probabilities of shape {proba.shape}, but {len(classes)} "
+            "classes. Give one column a class.")
     truth,guess,known = _judged(truth, classes[proba.argmax(1)])
     return truth,guess,proba.max(1)[known]
 
@@ -167,13 +203,18 @@ def reliability(
     proba,          # (n_clips, K) probabilities
     classes,        # (K,) emotions of the columns
     bins:int=10,    # of equal width, from 0 to 1
-)->pd.DataFrame: # a row a bin: low, high (its bounds, the upper one belongs to it), clips, confidence (mean probability of the guesses), right (share of them); NaN where no clip is
-    "How often guesses of each confidence are right"
+)->pd.DataFrame: # a row a bin: low, high, clips, confidence, right
+    """How often guesses of each confidence are right: bounds of a bin (the upper one
+    belongs to it), its clips, the mean probability of their guesses, and the share of
+    these that is right; NaN where no clip is"""
     truth,guess,sure = _guesses(truth, proba, classes)
     edges = np.linspace(0, 1, bins+1)
     at = np.clip(np.ceil(sure*bins-1e-9).astype(int)-1, 0, bins-1)
-    n,total,right = (np.bincount(at, weights=w, minlength=bins) for w in (None,sure,(truth==guess).astype(float)))
-    with np.errstate(invalid='ignore'): return pd.DataFrame(dict(low=edges[:-1], high=edges[1:], clips=n, confidence=total/n, right=right/n))
+    n,total,right = (np.bincount(at, weights=w, minlength=bins)
+        for w in (None,sure,(truth==guess).astype(float)))
+    with np.errstate(invalid='ignore'):
+        return pd.DataFrame(dict(low=edges[:-1], high=edges[1:], clips=n,
+            confidence=total/n, right=right/n))
 
 def ece(
     truth,          # (n_clips,) labels; clips with '' are left out
@@ -181,9 +222,11 @@ def ece(
     classes,        # (K,) emotions of the columns
     bins:int=10,    # of equal width, from 0 to 1
 )->float: # 0..1
-    "Expected calibration error: the mean gap between confidence and share of right guesses, each bin by its clips"
+    """Expected calibration error: the mean gap between confidence and share of right
+    guesses, each bin by its clips"""
     table = reliability(truth, proba, classes, bins)
-    return float((table.clips*(table.confidence-table.right).abs()).sum()/table.clips.sum())
+    gap = (table.confidence-table.right).abs()
+    return float((table.clips*gap).sum()/table.clips.sum())
 
 # %% ../nbs/07_scores.ipynb #76d8d15f
 def coverage_curve(
@@ -191,32 +234,42 @@ def coverage_curve(
     proba,          # (n_clips, K) probabilities
     classes,        # (K,) emotions of the columns
     points:int=20,  # shares, evenly from 1/points to 1
-)->pd.DataFrame: # coverage (share of the clips that get an answer), at_least (the lowest probability among them), uar, wa (0..1, of them)
-    "Scores among the surest guesses"
+)->pd.DataFrame: # coverage, at_least, uar, wa
+    """Scores among the surest guesses: the share of clips that get an answer,
+    the lowest probability among them, their UAR and accuracy"""
     truth,guess,sure = _guesses(truth, proba, classes)
     order,rows = np.argsort(-sure, kind='stable'),[]
-    for n in dict.fromkeys(max(1, round(len(order)*i/points)) for i in range(1, points+1)):
+    numbers = [max(1, round(len(order)*i/points)) for i in range(1, points+1)]
+    for n in dict.fromkeys(numbers):
         top = order[:n]
-        rows.append((n/len(order), sure[top[-1]], uar(truth[top], guess[top]), wa(truth[top], guess[top])))
+        right = truth[top],guess[top]
+        rows.append((n/len(order), sure[top[-1]], uar(*right), wa(*right)))
     return pd.DataFrame(rows, columns=['coverage','at_least','uar','wa'])
 
 # %% ../nbs/07_scores.ipynb #312ff832
-_COLOURS,_SHAPES = ('#D55E00','#0072B2','#009E73','#CC79A7','#E69F00','#56B4E9','#000000','#999999'),'os^Dv<>P'   # Okabe and Ito's; a shape each, so that colour is never the only sign
+# Okabe and Ito's; a shape each, so that colour is never the only sign
+_COLOURS = ('#D55E00','#0072B2','#009E73','#CC79A7',
+    '#E69F00','#56B4E9','#000000','#999999')
+_SHAPES = 'os^Dv<>P'
 
 def plot_reliability(
     table:pd.DataFrame, # as `reliability` gives it
     ax=None,            # matplotlib axes; new ones if None
     label:str='',       # of the line
 ): # the axes
-    "Share of right guesses against their confidence; the size of a dot is its share of the clips"
+    """Share of right guesses against their confidence;
+    the size of a dot is its share of the clips"""
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(3.6,3.4))[1]
     t = table[table.clips>0]
     if not ax.lines: ax.plot([0,1], [0,1], color='#999999', lw=1)
     i = (len(ax.lines)-1)%8
-    ax.plot(t.confidence, t.right, marker=_SHAPES[i], ms=3, color=_COLOURS[i], label=label or None)
-    ax.scatter(t.confidence, t.right, s=10+250*t.clips/t.clips.sum(), marker=_SHAPES[i], color=_COLOURS[i])
-    ax.set(xlim=(0,1), ylim=(0,1), xlabel='confidence', ylabel='share that is right', aspect='equal')
+    ax.plot(t.confidence, t.right, marker=_SHAPES[i], ms=3, color=_COLOURS[i],
+        label=label or None)
+    ax.scatter(t.confidence, t.right, s=10+250*t.clips/t.clips.sum(), marker=_SHAPES[i],
+        color=_COLOURS[i])
+    ax.set(xlim=(0,1), ylim=(0,1), xlabel='confidence', ylabel='share that is right',
+        aspect='equal')
     if label: ax.legend(frameon=False)
     return ax
 
@@ -229,8 +282,9 @@ def plot_coverage(
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(4.6,3.4))[1]
     i = len(ax.lines)//2%8
-    ax.plot(100*curve.coverage, 100*curve.uar, marker=_SHAPES[i], ms=3, color=_COLOURS[i], label=f'{label} UAR'.strip())
-    ax.plot(100*curve.coverage, 100*curve.wa, '--', color=_COLOURS[i], label=f'{label} WA'.strip())
+    for score,style in dict(uar=_SHAPES[i]+'-', wa='--').items():
+        ax.plot(100*curve.coverage, 100*curve[score], style, ms=3, color=_COLOURS[i],
+            label=f'{label} {score.upper()}'.strip())
     ax.set(xlabel='clips that get an answer, %', ylabel='score among them, %')
     ax.legend(frameon=False)
     return ax
