@@ -12,7 +12,7 @@ import numpy as np, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .structure import LearnerError, Standardiser, _PART, _low_rank, _must_be, _must_fit
+from .structure import Standardiser, _PART, _low_rank, _must_be, _must_fit
 
 # %% ../nbs/03b_circumstances.ipynb #bf2a8b36
 class Said:
@@ -27,15 +27,15 @@ class Said:
         x:Tensor,   # (n, d) stretches of one corpus; zeros for clips without
         group,      # (n_groups,) names of voices; those met before are measured as then
         at:Tensor,  # (n,) int64: the voice of each clip
-    )->Tensor: # (n, dims) unit vectors, zeros for clips without; the first call finds the components
-        "Stretches, measured voice by voice, in principal components"
+    )->Tensor: # (n, dims) unit vectors, zeros for clips without
+        "Stretches, voice by voice, in principal components that the first call finds"
         there = (x!=0).any(1)
         y = self.voices(x[there], group, at[there])
         if not hasattr(self, 'components'):
             self.centre = y.mean(0)
             self.components = _low_rank(y-self.centre, self.dims)[2].T[:,:self.dims]
         y = F.normalize((y-self.centre)@self.components, dim=1)
-        y = F.pad(y, (0,self.dims-y.shape[1]))      # of few clips there are fewer components
+        y = F.pad(y, (0,self.dims-y.shape[1]))  # few clips have fewer components
         return x.new_zeros(len(x), self.dims).index_copy_(0, there.nonzero()[:,0], y)
 
 # %% ../nbs/03b_circumstances.ipynb #debf32f2
@@ -101,7 +101,7 @@ class Design:
 
 # %% ../nbs/03b_circumstances.ipynb #30f2d4f9
 def _cells(voice, words):
-    "Of clips whose voice is known: the size of each one's cell, and how many voices say the same"
+    "For each clip the size of its cell, and how many voices say the same"
     pair,cell,size = torch.unique(torch.stack([voice,words], 1), dim=0,
                                   return_inverse=True, return_counts=True)
     name,voices = torch.unique(pair[:,1], return_counts=True)
@@ -136,11 +136,12 @@ def find_design(
     alone = torch.arange(len(words))+int(words.max())+1
     cell,reach = _cells(voice, torch.where(words>=0, words, alone))
     full = float(cell.float().median())>=FULL*emotions
-    shared = bool((cell>1).any() or (reach>1).any()) and float(reach.float().mean())>=SHARED*q
+    again = bool((cell>1).any() or (reach>1).any())
+    shared = again and float(reach.float().mean())>=SHARED*q
     return Design(bool(full or shared or _evenly(voice, emotions)), full, full)
 
 # %% ../nbs/03b_circumstances.ipynb #32592523
-TIED = .15      # adjusted mutual information from which on sentences may belong to emotions
+TIED = .15      # adjusted mutual information: from here on they may belong together
 
 def words_are_free(
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once
@@ -156,8 +157,9 @@ def words_are_free(
 
 # %% ../nbs/03b_circumstances.ipynb #7b3bc0c2
 def _must_be_clips(x, group, share, cover, mean):
-    told = dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}     # or what reads like it
-    _must_fit(**told, group=(group,'n',any), share=(share,'n K'), cover=(cover,'V n',any), mean=(mean,'V K D'))
+    told = dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}  # or what reads like it
+    _must_fit(**told, group=(group,'n',any), share=(share,'n K'),
+        cover=(cover,'V n',any), mean=(mean,'V K D'))
 
 # %% ../nbs/03b_circumstances.ipynb #084345ac
 class Effects:

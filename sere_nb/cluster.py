@@ -322,7 +322,7 @@ def _heard(table, encoder):
 def encode_rows(
     table:pd.DataFrame, # a stretch of a manifest
     encoder,            # an `Encoder` or its name, or one a language: {'de': ...}
-)->pa.Table: # a row a row: the manifest; start_s, …, error, warning; lists as `to_arrow`
+)->pa.Table: # a row a row: the manifest; start_s, …, error, warning; lists of views
     "Encode each row, or say in `error` why not"
     table,encoder = _located(table),_made(encoder)
     emb,at,error,warning = _heard(table, encoder)
