@@ -20,16 +20,19 @@ def courses(
     table:pd.DataFrame, # clips, with `path`
     least:int=3,        # stretches that a recording must have to have a course
     most:int=20,        # recordings; those with most stretches
-)->list: # of DataFrames: row (in `table`), start_s, end_s; attrs: `name` of the recording
+)->list: # of DataFrames: row (in `table`), start_s, end_s; attrs: recording's `name`
     "Clips that are stretches of a recording, recording by recording, in order of time"
     parts = [stretch(o) for o in table['path']]
-    at = pd.DataFrame(parts, columns=['file','start_s','end_s','channel']).assign(row=range(len(parts)))
+    at = pd.DataFrame(parts, columns=['file','start_s','end_s','channel'])
+    at['row'] = range(len(parts))
     at = at[at.end_s.notna()]
     found = []
     for (file,channel),one in at.groupby([at.file, at.channel.fillna(0)], sort=False):
         if len(one)<least: continue
-        one = one.sort_values('start_s')[['row','start_s','end_s']].reset_index(drop=True)
-        one.attrs['name'] = Path(file).name+(f', channel {int(channel)}' if channel else '')
+        one = one.sort_values('start_s')[['row','start_s','end_s']]
+        one = one.reset_index(drop=True)
+        name = Path(file).name
+        one.attrs['name'] = f'{name}, channel {int(channel)}' if channel else name
         found.append(one)
     return sorted(found, key=len, reverse=True)[:most]
 
@@ -38,11 +41,13 @@ _LANE,_LEFT,_WIDTH = 18,96,900
 
 def _clock(s):
     hour,rest = divmod(int(round(s)), 3600)
-    return f'{hour}:{rest//60:02d}:{rest%60:02d}' if hour else f'{rest//60}:{rest%60:02d}'
+    if hour: return f'{hour}:{rest//60:02d}:{rest%60:02d}'
+    return f'{rest//60}:{rest%60:02d}'
 
 def _ticks(seconds):
     "Times to write on the axis, at most a dozen"
-    step = next((o for o in (1,2,5,10,15,30,60,120,300,600,900,1800,3600) if seconds/o<=12), 7200)
+    steps = 1,2,5,10,15,30,60,120,300,600,900,1800,3600
+    step = next((o for o in steps if seconds/o<=12), 7200)
     return np.arange(0, seconds+.001, step)
 
 def _course_svg(one, p, classes, looks, play):
@@ -50,29 +55,41 @@ def _course_svg(one, p, classes, looks, play):
     seconds,height = float(one.end_s.max()),_LANE*len(classes)
     width = max(_WIDTH, min(6000, seconds*.6))
     x = lambda s: _LEFT+(width-_LEFT-8)*s/seconds
-    colour = lambda k: 'currentColor' if (c := looks[classes[k]].colour)=='#000000' else c
-    out = [f'<svg viewBox="0 0 {width:.0f} {height+22}" width="{width:.0f}" height="{height+22}" role="img" '
+    colour = lambda k: looks[classes[k]].colour.replace('#000000', 'currentColor')
+    out = [f'<svg viewBox="0 0 {width:.0f} {height+22}" width="{width:.0f}" '
+        f'height="{height+22}" role="img" '
         f'aria-label="{escape(one.attrs["name"], quote=True)}: emotions over time">']
     for k,name in enumerate(classes):
         y = _LANE*(k+.5)
-        out.append(f'<text x="{_LEFT-8}" y="{y+4}" text-anchor="end">{escape(str(name))}</text>'
+        out.append(f'<text x="{_LEFT-8}" y="{y+4}" '
+            f'text-anchor="end">{escape(str(name))}</text>'
             f'<path d="M{_LEFT} {y}H{width-8}" stroke="currentColor" opacity=".15"/>')
-    for t in _ticks(seconds): out.append(
-        f'<text x="{x(t):.1f}" y="{height+16}" text-anchor="middle" opacity=".7">{_clock(t)}</text>')
+    for t in _ticks(seconds):
+        out.append(f'<text x="{x(t):.1f}" y="{height+16}" text-anchor="middle" '
+            f'opacity=".7">{_clock(t)}</text>')
     for row,start,end in one.itertuples(index=False):
         k = int(p[row].argmax())
         says = f'{_clock(start)} to {_clock(end)}: {classes[k]}, {100*p[row][k]:.0f} %'
-        out.append(f'<rect x="{x(start):.1f}" y="{_LANE*k+2}" width="{max(1.5, x(end)-x(start)):.1f}" height="{_LANE-4}" rx="2" '
-            f'fill="{colour(k)}" opacity="{.2+.8*p[row][k]:.2f}"'+(f' data-clip="{row}"' if play else '')
+        out.append(f'<rect x="{x(start):.1f}" y="{_LANE*k+2}" '
+            f'width="{max(1.5, x(end)-x(start)):.1f}" height="{_LANE-4}" rx="2" '
+            f'fill="{colour(k)}" '
+            f'opacity="{.2+.8*p[row][k]:.2f}"'+(f' data-clip="{row}"' if play else '')
             +f'><title>{escape(says)}</title></rect>')
     return ''.join(out)+'</svg>'
 
-_CSS = """<style>.courses{overflow-x:auto} .courses figure{margin:.6rem 0} .courses svg{display:block;font:12px system-ui,sans-serif;fill:currentColor}
-.courses rect[data-clip]{cursor:pointer} .courses rect.on{stroke:currentColor;stroke-width:2}</style>"""
+_CSS = """<style>.courses{overflow-x:auto} .courses figure{margin:.6rem 0}
+.courses svg{display:block;font:12px system-ui,sans-serif;fill:currentColor}
+.courses rect[data-clip]{cursor:pointer}
+.courses rect.on{stroke:currentColor;stroke-width:2}</style>"""
 _PLAY = """<script>document.querySelector('.courses').addEventListener('click', e => {
-  const svg = e.target.closest('svg'), bars = svg ? [...svg.querySelectorAll('[data-clip]')] : [];
-  const gap = o => { const b = o.getBoundingClientRect(); return Math.max(b.left - e.clientX, 3*(e.clientX - b.right), 0); };
-  const bar = e.target.dataset.clip ? e.target : bars.sort((a, b) => gap(a) - gap(b))[0];
+  const svg = e.target.closest('svg');
+  const bars = svg ? [...svg.querySelectorAll('[data-clip]')] : [];
+  const gap = o => {
+    const b = o.getBoundingClientRect();
+    return Math.max(b.left - e.clientX, 3*(e.clientX - b.right), 0);
+  };
+  const bar = e.target.dataset.clip ? e.target
+    : bars.sort((a, b) => gap(a) - gap(b))[0];
   if (!bar) return;
   document.querySelectorAll('.courses .on').forEach(o => o.classList.remove('on'));
   bar.classList.add('on');
@@ -86,14 +103,17 @@ def courses_html(
     play:bool=True,     # does the page have these clips, in this order?
 )->str: # a section of a page; '' if no recording was cut into stretches
     "The course of each recording"
-    found,p,classes = courses(table),np.asarray(p, dtype=float),[str(o) for o in classes]
+    found,p = courses(table),np.asarray(p, dtype=float)
+    classes = [str(o) for o in classes]
     if not found: return ''
     looks = emotion_styles(classes)
-    figures = ''.join(f'<figure><figcaption>{escape(o.attrs["name"])}, {len(o)} stretches</figcaption>'
+    figures = ''.join(f'<figure><figcaption>{escape(o.attrs["name"])}, {len(o)} '
+        'stretches</figcaption>'
         f'{_course_svg(o, p, classes, looks, play)}</figure>' for o in found)
-    how = 'Each bar is a stretch, on the line of its emotion; the fainter, the less sure.'+(' Click to hear it.' if play else '')
-    return (f'{_CSS}<details class="courses" open><summary>Over time</summary><p class="note">{how}</p>{figures}</details>'
-            +(_PLAY if play else ''))
+    how = ('Each bar is a stretch, on the line of its emotion; the fainter, the less '
+        'sure.'+(' Click to hear it.' if play else ''))
+    return (f'{_CSS}<details class="courses" open><summary>Over time</summary><p '
+        f'class="note">{how}</p>{figures}</details>' +(_PLAY if play else ''))
 
 # %% ../nbs/08b_timeline.ipynb #a91191cf
 _MAP = '<main id="explorer">'
