@@ -486,7 +486,7 @@ class Space:
 
     def prepare(self,
         emb:Embeddings,
-        together=None,      # group and corpus of each clip, where `groups` saw more clips
+        together=None,      # group and corpus of each clip, if `groups` saw more clips
     )->Prepared:
         """Put clips on common ground; speakers and corpora met before are measured
         as then"""
