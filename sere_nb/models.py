@@ -144,7 +144,7 @@ def toy_whisper(
     width:int=64,       # of its states
     seed:int=0,         # of the weights
 )->Path: # the folder
-    "A tiny Whisper with random weights. It has heard nothing, but has all the right shapes"
+    "A tiny Whisper with random weights: it has heard nothing, but has the right shapes"
     from transformers import WhisperConfig,WhisperModel
     config = WhisperConfig(d_model=width, encoder_layers=blocks, init_std=.2,
         encoder_attention_heads=4, encoder_ffn_dim=128, decoder_layers=1,

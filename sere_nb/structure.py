@@ -486,7 +486,7 @@ class Space:
 
     def prepare(self,
         emb:Embeddings,
-        together=None,      # group, corpus, and whose contents, where `groups` saw more clips
+        together=None,      # group, corpus, contents of each, if `groups` saw more
     )->Prepared:
         """Put clips on common ground; speakers and corpora met before are measured
         as then"""
