@@ -235,10 +235,11 @@ def _open(path)->sf.SoundFile:
     except (RuntimeError,TypeError,OSError):
         kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
                 b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
-        raise AudioError(f"{name}: "+(f"begins as {kind} but cannot be read, so it may "
-            "be cut short. Copy it again, or convert it" if kind else "not a sound "
-            "file that can be read (wav, flac, ogg, mp3). Convert it first") +f": "
-            f"ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
+        why = (f"begins as {kind} but cannot be read, so it may be cut short. Copy it "
+            "again, or convert it" if kind else "not a sound file that can be read "
+            "(wav, flac, ogg, mp3). Convert it first")
+        raise AudioError(
+            f"{name}: {why}: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
 # %% ../nbs/00_audio.ipynb #69bb2f98
 class AudioInfo(NamedTuple):
@@ -611,22 +612,21 @@ def load_audio(
         del x
     db = frame_db(wave)
     if float(db.max())<SILENT_DB:
-        way = ("Find the speech in it: sere segment." if read_s<there_s-1
-            else "Leave it out.")
+        longer = read_s<there_s-1
+        way = "Find the speech in it: sere segment." if longer else "Leave it out."
         raise SilentError(f"{path}: silence, nothing but zeros or near zeros in the "
             f"{read_s:.1f} s read. {way}")
     start,left,keep = _kept(wave, db, trim, max_s)
     wave,start_s = wave[start:start+keep],at.start_s+start/SR
-    said = ''
-    if damaged:
-        said = (f"damaged after {read_s:.1f} of {there_s:.1f} s; the part before is "
-            "used. Copy or download it again")
-    elif part:
-        way = '. Take them apart' if 'behind' in part else '. Copy or download it again'
-        said = part+(way if whole else '')
+    of = f"{read_s:.1f} of {there_s:.1f} s"
+    again,said = "Copy or download it again",''
+    if damaged: said = f"damaged after {of}; the part before is used. {again}"
+    elif part and whole:
+        said = f"{part}. {'Take them apart' if 'behind' in part else again}"
+    elif part: said = part
     elif max_s is not None and read_s<min(max_s+lead_s, there_s)-.2:
         said = (f"{info.channels} channels at {info.rate} Hz are too much to read more "
-            f"than {read_s:.1f} of {there_s:.1f} s. Mix it down to one channel")
+            f"than {of}. Mix it down to one channel")
     elif keep<left or max_s is not None and read_s<there_s-.01:
         said = (f"{there_s:.1f} s long, cut to {keep/SR:.1f} s from {start_s:.1f} s on "
             f"(max_s={max_s:g}). Split long recordings into utterances: sere segment")

@@ -103,26 +103,29 @@ class Layout:
         "Lay the ground"
         self._K = len(classes)
         if self.kind=='circumplex': self._corners = _on_circumplex(classes)
-        else:
-            n,rng = len(history[0]['profile']),np.random.default_rng(self.seed)
-            pick = np.sort(rng.permutation(n*len(history))[:self.most])
-            rows = _stances(torch.cat([*(h['profile'][pick[pick//n==r]%n]
-                for r,h in enumerate(history)), *(h['landmarks'] for h in history)]),
-                self._K)
-            self._centre = rows.mean(0)
-            axes = (torch.linalg.eigh((rows-self._centre).T@(rows-self._centre))[1]
-                .flip(1)[:,:2])
-            # an eigenvector may point either way
-            self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()
-            if self.kind=='umap':
-                self._rows,plane = rows,((rows-self._centre)@self._axes).numpy()
-                self._at = torch.as_tensor(_umap(rows, plane, self.seed))
-        at = np.concatenate([np.concatenate(self._raw(h))
-            for h in (history[0],history[len(history)//2],history[-1])])
+        else: self._lay(history)
+        some = history[0],history[len(history)//2],history[-1]
+        at = np.concatenate([np.concatenate(self._raw(h)) for h in some])
         low,high = at.min(0),at.max(0)
         if self.kind=='circumplex': low,high = np.minimum(low, -.8),np.maximum(high, .8)
         self._low,self._span = low-.06*(high-low),np.maximum(1.12*(high-low), 1e-6)
         return self
+
+    def _lay(self, history):
+        "The plane of a sample of rows of all rounds, or UMAP begun from it"
+        n,rng = len(history[0]['profile']),np.random.default_rng(self.seed)
+        pick = np.sort(rng.permutation(n*len(history))[:self.most])
+        rows = [h['profile'][pick[pick//n==r]%n] for r,h in enumerate(history)]
+        rows = torch.cat([*rows, *(h['landmarks'] for h in history)])
+        rows = _stances(rows, self._K)
+        self._centre = rows.mean(0)
+        away = rows-self._centre
+        axes = torch.linalg.eigh(away.T@away)[1].flip(1)[:,:2]
+        # an eigenvector may point either way
+        self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()
+        if self.kind!='umap': return
+        self._rows,plane = rows,(away@self._axes).numpy()
+        self._at = torch.as_tensor(_umap(rows, plane, self.seed))
 
     def _raw(self, entry):
         if self.kind=='circumplex':
@@ -501,12 +504,15 @@ def _page(title, about, verdict, blocks):
         f'<script type="module">{bundle("page.js")}</script></body></html>\n'])
 
 # %% ../nbs/08_explore.ipynb #b455a855
-_KNOBS = dict(loud=('highlights', 0., .4, .02, 'how much louder moments count for '
-    'more, per dB (IRF)'), balance=('balance', 0., 10., .25, 'how firmly a corpus is '
-        'held to its shares, if it was not made by a plan; 0 lets the clips decide'),
-    freedom=('tail', 1., 100., 1., 'low: clips far from everything say less; high: as '
-        'in a Gaussian'), variance=('voices and words', .1, 10., .1, 'how much voices '
-            'and words may add to a clip, beside the differences within an emotion'),
+_KNOBS = dict(
+    loud=('highlights', 0., .4, .02,
+        'how much louder moments count for more, per dB (IRF)'),
+    balance=('balance', 0., 10., .25, 'how firmly a corpus is held to its shares, '
+        'if it was not made by a plan; 0 lets the clips decide'),
+    freedom=('tail', 1., 100., 1.,
+        'low: clips far from everything say less; high: as in a Gaussian'),
+    variance=('voices and words', .1, 10., .1, 'how much voices and words may add '
+        'to a clip, beside the differences within an emotion'),
     circumstances=('clusters', 0, 100, 10, 'where nobody knows who speaks or what is '
         'said: clips to a cluster that is taken out; 0 leaves them in'))
 
@@ -518,6 +524,16 @@ def _as_it_is(learner):
     o.offset_ = dict(learner.offset_)
     o.effects_ = {f:copy.copy(e) for f,e in learner.effects_.items()}
     return o
+
+def _knobs(learner):
+    "What the page needs to draw the settings"
+    knobs = [dict(name=k, title=title, min=low, max=high, step=step,
+        value=learner.settings[k], first=SETTINGS[k], what=what)
+        for k,(title,low,high,step,what) in _KNOBS.items()]
+    shares = ['balanced', *(f'half are {e}' for e in learner.classes_)]
+    return [*knobs, dict(name='prior', title='shares', options=shares,
+        value='balanced', first='balanced',
+        what='of the emotions among clips without label')]
 
 class Explorer(anywidget.AnyWidget):
     """See and hear clips find their place, teach them, fit on.
@@ -557,14 +573,8 @@ class Explorer(anywidget.AnyWidget):
         self._lock = threading.RLock()
         # what answers are read from while the learner moves on
         self._shown = _as_it_is(learner)
-        knobs = [dict(name=k, title=title, min=low, max=high, step=step,
-            value=learner.settings[k], first=SETTINGS[k], what=what)
-            for k,(title,low,high,step,what) in _KNOBS.items()]
-        knobs.append(dict(name='prior', title='shares', options=['balanced',
-            *(f'half are {e}' for e in learner.classes_)], value='balanced',
-            first='balanced', what='of the emotions among clips without label'))
-        self._page = page_data(learner) | dict(layouts={k:LAYOUTS[k]
-            for k in sorted(LAYOUTS, key=lambda o: o!=kind)}, knobs=knobs,
+        layouts = {k:LAYOUTS[k] for k in sorted(LAYOUTS, key=lambda o: o!=kind)}
+        self._page = page_data(learner) | dict(layouts=layouts, knobs=_knobs(learner),
             labelled=labels is not None)
         self._now = dict(shot=shot_data(learner), shots=0, running=False,
             begun=bool(learner.history_), taught=False, text='', label=None,
@@ -823,6 +833,36 @@ def _show(figure, learner, ground, title, most=2000):
     display({'application/vnd.plotly.v1+json':data, 'text/html':text}, raw=True)
 
 # %% ../nbs/08_explore.ipynb #04cab3a8
+_FORMS = ['circle','triangle-up','square','triangle-down','cross','hexagon']
+
+def _moving(h, ground, learner, rows, colours):
+    "What changes from round to round: of the clips in `rows`, and of the prototypes"
+    (xy,stars),p,label = ground(h),h['proba'][rows],learner.label_[rows].numpy()
+    shot,names = label>=0,[html.escape(o) for o in learner.classes_]
+    k = np.where(shot, label, p.argmax(1).numpy())
+    sure = np.where(shot, 1., p.max(1).values.numpy())
+    said = [f'{names[i]}, a shot' if s else f'{names[i]} {100*c:.0f} %'
+        for i,c,s in zip(k, sure, shot)]
+    at = lambda xy: dict(x=xy[:,0].round(3).tolist(), y=xy[:,1].round(3).tolist())
+    marker = dict(color=colours[k].tolist(), opacity=sure.clip(.3, 1).round(2).tolist())
+    return dict(**at(xy[rows]), text=said, marker=marker),at(stars)
+
+def _player(rounds):
+    "Buttons and a slider that go through frames with these names"
+    slow = dict(frame=dict(duration=900, redraw=False), transition=dict(duration=700),
+        fromcurrent=True)
+    stop = dict(mode='immediate', frame=dict(duration=0))
+    go_to = dict(mode='immediate', frame=dict(duration=300, redraw=False),
+        transition=dict(duration=300))
+    press = lambda label, *args: dict(label=label, method='animate', args=list(args))
+    buttons = [press('▶', None, slow), press('❚❚', [None], stop)]
+    menu = dict(type='buttons', direction='right', x=0, y=0, xanchor='left',
+        yanchor='top', pad=dict(t=28), buttons=buttons)
+    slider = dict(active=len(rounds)-1, x=.16, len=.84, pad=dict(t=8),
+        currentvalue=dict(prefix='round '),
+        steps=[press(o, [o], go_to) for o in rounds])
+    return dict(updatemenus=[menu], sliders=[slider])
+
 def light(
     learner,            # a fitted `SERE`
     layout='pca',       # of `LAYOUTS`, or a laid one
@@ -831,56 +871,36 @@ def light(
 ): # plotly Figure with a frame a round, below 1 MB; in HTML the page in its place
     "The map to play without kernel"
     import plotly.graph_objects as go
-    ground = (layout if isinstance(layout, Layout)
-        else Layout(layout, learner.seed).fit(learner.history_, learner.classes_))
-    shot,n = (learner.label_>=0).numpy(),len(learner.table_)
+    ground = layout
+    if not isinstance(layout, Layout):
+        ground = Layout(layout, learner.seed).fit(learner.history_, learner.classes_)
+    shot = (learner.label_>=0).numpy()
     free = np.random.default_rng(learner.seed).permutation(np.flatnonzero(~shot))[:most]
     rows = np.r_[np.sort(free),np.flatnonzero(shot)]
-    looks = emotion_styles(learner.classes_.tolist())
+    looks,table = emotion_styles(learner.classes_.tolist()),learner.table_.iloc[rows]
     colours = np.array([s.colour for s in looks.values()])
     languages = sorted(set(learner.table_.language))
-    form = np.array(['circle','triangle-up','square','triangle-down','cross',
-        'hexagon'])[[languages.index(o)%6 for o in learner.table_.language.iloc[rows]]]
+    form = np.array(_FORMS)[[languages.index(o)%6 for o in table.language]]
     form[shot[rows]] = 'diamond'
-    def moving(h):
-        "What changes from round to round"
-        (xy,stars),p = ground(h),h['proba'][rows]
-        k = np.where(shot[rows], learner.label_[rows].numpy(), p.argmax(1).numpy())
-        sure = np.where(shot[rows], 1., p.max(1).values.numpy())
-        said = [f'{e}, a shot' if s else f'{e} {100*c:.0f} %'
-            for e,c,s in zip(names[k], sure, shot[rows])]
-        return (dict(x=xy[rows,0].round(3).tolist(), y=xy[rows,1].round(3).tolist(),
-            text=said, marker=dict(color=colours[k].tolist(),
-                opacity=sure.clip(.3, 1).round(2).tolist())),
-            dict(x=stars[:,0].round(3).tolist(), y=stars[:,1].round(3).tolist()))
-    names = np.array([html.escape(o) for o in learner.classes_])
-    frames = [go.Frame(data=[go.Scatter(o) for o in moving(h)], name=str(h['round']))
-        for h in learner.history_]
-    clips,stars = moving(learner.history_[-1])
-    clips['marker'] |= dict(symbol=form.tolist(),
-        size=np.where(shot[rows], 11, 7).tolist(),
-        line=dict(width=np.where(shot[rows], 1.2, 0).tolist(), color='black'))
+    moving = [_moving(h, ground, learner, rows, colours) for h in learner.history_]
+    clips,stars = map(copy.deepcopy, moving[-1])
+    frames = [go.Frame(data=[go.Scatter(o) for o in both], name=str(h['round']))
+        for h,both in zip(learner.history_, moving)]
+    edge = dict(width=np.where(shot[rows], 1.2, 0).tolist(), color='black')
+    clips['marker'] |= dict(symbol=form.tolist(), line=edge,
+        size=np.where(shot[rows], 11, 7).tolist())
+    star = dict(color=colours.tolist(), symbol='star', size=18,
+        line=dict(width=1.2, color='black'))
     data = [go.Scatter(**clips, mode='markers',
-        customdata=[html.escape(o) for o in learner.table_.path.iloc[rows]],
+        customdata=[html.escape(o) for o in table.path],
         hovertemplate='%{customdata}<br>%{text}<extra></extra>', showlegend=False),
-        go.Scatter(**stars, mode='markers+text', text=names.tolist(),
-            textposition='top center', hoverinfo='skip', showlegend=False,
-            marker=dict(color=colours.tolist(), symbol='star', size=18,
-                line=dict(width=1.2, color='black')))]
-    move = dict(frame=dict(duration=900, redraw=False), transition=dict(duration=700),
-        fromcurrent=True)
+        go.Scatter(**stars, mode='markers+text', marker=star, hoverinfo='skip',
+            text=[html.escape(o) for o in learner.classes_], showlegend=False,
+            textposition='top center')]
     axis = dict(visible=False, range=[-.03,1.03])
     figure = go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title),
         xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520,
         margin=dict(l=10, r=10, t=40 if title else 10, b=10),
-        updatemenus=[dict(type='buttons', direction='right', x=0, y=0, xanchor='left',
-            yanchor='top', pad=dict(t=28), buttons=[dict(label='▶', method='animate',
-                args=[None,move]), dict(label='❚❚', method='animate',
-                    args=[[None],dict(mode='immediate', frame=dict(duration=0))])])],
-        sliders=[dict(active=len(frames)-1, x=.16, len=.84, pad=dict(t=8),
-            currentvalue=dict(prefix='round '),
-            steps=[dict(label=f.name, method='animate', args=[[f.name],
-                dict(mode='immediate', frame=dict(duration=300, redraw=False),
-                    transition=dict(duration=300))]) for f in frames])]))
+        **_player([f.name for f in frames])))
     figure._ipython_display_ = lambda: _show(figure, learner, ground, title)
     return figure

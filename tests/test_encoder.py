@@ -60,6 +60,11 @@ def same_views(a, b, atol=4e-3):
     assert a.keys()==b.keys()
     for k in a: torch.testing.assert_close(a[k].float(), b[k].float(), atol=atol, rtol=4e-3, equal_nan=True)
 
+def test_all_names_can_be_had_from_one_place():
+    from sere_nb import cache, embeddings, encoder, models
+    parts = {o for m in (embeddings,acoustic,models,speech,cache) for o in m.__all__}
+    assert parts-set(encoder.__all__)=={'toy_whisper'} and all(hasattr(encoder, o) for o in encoder.__all__)
+
 # ---------------------------------------------------------------- speech models
 
 @pytest.mark.parametrize('name', NAMES)
