@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
 
+from .media import MediaError,converted,media_kind
+
 # %% ../nbs/00_audio.ipynb #5222e61c
 SR = 16000         # samples a second, everywhere in this library
 LEAD_S = 10.       # seconds read beyond the cap, so that a silent beginning does not eat it up
@@ -201,6 +203,9 @@ def _open(path)->sf.SoundFile:
     tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
     if tag>_TAG: raise AudioError(f"{name}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
     for what,advice in _no_sound(head): raise AudioError(f"{name}: {what}, not the sound. {advice}.")
+    if media_kind(head):
+        try: path = converted(path)
+        except MediaError as e: raise AudioError(f"{name}: {e}.") from None
     # libsndfile: RuntimeError for what it cannot read, TypeError for headerless .raw
     try:
         with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'): f = sf.SoundFile(path)
