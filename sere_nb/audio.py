@@ -9,7 +9,7 @@ __all__ = ['SR', 'LEAD_S', 'MIN_S', 'SILENT_DB', 'RATES', 'LOUDEST', 'FRAME', 'H
 
 # %% ../nbs/00_audio.ipynb #50a74272
 import base64,html,io,math,os,re,stat,sys,tempfile,threading,warnings
-from contextlib import nullcontext
+from contextlib import nullcontext,suppress
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torchaudio.transforms import Resample
 
-from .media import MediaError,converted,media_kind
+from .media import MediaError,can_decode,converted,media_kind
 
 # %% ../nbs/00_audio.ipynb #5222e61c
 SR = 16000         # samples a second, everywhere in this library
@@ -185,6 +185,15 @@ def _endless(f, path):
     f.close()
     return sf.SoundFile(_Endless(path, at))
 
+# %% ../nbs/00_audio.ipynb #1d67a13f
+def _by_decoder(name, path, kind):
+    "The opened sound of a file that a decoder is needed for; `AudioError` if it cannot be had"
+    try: made = converted(path, kind)
+    except MediaError as e: raise AudioError(f"{name}: {e}.") from None
+    f = sf.SoundFile(made.path)
+    f.made = made   # the wav is there as long as it is open
+    return f
+
 # %% ../nbs/00_audio.ipynb #4f07df81
 _TAG = 2**24    # bytes of an ID3 tag; libsndfile keeps all of it in memory, a cover has less
 
@@ -203,9 +212,7 @@ def _open(path)->sf.SoundFile:
     tag = sum(b<<7*i for i,b in enumerate(reversed(head[6:10]))) if head[:3]==b'ID3' else 0
     if tag>_TAG: raise AudioError(f"{name}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
     for what,advice in _no_sound(head): raise AudioError(f"{name}: {what}, not the sound. {advice}.")
-    if media_kind(head):
-        try: path = converted(path)
-        except MediaError as e: raise AudioError(f"{name}: {e}.") from None
+    if kind := media_kind(head): return _by_decoder(name, path, kind)
     # libsndfile: RuntimeError for what it cannot read, TypeError for headerless .raw
     try:
         with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'): f = sf.SoundFile(path)
@@ -213,6 +220,8 @@ def _open(path)->sf.SoundFile:
     except (RuntimeError,TypeError,OSError):
         kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
                 b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
+        if kind in ('ogg','caf','wav') and can_decode():    # such as Speex in ogg, AAC in caf
+            with suppress(AudioError): return _by_decoder(name, path, kind)
         raise AudioError(f"{name}: "+(f"begins as {kind} but cannot be read, so it may be cut short. Copy it again, or convert it" if kind else "not a sound file that can be read (wav, flac, ogg, mp3). Convert it first")
             +f": ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
 
@@ -444,6 +453,7 @@ def _second_mp3(path):
 
 def _part_of(f, info):
     "What to say of a file that holds less than it should or more than is decoded; '' of others"
+    if hasattr(f, 'made'): return f.made.note
     there = f"{info.seconds:.1f} s"
     several = "{} one behind the other; only the first "+f"{there} are used"
     if f.format=='MP3': return several.format('two mp3 files') if _second_mp3(f.name) else ''

@@ -733,7 +733,7 @@ _ENTERFACE = Recipe('enterface', "eNTERFACE'05", 'en', 1287, 'MIT, as its page s
     re.compile(r'(?:^|/)subject[ _-]?(?P<speaker>\d+)/(?P<code>anger|disgust|fear|happiness|sadness|surprise)/(?:sentence[ _-]?(?P<text_id>\d)/)?[^/]+$', re.I),
     _words('anger','disgust','fear','happiness','sadness','surprise'), text='{code}{text_id}',
     leave_out=((re.compile(r'subject[ _-]?6/', re.I), 'whole sessions of subject 6, not utterances'),),
-    note='Video. Take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
+    note='Video: install a decoder, pip install \'sere_nb[media]\', or take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
 
 _RAVDESS = Recipe('ravdess', 'RAVDESS (speech)', 'en', 1440, 'CC BY-NC-SA 4.0', 'https://zenodo.org/records/1188976',
     'Livingstone, Russo (2018). The Ryerson audio-visual database of emotional speech and song. PLoS ONE 13(5).',
@@ -877,7 +877,8 @@ def _one_format(files, folder):
     best = {}
     for p in files:
         inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
-        several = best.setdefault((inside,p.stem), {})
+        twice = p.with_suffix('').suffix.lower() in _FOREIGN    # a.m4a.wav was made of a.m4a
+        several = best.setdefault((inside,Path(p.stem).stem if twice else p.stem), {})
         several.setdefault(p.suffix.lower(), []).append(p)
     keep = {p for several in best.values() for p in several[min(several, key=_BEST.index)]}
     return [p for p in files if p in keep],[p for p in files if p not in keep]
