@@ -24,6 +24,7 @@ import pandas as pd
 import sere_nb
 from .audio import SR,AudioError,AudioWarning,load_audio,Stretch,stretch,stretch_name,_plain_s
 from .files import replacing
+from .media import can_decode
 
 # %% ../nbs/01_corpora.ipynb #d072b173
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness","surprise")
@@ -732,7 +733,7 @@ _ENTERFACE = Recipe('enterface', "eNTERFACE'05", 'en', 1287, 'MIT, as its page s
     re.compile(r'(?:^|/)subject[ _-]?(?P<speaker>\d+)/(?P<code>anger|disgust|fear|happiness|sadness|surprise)/(?:sentence[ _-]?(?P<text_id>\d)/)?[^/]+$', re.I),
     _words('anger','disgust','fear','happiness','sadness','surprise'), text='{code}{text_id}',
     leave_out=((re.compile(r'subject[ _-]?6/', re.I), 'whole sessions of subject 6, not utterances'),),
-    note='Video. Take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
+    note='Video: install a decoder, pip install \'sere_nb[media]\', or take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
 
 _RAVDESS = Recipe('ravdess', 'RAVDESS (speech)', 'en', 1440, 'CC BY-NC-SA 4.0', 'https://zenodo.org/records/1188976',
     'Livingstone, Russo (2018). The Ryerson audio-visual database of emotional speech and song. PLoS ONE 13(5).',
@@ -798,9 +799,13 @@ _CAFE = Recipe('cafe', 'CaFE', 'fr', 936, 'CC BY-NC-SA 4.0', 'https://zenodo.org
 RECIPES = {o.name:o for o in (_EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,_NEMO,_URDU,_SHEMO,_AESDD,_CAFE)}
 
 # %% ../nbs/01_corpora.ipynb #15e6a157
-_SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff'}
+_SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff','.caf'}
 _VIDEO = {'.avi','.mp4','.mov','.mkv','.flv'}
-_FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.caf','.webm'}     # may hold sound, but must be converted first
+_FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.webm'}     # need a decoder
+
+def _readable():
+    "Endings of sound that can be read here"
+    return _SOUND|(_FOREIGN if can_decode() else set())
 
 def _walk(root, left=None):
     """Files below `root` that are not hidden (macOS leaves ._name.wav behind), sorted; linked folders come last.
@@ -827,7 +832,8 @@ def _cannot(left):
     return ("names that are not UTF-8, or folders that cannot be opened, "
         f"such as {_shown(left[0])}; rename them, or look at their permissions")
 
-_BEST = ('.wav','.flac','.aiff','.aif','.opus','.ogg','.mp3')     # what lost nothing comes first
+# what lost nothing comes first
+_BEST = ('.wav','.flac','.aiff','.aif','.caf','.opus','.ogg','.mp3',*sorted(_FOREIGN-_VIDEO),*sorted(_VIDEO))
 
 def _better(a, b): return _BEST.index(a.suffix.lower())<_BEST.index(b.suffix.lower())
 
@@ -840,11 +846,11 @@ def make_manifest(
     if recipe not in RECIPES: raise ManifestError(f"no recipe '{recipe}'. There are: {', '.join(RECIPES)}")
     r,root = RECIPES[recipe],Path(root)
     if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} from {r.url} and give the folder it was unpacked to.")
-    rows,other,left,videos,lost = {},[],Counter(),0,[]
+    rows,other,left,videos,lost,sound = {},[],Counter(),0,[],_readable()
     _check_text(os.path.abspath(root))
     for p in _walk(os.path.abspath(root), lost):
         videos += p.suffix.lower() in _VIDEO
-        if p.suffix.lower() not in _SOUND: continue
+        if p.suffix.lower() not in sound: continue
         row = r.parse(p.as_posix())
         why = row and next((why for pattern,why in r.leave_out if pattern.search(p.as_posix())), None)
         if row is None: other.append(p)
@@ -871,7 +877,8 @@ def _one_format(files, folder):
     best = {}
     for p in files:
         inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
-        several = best.setdefault((inside,p.stem), {})
+        twice = p.with_suffix('').suffix.lower() in _FOREIGN    # a.m4a.wav was made of a.m4a
+        several = best.setdefault((inside,Path(p.stem).stem if twice else p.stem), {})
         several.setdefault(p.suffix.lower(), []).append(p)
     keep = {p for several in best.values() for p in several[min(several, key=_BEST.index)]}
     return [p for p in files if p in keep],[p for p in files if p not in keep]
@@ -892,12 +899,12 @@ def folder_manifest(
     if code!=language: warnings.warn(f"language {language} is written as {code}.", ManifestWarning, stacklevel=2)
     lost = []
     files = list(_walk(folder, lost))
-    sound,copies = _one_format([p for p in files if p.suffix.lower() in _SOUND], folder)
+    sound,copies = _one_format([p for p in files if p.suffix.lower() in _readable()], folder)
     done = {o for p in sound for o in (p.with_suffix(''),p.with_suffix('').with_suffix(''))}     # a.m4a with a.wav or a.m4a.wav beside it
-    left = [p for p in files if p.suffix.lower() in _FOREIGN and p.with_suffix('') not in done]
-    convert = f"Convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
-    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
-    if left: warnings.warn(f"{said}: left out {len(left)} that must be converted first, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
+    left = [p for p in files if p.suffix.lower() in _FOREIGN-_readable() and p.with_suffix('') not in done]
+    convert = f"Install a decoder: pip install 'sere_nb[media]'; or convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
+    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that need a decoder, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
+    if left: warnings.warn(f"{said}: left out {len(left)} that need a decoder, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
     if copies: warnings.warn(f"{said}: left out {len(copies)} that are there in a better format, too, "
         f"such as '{copies[0].name}'.", ManifestWarning, stacklevel=2)
     if lost: warnings.warn(f"{said}: left out {len(lost)} ({_cannot(lost)}).", ManifestWarning, stacklevel=2)
