@@ -724,14 +724,15 @@ def corpus(
     "A manifest from a public corpus as it was unpacked"
     from sere_nb.corpora import RECIPES,make_manifest,write_manifest
     if args.list:
-        for o in RECIPES.values(): print(f"{o.name:<10} {o.language}  {f'{o.clips:,} clips' if o.clips else '':>11}  {o.title}; {o.licence}; {o.url}")
+        for o in RECIPES.values(): print(f"{o.name:<10} {'+'.join(dict.fromkeys([o.language, *o.languages.values()])):<5}  {f'{o.clips:,} clips' if o.clips else '':>11}  {o.title}; {o.licence}; {o.url}")
         return 0
     if not (args.recipe and args.root and args.out): raise UseError("corpus: give a recipe, the corpus's folder and the file to write: sere corpus emodb FOLDER -o emodb.csv. For the recipes: sere corpus --list")
     _spare([args.out], args, way_out='-o FILE')
     table = make_manifest(args.recipe, args.root)
     write_manifest(table, args.out)
-    n = Counter(table.emotion)
-    print(f"{_count(len(table), 'clip')} of {_count(table.speaker.nunique(), 'speaker')}: {', '.join(f'{o} {n[o]}' for o in _in_order(n))}.\nLicence: {RECIPES[args.recipe].licence}. {RECIPES[args.recipe].note}".rstrip())
+    n = Counter(o for o in table.emotion if o)
+    without = f", without label {len(table)-sum(n.values())}" if sum(n.values())<len(table) else ''
+    print(f"{_count(len(table), 'clip')} of {_count(len(set(table.speaker)-{''}), 'speaker')}: {', '.join(f'{o} {n[o]}' for o in _in_order(n))}{without}.\nLicence: {RECIPES[args.recipe].licence}. {RECIPES[args.recipe].note}".rstrip())
     print(args.out)
     return 0
 

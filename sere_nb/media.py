@@ -6,7 +6,8 @@
 __all__ = ['media_kind', 'to_wav', 'can_decode', 'MediaError', 'Decoded', 'converted']
 
 # %% ../nbs/00_media.ipynb #62821811
-import importlib.util,json,os,re,shutil,signal,subprocess,sys,tempfile,threading,weakref
+import atexit,importlib.util,json,os,re,shutil,signal,subprocess,sys,tempfile,threading,weakref
+from contextlib import suppress
 from functools import lru_cache
 
 # %% ../nbs/00_media.ipynb #a9eb7ba9
@@ -156,6 +157,14 @@ class _Worker:
         try: os.killpg(self.process.pid, signal.SIGKILL)
         except (AttributeError,OSError): self.process.kill()
 
+    def close(self):
+        "End it, if it is ours, and leave nothing of it"
+        if self.mine!=os.getpid(): return
+        self.end()
+        self.process.wait()
+        self.process.stdout.close()
+        with suppress(OSError): self.process.stdin.close()
+
     def ask(self, task, patience_s):
         "Its answer; None if it ended before"
         clock = threading.Timer(patience_s, self.end, [True])
@@ -165,7 +174,7 @@ class _Worker:
             self.process.stdin.flush()
             return json.loads(self.process.stdout.readline() or 'null')
         except (OSError,ValueError): return None
-        except BaseException: self.end(); raise
+        except BaseException: self.close(); raise
         finally: clock.cancel()
 
 # %% ../nbs/00_media.ipynb #a9567bdf
@@ -192,6 +201,10 @@ _turn,_worker = threading.Lock(),None
 def _forked(): global _turn; _turn = threading.Lock()   # another thread may have held it
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
 
+@atexit.register
+def _over():
+    if _worker: _worker.close()
+
 @lru_cache(8)
 def _converted(path, size, changed, kind):
     global _worker
@@ -205,7 +218,7 @@ def _converted(path, size, changed, kind):
     said = _worker.ask(dict(path=path, out=new.path, kind=kind), patience_s)
     if said and 'done' in said: return new.tell(**said['done'])
     late = _worker.late
-    if not said: _worker.end()
+    if not said: _worker.close()
     if late: raise MediaError(f"was not decoded within {patience_s:.0f} s. Cut it, or {_WAY_OUT}")
     why = said['why'] if said else 'the decoder broke off'
     raise MediaError(f"cannot be decoded ({why}). Copy it again, or {_WAY_OUT}")

@@ -54,7 +54,7 @@ def fresh():
     def clear():
         media._converted.cache_clear()
         if media._worker:
-            media._worker.end()
+            media._worker.close()
         media._worker = None
     clear()
     yield
@@ -189,7 +189,7 @@ def test_a_fork_has_a_process_of_its_own(films):
         try:
             fine = converted(films/"radio.aac").path and os.path.exists(path)
             media._converted.cache_clear()
-            media._worker.end()
+            media._worker.close()
         finally:
             os._exit(0 if fine and os.path.exists(path) else 1)
     assert os.waitpid(child, 0)[1] == 0 and sf.info(path).frames
