@@ -127,8 +127,15 @@ def test_whisper_mel_is_that_of_transformers():
         torch.testing.assert_close(mel[1], reference, atol=2e-3, rtol=0)
         assert n.tolist()==[50,200] and not mel[0,50:].any()
 
+def small_groups_are_wrong():
+    "oneDNN on AMX gives wrong numbers for bf16 convolutions of fewer than 16 channels a group; models that are not toys have 48 and more"
+    c,x = torch.nn.Conv1d(16, 16, 16, groups=4),torch.randn(1, 16, 100)
+    with torch.no_grad(): a,b = c(x),c.bfloat16()(x.bfloat16()).float()
+    return (a-b).norm()>.05*a.norm()
+
 @pytest.mark.parametrize('name', ('whisper','wav2vec2_group','wavlm_group'))
 def test_bfloat16_is_near_float32(models, name):
+    if name!='whisper' and small_groups_are_wrong(): pytest.skip("this processor's bf16 convolutions of small groups are wrong")
     a,b = (load(models, name, dtype=d).encode(WAVES[:2]) for d in ('float32','bfloat16'))
     for x,y in zip(a,b):
         for k in x: assert (x[k].float()-y[k].float()).norm()<.05*x[k].float().norm()
