@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'segment', 'audit', 'embed_clips', 'shards', 'bench', 'NotYet', 'in_one_line',
-           'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
+           'manifest', 'voices', 'segment', 'export', 'audit', 'embed_clips', 'shards', 'bench', 'NotYet',
+           'in_one_line', 'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
@@ -724,14 +724,15 @@ def corpus(
     "A manifest from a public corpus as it was unpacked"
     from sere_nb.corpora import RECIPES,make_manifest,write_manifest
     if args.list:
-        for o in RECIPES.values(): print(f"{o.name:<10} {o.language}  {f'{o.clips:,} clips' if o.clips else '':>11}  {o.title}; {o.licence}; {o.url}")
+        for o in RECIPES.values(): print(f"{o.name:<10} {'+'.join(dict.fromkeys([o.language, *o.languages.values()])):<5}  {f'{o.clips:,} clips' if o.clips else '':>11}  {o.title}; {o.licence}; {o.url}")
         return 0
     if not (args.recipe and args.root and args.out): raise UseError("corpus: give a recipe, the corpus's folder and the file to write: sere corpus emodb FOLDER -o emodb.csv. For the recipes: sere corpus --list")
     _spare([args.out], args, way_out='-o FILE')
     table = make_manifest(args.recipe, args.root)
     write_manifest(table, args.out)
-    n = Counter(table.emotion)
-    print(f"{_count(len(table), 'clip')} of {_count(table.speaker.nunique(), 'speaker')}: {', '.join(f'{o} {n[o]}' for o in _in_order(n))}.\nLicence: {RECIPES[args.recipe].licence}. {RECIPES[args.recipe].note}".rstrip())
+    n = Counter(o for o in table.emotion if o)
+    without = f", without label {len(table)-sum(n.values())}" if sum(n.values())<len(table) else ''
+    print(f"{_count(len(table), 'clip')} of {_count(len(set(table.speaker)-{''}), 'speaker')}: {', '.join(f'{o} {n[o]}' for o in _in_order(n))}{without}.\nLicence: {RECIPES[args.recipe].licence}. {RECIPES[args.recipe].note}".rstrip())
     print(args.out)
     return 0
 
@@ -817,6 +818,18 @@ def segment(
         found['voice_sure'] = found.voice_sure.map('{:.2f}'.format)
     write_manifest(found, args.out)
     print(f"{_count(len(found), 'stretch').replace('stretchs', 'stretches')}, {_length(about.speech_s.sum())} of {_length(about.seconds.sum())} minutes.\n{args.out}")
+    return 0
+
+# %% ../nbs/09_cli.ipynb #eb7cb8bf
+def export(
+    args, # as `parser` gives it for `sere export`
+)->int: # exit status
+    "Predictions for other programs"
+    from sere_nb.export import export_predictions,read_predictions
+    table = read_predictions(args.predictions, _manifest(args) if args.manifest else None)
+    inputs = [args.predictions/'predictions.csv' if args.predictions.is_dir() else args.predictions]
+    files = export_predictions(table, args.form, args.out, [*inputs, *([args.manifest] if args.manifest else [])], args.url)
+    print(f"{_count(len(table), 'clip')} in {_count(len(files), 'file')}.\n{one_line(args.out)}")
     return 0
 
 # %% ../nbs/09_cli.ipynb #cc80fbed
@@ -1306,6 +1319,24 @@ Needs an extra: pip install 'sere_nb[segments]'. A job that was stopped goes on 
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     p.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bar')
 
+# %% ../nbs/09_cli.ipynb #e94fc992
+def _add_export(add):
+    p = add('export', export, 'predictions for Praat, ELAN, Label Studio, audformat or datasets',
+        """audformat    a database with one table                    textgrid  a TextGrid a recording (Praat)
+labelstudio  tasks in a file, the labelling interface     elan      an eaf a recording
+             beside it                                    datasets  clips and metadata.csv (Hugging Face)
+Needs an extra for audformat, textgrid and elan: pip install 'sere_nb[export]'.""",
+        """examples:
+  sere export results --manifest mine.csv --as textgrid -o grids
+  sere export p.csv --manifest mine.csv --as labelstudio -o tasks.json
+  sere export results --manifest mine.csv --as datasets -o named""")
+    p.add_argument('predictions', metavar='WHERE', type=Path, help='the folder of a run, or the file that sere predict wrote')
+    p.add_argument('--as', dest='form', choices=('audformat','labelstudio','textgrid','elan','datasets'), required=True, help='the form')
+    p.add_argument('-o', '--out', metavar='OUT', type=Path, required=True, help='folder to write; for labelstudio a file such as tasks.json')
+    p.add_argument('--manifest', metavar='M.csv', help='the list that was named: it says where the recordings are, and who speaks (default: they lie beside the predictions)')
+    _list_options(p)
+    p.add_argument('--url', metavar='URL', help='labelstudio: what the address of a recording begins with (default: that of local files, /data/local-files/?d=)')
+
 # %% ../nbs/09_cli.ipynb #633b871c
 def _none_too(text): return 0 if text=='0' else _number(text)
 
@@ -1349,7 +1380,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment,_add_audit): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment,_add_export,_add_audit): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37

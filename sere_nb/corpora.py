@@ -24,6 +24,7 @@ import pandas as pd
 import sere_nb
 from .audio import SR,AudioError,AudioWarning,load_audio,Stretch,stretch,stretch_name,_plain_s
 from .files import replacing
+from .media import can_decode
 
 # %% ../nbs/01_corpora.ipynb #d072b173
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness","surprise")
@@ -681,22 +682,28 @@ class Recipe:
     pattern:re.Pattern              # named parts: code, speaker, and where the name has them text_id, gender, intensity
     emotions:dict                   # code to emotion
     genders:dict = field(default_factory=dict)    # speaker, or the name's gender part, to 'f' or 'm'
-    text:str = '{text_id}'          # how a sentence is called: same name, same words
+    text:str = '{text_id}'          # how a sentence is called: same name, same words; or what makes it of the parts
+    voice:str = '{speaker}'         # how a speaker is called
+    languages:dict = field(default_factory=dict)  # the name's part lang, or speaker, to a language other than `language`
+    lists:object = None             # what reads the labels below a folder: {part utt: parts}
     leave_out:tuple = ()            # (pattern, why) of files that belong to the download and not to a manifest
     note:str = ''                   # what to know
 
     def parse(self,
-        path:str, # a file's path, with '/'
+        path:str,   # a file's path, with '/'
+        told=None,  # what `lists` read
     )->dict|None: # the manifest's columns, None if the name does not fit
-        "What the name says"
+        "What the name says, and the corpus's lists of it"
         m = self.pattern.search(re.sub(r'\.\w+$', '', path))
         if not m: return None
-        part = {k:v or '' for k,v in m.groupdict().items()}
-        code,speaker = part['code'],part['speaker']
-        emotion = self.emotions.get(code) or self.emotions[code.lower()]
-        row = dict(language=self.language, speaker=f'{self.name}_{speaker}', emotion=emotion, corpus=self.name,
-            gender=self.genders.get(part.get('gender') or speaker, ''), raw_emotion=code,
-            text_id=self.text.format(**part) if part.get('text_id') else '')
+        part = {'code':'', 'speaker':'', **{k:v or '' for k,v in m.groupdict().items()}}
+        part |= (told or {}).get(part.get('utt'), {})
+        code,speaker = part['code'],self.voice.format(**part) if part['speaker'] else ''
+        emotion = self.emotions.get(code) or self.emotions.get(code.lower(), '')
+        text = self.text(part) if callable(self.text) else self.text.format(**part) if part.get('text_id') else ''
+        row = dict(language=self.languages.get(part.get('lang') or part['speaker'], self.language),
+            speaker=speaker and f'{self.name}_{speaker}', emotion=emotion, corpus=self.name,
+            gender=self.genders.get(part.get('gender') or part['speaker'], ''), raw_emotion=code, text_id=text)
         if 'intensity' in part: row['intensity'] = part['intensity']
         return row | dict(licence=self.licence, source=self.url, key=m[0].lower().lstrip('/'))
 
@@ -732,7 +739,7 @@ _ENTERFACE = Recipe('enterface', "eNTERFACE'05", 'en', 1287, 'MIT, as its page s
     re.compile(r'(?:^|/)subject[ _-]?(?P<speaker>\d+)/(?P<code>anger|disgust|fear|happiness|sadness|surprise)/(?:sentence[ _-]?(?P<text_id>\d)/)?[^/]+$', re.I),
     _words('anger','disgust','fear','happiness','sadness','surprise'), text='{code}{text_id}',
     leave_out=((re.compile(r'subject[ _-]?6/', re.I), 'whole sessions of subject 6, not utterances'),),
-    note='Video. Take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
+    note='Video: install a decoder, pip install \'sere_nb[media]\', or take the sound out first, beside each avi: find . -name \'*.avi\' -exec sh -c \'ffmpeg -v error -i "$1" -ac 1 -ar 16000 "${1%.avi}.wav"\' _ {} \\;')
 
 _RAVDESS = Recipe('ravdess', 'RAVDESS (speech)', 'en', 1440, 'CC BY-NC-SA 4.0', 'https://zenodo.org/records/1188976',
     'Livingstone, Russo (2018). The Ryerson audio-visual database of emotional speech and song. PLoS ONE 13(5).',
@@ -795,12 +802,119 @@ _CAFE = Recipe('cafe', 'CaFE', 'fr', 936, 'CC BY-NC-SA 4.0', 'https://zenodo.org
     dict(C='anger', D='disgust', J='happiness', N='neutral', P='fear', S='surprise', T='sadness'), _ODD,
     note='Codes are the French words: colère, dégoût, joie, neutre, peur, surprise, tristesse. The 48 kHz version will do.')
 
-RECIPES = {o.name:o for o in (_EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,_NEMO,_URDU,_SHEMO,_AESDD,_CAFE)}
+# %% ../nbs/01_corpora.ipynb #c9d5315d
+_ESD = Recipe('esd', 'ESD', 'zh', 35000, 'research, after a signed agreement', 'https://github.com/HLTSingapore/Emotional-Speech-Data',
+    'Zhou, Sisman, Liu, Li (2022). Emotional voice conversion: theory, databases and ESD. Speech Communication 137.',
+    ('0001/Angry/0001_000351.wav','0020/Surprise/test/0020_001421.wav'),
+    re.compile(r'(?:^|/)(?P<speaker>00[01]\d|0020)/(?P<code>Angry|Happy|Neutral|Sad|Surprise)/(?:(?:train|evaluation|test)/)?\d{4}_(?P<text_id>\d{6})$'),
+    _words('Angry','Happy','Neutral','Sad','Surprise'), languages={f'{i:04d}':'en' for i in range(11,21)},
+    text=lambda part: f"{'zh' if part['speaker']<'0011' else 'en'}{(int(part['text_id'])-1)%350+1:03d}",
+    note='Speakers 0001 to 0010 are Chinese, 0011 to 0020 English. The same 350 sentences in each emotion, numbered on and on.')
+
+_EMOTALE = Recipe('emotale', 'EmoTale', 'da', 800, 'see its datasheet', 'https://github.com/snehadas/EmoTale',
+    'Hjuler, Skat-Rørdam, Clemmensen, Das (2025). EmoTale: an enacted speech-emotion dataset in Danish. ASRU.',
+    ('DK_004_A_5.wav','EN_001_B_1.wav'),
+    re.compile(r'(?:^|/)(?P<lang>DK|EN)_(?P<speaker>\d{3})_(?P<code>[AHSBN])_(?P<text_id>\d)$'),
+    dict(A='anger', H='happiness', S='sadness', B='boredom', N='neutral'), text='{lang}{text_id}', languages=dict(EN='en'),
+    note='The same people in Danish and in English, so a run from one to the other knows the voices. Gender and age are in speaker_info.csv.')
+
+_KETTS = Recipe('ketts', 'KazEmoTTS (KETTS)', 'kk', 54760, 'CC BY 4.0', 'https://github.com/IS2AI/KazEmoTTS',
+    'Abilbekov, Mussakhojayeva, Yeshpanov, Varol (2024). KazEmoTTS: a dataset for Kazakh emotional text-to-speech synthesis. LREC-COLING.',
+    ('1263201035/train/1263201035_neutral_17.wav','399172782/eval/399172782_fear_4.wav'),
+    re.compile(r'(?:^|/)(?P<speaker>1263201035|399172782|805570882)/(?:(?:train|eval)/)?[^/_]+_(?P<code>neutral|angry|happy|sad|scared|fear|surprised?)(?:_[^/]*)?$'),
+    _words('neutral','angry','happy','sad','scared','fear','surprise','surprised'),
+    note='Three narrators who read; the number that names a folder is the narrator.')
+
+_TUREV = Recipe('turev', 'TurEV-DB', 'tr', 1735, 'see its page', 'https://github.com/Xeonen/TurEV-DB',
+    'Canpolat, Ormanoğlu, Zeyrek (2020). Turkish emotion voice database (TurEV-DB). SLTU-CCURL.',
+    ('Sound Source/Angry/1157_kz_acik.wav','Sound Source/Calm/1234_sk_algi.wav'),
+    re.compile(r'(?:^|/)(?P<code>Angry|Calm|Happy|Sad)/(?P<speaker>\d{4})_[a-z]+_(?P<text_id>[a-z]+)$'),
+    _words('Angry','Calm','Happy','Sad'), leave_out=((re.compile(r'/Model Output'), 'filtered copies for listeners'),),
+    note='Single words, so clips are short.')
+
+# %% ../nbs/01_corpora.ipynb #8f12c7fb
+_BANGLASER = Recipe('banglaser', 'BanglaSER', 'bn', 1467, 'CC BY 4.0', 'https://data.mendeley.com/datasets/t9h6p943xy',
+    'Das, Islam, Ahmed, Salam, Rahman, Mostafa (2022). BanglaSER: a speech emotion recognition dataset for the Bangla language. Data in Brief 42.',
+    ('Actor_01/03-01-01-01-01-01-01.wav','Actor_34/03-01-05-01-03-02-34.wav'),
+    re.compile(r'(?:^|/)0[13]-01-(?P<code>0[1-5])-(?P<intensity>0[12])-(?P<text_id>0[1-3])-0[1-3]-(?P<speaker>\d\d)$'),
+    dict(zip(('01','02','03','04','05'), 'happiness sadness anger surprise neutral'.split())),
+    {f'{i:02d}':'fm'[i%2] for i in range(1,35)},
+    note='Named like RAVDESS, with other codes: 01 is happy here. Phones, three sentences; not everybody has neutral.')
+
+_SUBESCO = Recipe('subesco', 'SUBESCO', 'bn', 7000, 'CC BY 4.0', 'https://doi.org/10.5281/zenodo.4526477',
+    'Sultana, Rahman, Selim, Iqbal (2021). SUST Bangla emotional speech corpus (SUBESCO). PLoS ONE 16(4).',
+    ('F_01_OISHI_S_1_ANGRY_1.wav','M_10_RASEL_S_10_SURPRISE_5.wav'),
+    re.compile(r'(?:^|/)(?P<gender>[FM])_(?P<speaker>\d\d)_[A-Z]+_S_(?P<text_id>\d+)_(?P<code>ANGRY|DISGUST|FEAR|HAPPY|NEUTRAL|SAD|SURPRISE)_\d+$'),
+    _words('ANGRY','DISGUST','FEAR','HAPPY','NEUTRAL','SAD','SURPRISE'), _FM, voice='{gender}{speaker}')
+
+# %% ../nbs/01_corpora.ipynb #519a82c5
+def _listed_below(root, names):
+    "Files of such names below a folder, hidden ones left out"
+    return sorted(o for name in names for o in Path(root).rglob(name) if not o.name.startswith('.'))
+
+def _iemocap_labels(root):
+    line = re.compile(r'\[[\d. -]+\]\t(\S+)\t(\w+)\t')
+    texts = (o.read_text('utf-8', errors='replace') for o in _listed_below(root, ['Ses0*.txt']))
+    return {utt:dict(code=code) for text in texts for utt,code in line.findall(text)}
+
+def _lines_of(file, wanted):
+    "Rows of a corpus's list as dicts"
+    columns,lines = read_cells(file, wanted)
+    if not set(wanted)<=set(columns): raise ManifestError(
+        f"{file}: a list of labels needs the columns {', '.join(wanted)}. Get the original one.")
+    return (dict(zip(columns, cells)) for _,cells in lines if len(cells)==len(columns))
+
+_SPLITS = dict(train='train_splits', dev='dev_splits_complete', test='output_repeated_splits_test')
+
+def _meld_labels(root):
+    wanted,found = ('Speaker','Emotion','Dialogue_ID','Utterance_ID'),{}
+    for file in _listed_below(root, [f'{o}_sent_emo.csv' for o in _SPLITS]):
+        folder = _SPLITS[file.name.partition('_')[0]]
+        for o in _lines_of(file, wanted): found[f"{folder}/dia{o['Dialogue_ID']}_utt{o['Utterance_ID']}"] = dict(
+            code=o['Emotion'], speaker=o['Speaker'])
+    return found
+
+def _msp_labels(root):
+    found = {}
+    for file in _listed_below(root, ['labels_consensus.csv']):
+        for o in _lines_of(file, ('FileName','EmoClass','SpkrID','Gender')): found[Path(o['FileName']).stem] = dict(
+            code=o['EmoClass'], speaker='' if is_placeholder(o['SpkrID'], True) else o['SpkrID'], gender=o['Gender'])
+    return found
+
+# %% ../nbs/01_corpora.ipynb #e13cc60e
+_IEMOCAP = Recipe('iemocap', 'IEMOCAP', 'en', 10039, 'research, after a signed licence', 'https://sail.usc.edu/iemocap/',
+    'Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee, Narayanan (2008). IEMOCAP: interactive emotional dyadic motion capture database. Language Resources and Evaluation 42.',
+    ('Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav','Session5/sentences/wav/Ses05M_script03_2/Ses05M_script03_2_M045.wav'),
+    re.compile(r'(?:^|/)(?P<utt>Ses(?P<speaker>0[1-5])[FM]_\w+_(?P<gender>[FM])\w*\d+)$'),
+    _words('ang','dis','fea','hap','neu','sad','sur')|dict(exc='excitement', fru='frustration'), _FM, voice='{speaker}{gender}', lists=_iemocap_labels,
+    note='Labels are in SessionN/dialog/EmoEvaluation. Two people in each session; xxx (no agreement) and oth have no label. Many count excitement as happiness: --labels does that.')
+
+_MELD = Recipe('meld', 'MELD', 'en', 13708, 'GPL 3.0, as its page says; the films are not free', 'https://affective-meld.github.io',
+    'Poria, Hazarika, Majumder, Naik, Cambria, Mihalcea (2019). MELD: a multimodal multi-party dataset for emotion recognition in conversations. ACL.',
+    ('train/train_splits/dia0_utt0.mp4','test/output_repeated_splits_test/dia279_utt14.mp4'),
+    re.compile(rf"(?:^|/)(?P<utt>(?:{'|'.join(_SPLITS.values())})/dia\d+_utt\d+)$"),
+    _words('anger','disgust','fear','joy','neutral','sadness','surprise'), lists=_meld_labels,
+    note='Video: it needs the extra [media], or ffmpeg. Labels are in train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv. A television comedy, with laughter and music.')
+
+_MSP = Recipe('msp', 'MSP-Podcast', 'en', 0, 'academic licence', 'https://lab-msp.com/MSP/MSP-Podcast.html',
+    'Lotfian, Busso (2019). Building naturalistic emotionally balanced speech corpus by retrieving emotional speech from existing podcast recordings. IEEE Trans. Affective Comp. 10(4).',
+    ('Audios/MSP-PODCAST_0001_0008.wav','Audios/MSP-PODCAST_1904_0142_0001.wav'),
+    re.compile(r'(?:^|/)(?P<utt>MSP-PODCAST_\d+_\d+(?:_\d+)*)$'),
+    dict(A='anger', S='sadness', H='happiness', U='surprise', F='fear', D='disgust', C='contempt', N='neutral'),
+    dict(Male='m', Female='f'), lists=_msp_labels,
+    note='Labels are in Labels/labels_consensus.csv. Clips of which the judges did not agree (X), others (O) and those of the secret test have no label.')
+
+RECIPES = {o.name:o for o in (_EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,_NEMO,_URDU,_SHEMO,_AESDD,_CAFE,
+    _ESD,_EMOTALE,_KETTS,_TUREV,_BANGLASER,_SUBESCO,_IEMOCAP,_MELD,_MSP)}
 
 # %% ../nbs/01_corpora.ipynb #15e6a157
-_SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff'}
+_SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff','.caf'}
 _VIDEO = {'.avi','.mp4','.mov','.mkv','.flv'}
-_FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.caf','.webm'}     # may hold sound, but must be converted first
+_FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.webm'}     # need a decoder
+
+def _readable():
+    "Endings of sound that can be read here"
+    return _SOUND|(_FOREIGN if can_decode() else set())
 
 def _walk(root, left=None):
     """Files below `root` that are not hidden (macOS leaves ._name.wav behind), sorted; linked folders come last.
@@ -827,7 +941,8 @@ def _cannot(left):
     return ("names that are not UTF-8, or folders that cannot be opened, "
         f"such as {_shown(left[0])}; rename them, or look at their permissions")
 
-_BEST = ('.wav','.flac','.aiff','.aif','.opus','.ogg','.mp3')     # what lost nothing comes first
+# what lost nothing comes first
+_BEST = ('.wav','.flac','.aiff','.aif','.caf','.opus','.ogg','.mp3',*sorted(_FOREIGN-_VIDEO),*sorted(_VIDEO))
 
 def _better(a, b): return _BEST.index(a.suffix.lower())<_BEST.index(b.suffix.lower())
 
@@ -840,12 +955,14 @@ def make_manifest(
     if recipe not in RECIPES: raise ManifestError(f"no recipe '{recipe}'. There are: {', '.join(RECIPES)}")
     r,root = RECIPES[recipe],Path(root)
     if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} from {r.url} and give the folder it was unpacked to.")
-    rows,other,left,videos,lost = {},[],Counter(),0,[]
+    rows,other,left,videos,lost,sound = {},[],Counter(),0,[],_readable()
     _check_text(os.path.abspath(root))
+    told = r.lists(root) if r.lists else None
+    if told=={}: raise ManifestError(f"{root}: the labels of {r.title} are not there, only sound at most. {r.note} Give the folder that holds both.")
     for p in _walk(os.path.abspath(root), lost):
         videos += p.suffix.lower() in _VIDEO
-        if p.suffix.lower() not in _SOUND: continue
-        row = r.parse(p.as_posix())
+        if p.suffix.lower() not in sound: continue
+        row = r.parse(p.as_posix(), told)
         why = row and next((why for pattern,why in r.leave_out if pattern.search(p.as_posix())), None)
         if row is None: other.append(p)
         elif why: left[why] += 1
@@ -871,7 +988,8 @@ def _one_format(files, folder):
     best = {}
     for p in files:
         inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
-        several = best.setdefault((inside,p.stem), {})
+        twice = p.with_suffix('').suffix.lower() in _FOREIGN    # a.m4a.wav was made of a.m4a
+        several = best.setdefault((inside,Path(p.stem).stem if twice else p.stem), {})
         several.setdefault(p.suffix.lower(), []).append(p)
     keep = {p for several in best.values() for p in several[min(several, key=_BEST.index)]}
     return [p for p in files if p in keep],[p for p in files if p not in keep]
@@ -892,12 +1010,12 @@ def folder_manifest(
     if code!=language: warnings.warn(f"language {language} is written as {code}.", ManifestWarning, stacklevel=2)
     lost = []
     files = list(_walk(folder, lost))
-    sound,copies = _one_format([p for p in files if p.suffix.lower() in _SOUND], folder)
+    sound,copies = _one_format([p for p in files if p.suffix.lower() in _readable()], folder)
     done = {o for p in sound for o in (p.with_suffix(''),p.with_suffix('').with_suffix(''))}     # a.m4a with a.wav or a.m4a.wav beside it
-    left = [p for p in files if p.suffix.lower() in _FOREIGN and p.with_suffix('') not in done]
-    convert = f"Convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
-    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that must be converted first, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
-    if left: warnings.warn(f"{said}: left out {len(left)} that must be converted first, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
+    left = [p for p in files if p.suffix.lower() in _FOREIGN-_readable() and p.with_suffix('') not in done]
+    convert = f"Install a decoder: pip install 'sere_nb[media]'; or convert: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav"
+    if not sound: raise ManifestError(f"{said}: no sound file that can be read ({', '.join(sorted(o[1:] for o in _SOUND))}), "+(f"but {len(left)} that need a decoder, such as '{left[0].name}'. {convert}" if left else "nor one that could be converted. Give the folder that holds the recordings.")+(f" Left out: {_cannot(lost)}." if lost else ''))
+    if left: warnings.warn(f"{said}: left out {len(left)} that need a decoder, such as '{left[0].name}'. {convert}", ManifestWarning, stacklevel=2)
     if copies: warnings.warn(f"{said}: left out {len(copies)} that are there in a better format, too, "
         f"such as '{copies[0].name}'.", ManifestWarning, stacklevel=2)
     if lost: warnings.warn(f"{said}: left out {len(lost)} ({_cannot(lost)}).", ManifestWarning, stacklevel=2)

@@ -331,6 +331,29 @@ TREES = {
     "shemo": ["male/M01A01.wav", "female/F21W37.wav"],
     "aesdd": ["anger/a01 (1).wav", "fear/f18 (5).wav", "fear/f18 (5)b.wav"],
     "cafe": ["Colère/Faible/01-C-1-1.wav", "Neutre/02-N-1-6.wav", "Peur/Fort/12-P-2-3.aiff"],
+    "esd": ["0001/Angry/0001_000351.wav", "0001/Neutral/train/0001_000001.wav", "0020/Surprise/test/0020_001421.wav", "0001/0001.txt", "README.wav"],
+    "emotale": ["DK_004_A_5.wav", "EN_004_N_1.wav", "annotations.csv"],
+    "ketts": ["1263201035/train/1263201035_neutral_17.wav", "399172782/eval/77_scared_4.wav", "399172782/eval/77_scared_4.txt"],
+    "turev": ["Sound Source/Angry/1157_kz_acik.wav", "Sound Source/Calm/1234_sk_algi.wav",
+              "Model Output for Test Data/500/sound/Angry/1157_kz_beste.wav"],
+    "banglaser": ["Actor_01/03-01-01-01-01-01-01.wav", "Actor_34/03-01-05-01-03-02-34.wav"],
+    "subesco": ["F_01_OISHI_S_1_ANGRY_1.wav", "M_01_RASEL_S_10_SURPRISE_5.wav"],
+    "iemocap": ["Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav", "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M000.wav",
+                "Session5/sentences/wav/Ses05M_script03_2/Ses05M_script03_2_M045.wav", "Session1/dialog/wav/Ses01F_impro01.wav"],
+    "meld": ["train/train_splits/dia0_utt0.wav", "dev_splits_complete/dia0_utt0.wav", "output_repeated_splits_test/dia0_utt0.wav"],
+    "msp": ["Audios/MSP-PODCAST_0001_0008.wav", "Audios/MSP-PODCAST_0002_0033.wav", "Audios/MSP-PODCAST_1904_0142_0001.wav"],
+}
+_MELD = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season\n1,\"Oh, well\",{},{},x,0,0,8\n"
+LISTS = {  # labels beside the sound
+    "iemocap": {
+        "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt": "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+            "[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n"
+            "[10.0100 - 11.3925]\tSes01F_impro01_M000\txxx\t[2.5, 2.5, 2.5]\n",
+        "Session5/dialog/EmoEvaluation/Ses05M_script03_2.txt": "[1.0 - 2.0]\tSes05M_script03_2_M045\tfru\t[2.5, 2.5, 2.5]\n"},
+    "meld": {"train/train_sent_emo.csv": _MELD.format("Chandler", "joy"), "dev_sent_emo.csv": _MELD.format("Joey", "anger"),
+             "test_sent_emo.csv": _MELD.format("Phoebe", "sadness")},
+    "msp": {"Labels/labels_consensus.csv": "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n"
+            "MSP-PODCAST_0001_0008.wav,A,4,2,5,127,Male,Train\nMSP-PODCAST_0002_0033.wav,X,4,4,4,Unknown,Female,Train\n"},
 }
 WANT = {  # emotion, speaker, gender, text_id
     "emodb": ["happiness 03 m a01", "boredom 08 f a05", "disgust 16 f b10"],
@@ -346,7 +369,19 @@ WANT = {  # emotion, speaker, gender, text_id
     "shemo": ["surprise F21 f ", "anger M01 m "],
     "aesdd": ["anger 1  01", "fear 5  18", "fear 5  18"],
     "cafe": ["anger 01 m 1", "neutral 02 f 6", "fear 12 f 3"],
+    "esd": ["anger 0001  zh001", "neutral 0001  zh001", "surprise 0020  en021"],
+    "emotale": ["anger 004  DK5", "neutral 004  EN1"],
+    "ketts": ["neutral 1263201035  ", "fear 399172782  "],
+    "turev": ["anger 1157  acik", "calm 1234  algi"],
+    "banglaser": ["happiness 01 m 01", "neutral 34 f 03"],
+    "subesco": ["anger F01 f 1", "surprise M01 m 10"],
+    "iemocap": ["neutral 01F f ", " 01M m ", "frustration 05M m "],
+    "meld": ["anger Joey  ", "sadness Phoebe  ", "happiness Chandler  "],
+    "msp": ["anger 127 m ", "  f ", "   "],
 }
+
+
+OWN = {"iemocap": ("", "excitement", "frustration"), "msp": ("", "contempt")}     # labels that the vocabulary has no word for
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -354,25 +389,40 @@ def test_recipe(tmp_path, name):
     for o in TREES[name]+["__MACOSX/x.wav", f"._{os.path.basename(TREES[name][0])}"]:
         (tmp_path/name/o).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path/name/o).touch()
+    further_in = (tmp_path/name/TREES[name][0]).parent
+    if name in LISTS:
+        with pytest.raises(ManifestError, match="the labels of .* are not there"): make_manifest(name, tmp_path/name)
+        further_in = tmp_path/name
+    for o, text in LISTS.get(name, {}).items():
+        (tmp_path/name/o).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path/name/o, text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ManifestWarning)
         t = make_manifest(name, tmp_path/name)
         # from a folder further in, too
-        inner = make_manifest(name, (tmp_path/name/TREES[name][0]).parent)
+        inner = make_manifest(name, further_in)
     assert [f"{r.emotion} {r.speaker.removeprefix(name+'_')} {r.gender} {r.text_id}" for r in t.itertuples()]==WANT[name]
-    assert set(t.emotion)<=set(EMOTIONS) and set(t.corpus)=={name} and set(t.language)=={RECIPES[name].language}
+    assert set(t.emotion)<={*EMOTIONS, *OWN.get(name, ())} and set(t.corpus)=={name}
+    assert set(t.language)<={RECIPES[name].language, *RECIPES[name].languages.values()}
     assert t.licence.all() and t.source.str.startswith("http").all() and "key" not in t
     assert len(inner)>=1
     back = read_manifest(write_manifest(t, tmp_path/"m.csv"))
     assert list(back.path)==[os.path.relpath(o, tmp_path) for o in t.file] and list(back.emotion)==list(t.emotion)
+    assert list(back.language)==list(t.language) and list(back.speaker)==list(t.speaker)
 
 
 def test_every_recipe_is_told_apart_and_complete():
     assert set(TREES)==set(RECIPES)==set(WANT)
     for r in RECIPES.values():
         assert all((r.title, r.licence, r.url, r.cite, r.examples))
-        assert set(r.emotions.values())<=set(EMOTIONS)
+        assert set(r.emotions.values())<={*EMOTIONS, *OWN.get(r.name, ())}
         assert all(r.parse(o) for o in r.examples)
+
+
+def test_a_list_of_labels_that_is_another(tmp_path):
+    (tmp_path/"Labels").mkdir()
+    write(tmp_path/"Labels"/"labels_consensus.csv", "name,label\na.wav,A\n")
+    with pytest.raises(ManifestError, match="needs the columns FileName, EmoClass"): make_manifest("msp", tmp_path)
 
 
 def test_what_is_left_out_is_said(tmp_path):

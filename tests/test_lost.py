@@ -34,6 +34,12 @@ COMMANDS = {    # what is typed; what it may write
     "voices": ("voices aa.csv -q -o v.csv", ["v.csv"]),
     "segment": ("segment aa --language aa -q -o g.csv", ["g.csv"]),
     "audit": ("audit seen --target bb.csv --labels heard.csv --teach t.csv", ["seen/audit.csv", "seen/audit.json", "t.csv"]),
+    "export tasks": ("export given.csv --manifest bb.csv --as labelstudio -o tasks.json", ["tasks.json", "tasks.xml"]),
+    "export grids": ("export given.csv --manifest bb.csv --as textgrid -o grids", ["grids/Ann_anger_0.TextGrid"]),
+    "export eafs": ("export given.csv --manifest bb.csv --as elan -o eafs", ["eafs/Ann_anger_0.eaf"]),
+    "export base": ("export given.csv --manifest bb.csv --as audformat -o base", ["base/db.yaml", "base/db.emotion.csv"]),
+    "export clips": ("export given.csv --manifest bb.csv --as datasets -o clips",
+                     ["clips/metadata.csv", "clips/audio/000/000000-Ann_anger_0.wav"]),
 }
 INPUTS = {
     "run": ["aa.csv", "bb.csv", "shots.txt", "words.csv", "aa/Ann_fear_0.wav", "bb/Bob_anger_1.wav"],
@@ -46,9 +52,10 @@ INPUTS = {
     "voices": ["aa.csv", "aa/Ann_fear_0.wav"],
     "segment": ["aa/Ann_fear_0.wav"],
     "audit": ["bb.csv", "heard.csv", "seen/predictions.csv", "bb/Bob_anger_1.wav"],
+    "export grids": ["given.csv", "bb.csv", "bb/Ann_anger_0.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
-        if ("-o " in COMMANDS[c][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
+        if ("-o " in COMMANDS[c][0] and "/" not in COMMANDS[c][1][0] or "hard" in way or way=="link") and not (own and o.endswith(".wav"))]     # no sound is sere's
 OUTPUTS = [(c, o) for c, (_, written) in COMMANDS.items() for o in written]
 
 
@@ -86,6 +93,8 @@ def inputs(tmp_path_factory):
     from sere_nb.evaluate import make_protocol
     d = tmp_path_factory.mktemp("inputs")
     for i, o in enumerate(("aa", "bb")): make_corpus(d, clips=2, language=o, name=f"{o}.csv", f0=100+8*i)
+    said = pd.read_csv(d/"bb.csv").assign(p_anger=.8, p_fear=.2)
+    said[["path", "emotion", "p_anger", "p_fear"]].to_csv(d/"given.csv", index=False)
     (d/"shots.txt").write_text("".join(f"aa/{who}_{e}_0.wav\n" for who in ("Ann", "Bob") for e in ("anger", "fear")))
     (d/"words.csv").write_text("from,to\nrage,anger\n")
     protocol = make_protocol(d, ["aa", "bb"], shots=2, seeds=[0])
@@ -145,7 +154,7 @@ def test_twice_is_fine(command, outputs, tmp_path):
     """In another place, too: the mark goes where its folder goes."""
     again = shutil.copytree(outputs, tmp_path/"elsewhere")
     for _ in range(2): assert sere(COMMANDS[command][0], again) == (0, "")
-    dated = {"out/report.html", "b/results.csv", "b/summary.md", "b/heatmap.html"}    # hold the time, or a random name
+    dated = {"eafs/Ann_anger_0.eaf", "out/report.html", "b/results.csv", "b/summary.md", "b/heatmap.html"}    # hold the time, or a random name
     before, after = content(outputs), content(again)
     assert set(before) == set(after)
     for o in set(COMMANDS[command][1]) & set(before) - dated:

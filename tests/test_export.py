@@ -1,0 +1,158 @@
+"""Predictions in the form of other programs, read back by their own libraries."""
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+
+from sere_nb.audio import SR, toy_voice
+from sere_nb.cli import main
+from sere_nb.export import FORMS, export_predictions, read_predictions
+
+ROWS = """path,start_s,end_s,channel,emotion,p_anger,p_sadness,heard
+radio/talk.wav,0.5,2,,anger,0.9,0.1,louder
+radio/talk.wav,1.5,3,,sadness,0.2,0.8,
+radio/talk.wav,3,4.25,,,0.5,0.5,
+call.wav,0,,2,anger,0.75,0.25,
+"""
+FILES = """path,emotion,p_anger,p_sadness
+radio/talk.wav,anger,0.9,0.1
+call.wav,,0.5,0.5
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path/"in"/"radio").mkdir(parents=True)
+    talk = toy_voice(6.).numpy()
+    sf.write(tmp_path/"in"/"radio"/"talk.wav", talk, SR)
+    sf.write(tmp_path/"in"/"call.wav", np.stack([talk[:SR*2]*0, talk[:SR*2]], 1), SR)
+    (tmp_path/"in"/"cut.csv").write_text(ROWS)
+    (tmp_path/"in"/"whole.csv").write_text(FILES)
+    (tmp_path/"in"/"list.csv").write_text("".join(f"{o}\n" for o in (
+        "path,language,speaker,start_s,end_s,channel", "radio/talk.wav,hu,v1,.5,2,", "radio/talk.wav,hu,v2,1.5,3,",
+        "radio/talk.wav,hu,v1,3,4.25,", "call.wav,hu,v3,,,2")))
+    return tmp_path
+
+
+def export(place, form, name="cut.csv", out="out", manifest="list.csv"):
+    words = ["export", str(place/"in"/name), "--as", form, "-o", str(place/out)]
+    return main(words+(["--manifest", str(place/"in"/manifest)] if manifest else []))
+
+
+def test_textgrid(place):
+    """What overlaps goes to a second tier; the grid is as long as the recording."""
+    textgrid = pytest.importorskip("praatio.textgrid")
+    assert export(place, "textgrid") == 0
+    grid = textgrid.openTextgrid(str(place/"out"/"radio"/"talk.TextGrid"), False)
+    assert grid.maxTimestamp == 6 and grid.tierNames == ("emotion", "emotion 2", "speaker", "speaker 2")
+    spans = {o: [tuple(e) for e in grid.getTier(o).entries] for o in grid.tierNames}
+    assert spans == {"emotion": [(.5, 2, "anger")], "emotion 2": [(1.5, 3, "sadness")],
+                     "speaker": [(.5, 2, "v1"), (3, 4.25, "v1")], "speaker 2": [(1.5, 3, "v2")]}
+    call = textgrid.openTextgrid(str(place/"out"/"call.TextGrid"), False)
+    assert [tuple(e) for e in call.getTier("emotion").entries] == [(0, 2, "anger")]
+
+
+def test_elan(place):
+    pympi = pytest.importorskip("pympi")
+    for _ in range(2):
+        assert export(place, "elan") == 0
+    eaf = pympi.Eaf(str(place/"out"/"radio"/"talk.eaf"))
+    assert [o[:3] for o in eaf.get_annotation_data_for_tier("emotion")] == [(500, 2000, "anger")]
+    assert [o[:3] for o in eaf.get_annotation_data_for_tier("speaker 2")] == [(1500, 3000, "v2")]
+    linked = eaf.get_linked_files()[0]
+    assert linked["RELATIVE_MEDIA_URL"] == "../../in/radio/talk.wav" and linked["MIME_TYPE"] == "audio/x-wav"
+    assert sorted(o.name for o in (place/"out").rglob("*") if o.is_file() and o.name[0] != ".") == ["call.eaf", "talk.eaf"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_audformat(place):
+    audformat = pytest.importorskip("audformat")
+    table = read_predictions(place/"in"/"cut.csv").iloc[:3]
+    export_predictions(table, "audformat", place/"out")
+    db = audformat.Database.load(str(place/"out"))
+    df = db["emotion"].df
+    assert list(df.emotion.astype(object).fillna("")) == ["anger", "sadness", ""] and list(df.p_sadness) == [.1, .8, .5]
+    assert list(df.index.get_level_values("file")) == ["radio/talk.wav"]*3
+    assert df.index.get_level_values("end")[2] == pd.Timedelta("4.25s")
+    assert export(place, "audformat", "whole.csv", "whole", None) == 0
+    files = audformat.Database.load(str(place/"whole"))["emotion"].df
+    assert list(files.index) == ["radio/talk.wav", "call.wav"] and files.sure.iloc[0] == .9
+
+
+def test_labelstudio(place):
+    """Stretches are regions of their recording, whole files choices."""
+    assert export(place, "labelstudio", out="t.json") == 0
+    talk, call = json.loads((place/"t.json").read_text())
+    assert talk["data"]["audio"] == "/data/local-files/?d=radio/talk.wav"
+    assert [o["value"] for o in talk["predictions"][0]["result"]] == [
+        dict(start=.5, end=2, channel=0, labels=["anger"]), dict(start=1.5, end=3, channel=0, labels=["sadness"])]
+    assert call["predictions"][0]["result"][0]["value"]["channel"] == 1
+    assert '<Label value="anger"/>' in (place/"t.xml").read_text()
+    assert export(place, "labelstudio", "whole.csv", "w.json", None) == 0
+    one, two = json.loads((place/"w.json").read_text())
+    assert one["predictions"][0]["result"][0]["value"] == dict(choices=["anger"]) and not two["predictions"][0]["result"]
+    assert "<Choices" in (place/"w.xml").read_text()
+
+
+def test_datasets(place):
+    assert export(place, "datasets") == 0
+    about = pd.read_csv(place/"out"/"metadata.csv", keep_default_na=False)
+    assert list(about.emotion) == ["anger", "sadness", "", "anger"] and list(about.speaker) == ["v1", "v2", "v1", "v3"]
+    assert [round(sf.info(place/"out"/o).duration, 2) for o in about.file_name] == [1.5, 1.5, 1.25, 2.]
+    assert np.abs(sf.read(place/"out"/about.file_name[3])[0]).max() > .1     # the second channel is the one that speaks
+    datasets = pytest.importorskip("datasets")
+    builder = datasets.load_dataset_builder("audiofolder", data_dir=str(place/"out"), cache_dir=str(place/"cache"))
+    split = builder._split_generators(datasets.StreamingDownloadManager())[0]    # it reads all but the sound itself
+    told = [o for _, o in builder._generate_examples(**split.gen_kwargs)]
+    assert [o["emotion"] for o in told] == ["anger", "sadness", None, "anger"]
+    assert all(o["audio"].endswith(name) for o, name in zip(told, about.file_name))
+
+
+def test_datasets_as_it_is_used(place):
+    datasets = pytest.importorskip("datasets")
+    pytest.importorskip("torchcodec")
+    assert export(place, "datasets") == 0
+    told = datasets.load_dataset("audiofolder", data_dir=str(place/"out"), cache_dir=str(place/"cache"))["train"]
+    assert len(told) == 4 and told["emotion"][0] == "anger"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_others_files_stay(place, form):
+    out = place/("out.json" if form == "labelstudio" else "out")
+    if form in ("textgrid", "elan", "audformat"):
+        pytest.importorskip(dict(textgrid="praatio", elan="pympi", audformat="audformat")[form])
+    table = read_predictions(place/"in"/"whole.csv")
+    written = export_predictions(table, form, out)
+    assert export_predictions(table, form, out) == written
+    written[0].write_bytes(written[0].read_bytes()+b"mine")
+    before = written[0].read_bytes()
+    assert export(place, form, "whole.csv", out.name, None) == 2 and written[0].read_bytes() == before
+
+
+def says(capsys, *words):
+    err = capsys.readouterr().err
+    assert err.startswith("sere: ") and err.count("\n") == 1 and all(o in err for o in words), err
+
+
+def test_one_line(place, capsys):
+    for text in ("", "a,b\n1,2\n", "path,emotion\na.wav,anger\n", "path,emotion,p_anger\na.wav,anger,much\n",
+                 "path,start_s,end_s,emotion,p_anger\na.wav,x,y,anger,1\n", "\0\0"):
+        (place/"in"/"odd.csv").write_text(text)
+        assert export(place, "labelstudio", "odd.csv", "t.json", None) == 2
+        says(capsys, "odd.csv: no predictions that can be read")
+    assert export(place, "labelstudio", "none.csv", "t.json", None) == 2
+    says(capsys, "no predictions there")
+    assert export(place, "labelstudio", out="tasks") == 2
+    says(capsys, "-o tasks.json")
+    shutil.move(place/"in"/"call.wav", place/"in"/"gone.wav")
+    for form in ("datasets", "textgrid"):
+        if form == "textgrid":
+            pytest.importorskip("praatio")
+        assert export(place, form, "whole.csv", "out", None) == 2
+        says(capsys, "call.wav: ", "--manifest M.csv")
+    assert export(place, "labelstudio", "whole.csv", "t.json") == 2
+    says(capsys, "not in the manifest")
+    assert not (place/"out").exists() and not (place/"t.json").exists()
