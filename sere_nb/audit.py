@@ -137,6 +137,7 @@ def draw_evenly(
     more = rng.choice(spare, n-len(at), replace=False)
     return rng.permutation(left[np.concatenate([at,more])])
 
+# %% ../nbs/11_audit.ipynb #a8ed7862
 def draw_unsure(
     p,          # (N, K) probabilities
     n:int,      # clips wanted
@@ -201,10 +202,11 @@ def summary(
     emotions,   # their K emotions
     heard,      # {position: emotion} of clips that were drawn by chance
     even=True,  # drawn by `draw_evenly`? Else by plain chance
-)->dict: # n, of, accuracy, uar (from 10 clips on), shares {emotion: ...}: value, low, high, plain, worth; more
+)->dict: # n, of, accuracy, uar (from 10 clips on), shares; more: each as an `Estimate`
     "What was heard proves so much. `AuditError` if nothing was"
     p,emotions = np.asarray(p, float),list(map(str, emotions))
-    if not heard: raise AuditError("no clip that was drawn by chance has a label, so nothing can be said.")
+    if not heard: raise AuditError(
+        "no clip that was drawn by chance has a label, so nothing can be said.")
     place = np.argsort(spread_order(p))
     at = np.array(sorted(heard, key=lambda o: place[o]))
     truth = np.array([heard[o] for o in at], dtype=object)
@@ -216,7 +218,8 @@ def summary(
     uar = estimate_uar([emotions.index(o) if o in emotions else -1 for o in truth], at, p)
     uar = dict(zip(Estimate._fields, uar)) if len(at)>=_UAR_FROM else None
     return dict(n=len(at), of=len(p), accuracy=right._asdict(), uar=uar,
-        shares={e:o._asdict() for e,o in shares.items()}, more=how_many_more(right, len(at), len(p)))
+        shares={e:o._asdict() for e,o in shares.items()},
+        more=how_many_more(right, len(at), len(p)))
 
 # %% ../nbs/11_audit.ipynb #ae30d908
 ROW = ('path','start_s','end_s','channel','kind','emotion')
@@ -235,6 +238,33 @@ def _cells(name, kind, emotion):
     part = ['' if o is None else _plain_s(o) for o in (start or None,end)]
     return [file, *part, channel or '', kind, emotion]
 
+# %% ../nbs/11_audit.ipynb #f87b3370
+def _digest(data): return hashlib.sha256(data).hexdigest()
+
+def _name(file, start, end, channel):
+    "What `_cells` took apart"
+    return stretch_name(file, float(start or 0), float(end) if end else None,
+        int(channel) if channel else None)
+
+def _mend(file):
+    "Take away the beginning of a line that a killed process left"
+    data = plain(file, _MOST)
+    whole = data[:data.rfind(b'\n')+1]
+    if whole!=data and _digest(data) not in _known(file) and _digest(whole) in _known(file):
+        os.truncate(file, len(whole))
+
+def _read_book(file):
+    "{name: (kind, emotion)}"
+    try:
+        text = io.StringIO(plain(file, _MOST).decode('utf-8'), newline='')
+        head,*lines = csv.reader(text)
+        if tuple(head)!=ROW: raise ValueError
+        rows = {_name(*place):(kind,emotion) for *place,kind,emotion in lines}
+        if not {k for k,_ in rows.values()}<=set(KINDS): raise ValueError
+    except (ValueError,TypeError,csv.Error): raise AuditError(
+        f"{file}: is no list of an audit. Move it away, and the audit begins anew.") from None
+    return rows
+
 # %% ../nbs/11_audit.ipynb #4a2c164b
 class Book:
     "The lines of `audit.csv`. `LostError` if it is there and is not as an audit left it"
@@ -242,27 +272,9 @@ class Book:
         folder, # of a run
     ):
         self.file,self._lock = _real(Path(folder)/'audit.csv'),threading.Lock()
-        if self.file.is_file(): self._mend()
+        if self.file.is_file(): _mend(self.file)
         replaceable([self.file])
-        self.rows = self._read() if self.file.exists() else {}
-
-    def _mend(self):
-        "Take away the beginning of a line that a killed process left"
-        data = plain(self.file, _MOST)
-        whole = data[:data.rfind(b'\n')+1]
-        if whole==data or _sha256(self.file) in _known(self.file): return
-        if _digest(whole) in _known(self.file): os.truncate(self.file, len(whole))
-
-    def _read(self):
-        try: lines = list(csv.reader(io.StringIO(plain(self.file, _MOST).decode('utf-8'), newline='')))
-        except (ValueError,csv.Error): lines = []
-        bad = f"{self.file}: is no list of an audit. Move it away, and the audit begins anew."
-        if lines and tuple(lines[0])!=ROW: raise AuditError(bad)
-        rows = {}
-        for o in lines[1:]:
-            if len(o)!=len(ROW) or o[4] not in KINDS: raise AuditError(bad)
-            rows[_name(*o[:4], bad)] = o[4],o[5]
-        return rows
+        self.rows = _read_book(self.file) if self.file.exists() else {}
 
     def add(self,
         name,       # of a clip, or of a part of a recording
@@ -271,10 +283,9 @@ class Book:
     ):
         "A line more, on the disk when this returns"
         with self._lock:
-            new = _line(_cells(name, kind, emotion))
             old = plain(self.file, _MOST) if self.file.exists() else b''
-            if not old: new = _line(ROW)+new
-            else: replaceable([self.file])
+            if old: replaceable([self.file])
+            new = (b'' if old else _line(ROW))+_line(_cells(name, kind, emotion))
             # first the mark, so that at any moment what is there is known
             _note(self.file, _digest(old+new))
             with open(self.file, 'ab', buffering=0) as f:
@@ -284,15 +295,6 @@ class Book:
 
     def heard(self, *kinds)->dict: # {name: emotion} of clips of these kinds that have a label
         return {k:e for k,(kind,e) in self.rows.items() if kind in kinds and e not in ('',CANNOT)}
-
-# %% ../nbs/11_audit.ipynb #f87b3370
-def _digest(data): return hashlib.sha256(data).hexdigest()
-
-def _name(file, start, end, channel, bad):
-    "What `_cells` took apart"
-    try: return stretch_name(file, float(start or 0), float(end) if end else None,
-        int(channel) if channel else None)
-    except ValueError: raise AuditError(bad) from None
 
 # %% ../nbs/11_audit.ipynb #5d88aaab
 class Audited(NamedTuple):
@@ -368,20 +370,35 @@ def draw(self:Audit,
     unsure:int=5,   # of these, picked because the model is unsure
 ):
     "Draw clips until there are so many. `AuditError` if fewer than two are left to chance"
-    if clips-unsure<2: raise AuditError(f"{clips} clips, {unsure} of them unsure ones: at least two "
-        "must be drawn by chance. Ask about more (--clips), or fewer unsure ones (--unsure).")
-    kinds = [k for k,_ in self.rows.values()]
-    have = {self.at[o] for o in self.rows}
-    rng = np.random.default_rng([self.seed,len(kinds)])
-    want = max(0, clips-unsure-kinds.count('random')),max(0, unsure-kinds.count('unsure'))
-    chance = draw_evenly(self.run.p, want[0], rng, have)
-    picked = draw_unsure(self.run.p, want[1], {*have,*chance.tolist()})
+    if clips-unsure<2: raise AuditError(
+        f"{clips} clips, {unsure} of them unsure ones: at least two must be drawn by chance. "
+        "Ask about more (--clips), or fewer unsure ones (--unsure).")
+    of = lambda *some: {self.at[o] for o,(k,_) in self.rows.items() if k in some}
+    rng = np.random.default_rng([self.seed%2**63,len(self.rows)])
+    more = max(0, clips-unsure-len(of('random'))),max(0, unsure-len(of('unsure')))
+    # a clip that was picked keeps its chance, else the rest would be surer than all
+    chance = draw_evenly(self.run.p, more[0], rng, of('random'))
+    picked = draw_unsure(self.run.p, more[1], {*of(*KINDS),*chance.tolist()})
     new = [(i,'random') for i in chance]+[(i,'unsure') for i in picked]
-    for j in rng.permutation(len(new)): self.book.add(self.run.names[new[j][0]], new[j][1])
+    for j in rng.permutation(len(new)):
+        name = self.run.names[new[j][0]]
+        self.book.add(name, new[j][1], self.rows.get(name, ('',''))[1])
 
 Audit.draw = draw
 
-# %% ../nbs/11_audit.ipynb #94acbad1
+# %% ../nbs/11_audit.ipynb #0fa4d29e
+def _listed(file):
+    "Rows of a list of labels that say something"
+    try: columns,lines = read_cells(file)
+    except OSError as e: raise AuditError(
+        f"{file}: the labels cannot be read ({e.strerror}).") from None
+    except UnicodeDecodeError: raise AuditError(f"{file}: is no text in UTF-8. Save it so.") from None
+    if not {'path','emotion'}<=set(columns): raise AuditError(f"{file}: a list of labels needs the "
+        f"columns path and emotion; there are: {', '.join(columns)}.")
+    rows = [dict(zip(columns, cells), line=line) for line,cells in lines]
+    says = lambda o: o.get('emotion') and not is_placeholder(o['emotion'])
+    return [o for o in rows if o.get('path') and says(o)]
+
 def _named(self, file, path):
     "The clip that a list means"
     if path in self.at or path in self.run.taught: return path
@@ -393,18 +410,12 @@ def take(self:Audit,
     file, # CSV with the columns path and emotion, perhaps start_s and end_s
 )->int: # labels taken; clips that were taught are left out
     "Labels that were made elsewhere. `AuditError` for a clip that the run does not have"
-    try: columns,lines = read_cells(file)
-    except OSError as e: raise AuditError(f"{file}: the labels cannot be read ({e.strerror}).") from None
-    except UnicodeDecodeError: raise AuditError(f"{file}: is no text in UTF-8. Save it so.") from None
-    if not {'path','emotion'}<=set(columns): raise AuditError(
-        f"{file}: a list of labels needs the columns path and emotion; there are: {', '.join(columns)}.")
-    rows = [dict(zip(columns, cells), line=line) for line,cells in lines]
-    rows = [o for o in rows if o.get('path') and o.get('emotion') and not is_placeholder(o['emotion'])]
+    rows = _listed(file)
     names = [_named(self, file, o) for o in parts_named(rows, file)]
     for o,name in zip(rows, names):
         if name is None: raise AuditError(f"{file}, line {o['line']}: {o['path']} is no clip of "
             f"{self.folder}/predictions.csv. Write it as the run's manifest does.")
-    rows,names = zip(*((o,k) for o,k in zip(rows, names) if k in self.at)) if set(names)&set(self.at) else ((),())
+    rows,names = ([o for o,k in zip(some, names) if k in self.at] for some in (rows,names))
     words = one_vocabulary([o['emotion'] for o in rows], self.run.emotions)
     for o,name in zip(rows, names):
         if self.rows.get(name, ('',''))[1]!=(word := words[o['emotion']]): self.label(name, word)
@@ -413,7 +424,7 @@ def take(self:Audit,
 Audit.take = take
 
 # %% ../nbs/11_audit.ipynb #1701df05
-def outcome(self:Audit)->dict: # as `summary`, and how clips were drawn, how many nobody could tell, and to teach
+def outcome(self:Audit)->dict: # as `summary`, and how clips were drawn, how many nobody could tell
     "What is proved by now. `AuditError` if nothing is"
     drawn = self.book.heard('random')
     heard = {self.at[k]:e for k,e in (drawn or self.book.heard('given')).items() if k in self.at}
@@ -432,7 +443,8 @@ def teach(self:Audit,
     file, # CSV to write
 )->int: # clips
     "A manifest of all that was heard, for `sere run --taught`"
-    heard = {k:e for k,e in self.book.heard(*KINDS).items() if e in self.run.emotions and k in self.at}
+    fits = lambda k,e: k in self.at and e in self.run.emotions
+    heard = {k:e for k,e in self.book.heard(*KINDS).items() if fits(k, e)}
     if not heard: raise AuditError("nothing was heard yet that could be taught.")
     some = self.table[self.table.path.isin(list(heard))]
     write_manifest(some.assign(emotion=some.path.map(heard)), file)
@@ -452,15 +464,20 @@ def told(
     plain = lambda o: f"{100*o['plain'][1]:.0f} to {100*o['plain'][2]:.0f}" if 'plain' in o else ''
     parts = [('accuracy',right),*([('UAR',found['uar'])] if found['uar'] else []),
         *((f'share of {k}',o) for k,o in found['shares'].items())]
-    table = [('', 'best guess','95 % interval','heard clips alone'), *((k,*_percent(o),plain(o)) for k,o in parts)]
-    lines = [f"{found['n']} of {of:,} clips, drawn by chance and heard, say of all of them:", *table,
+    table = [('', 'best guess','95 % interval','heard clips alone'),
+        *((k,*_percent(o),plain(o)) for k,o in parts)]
+    go_on = found['asked']+math.ceil(found['more']*4/3)     # one of four is to teach
+    lines = [f"{found['n']} of {of:,} clips, "
+        "drawn by chance and heard, say of all of them:", *table,
         f"For accuracy they are worth {right['worth']} clips that are only counted."]
-    if found['drawn']=='elsewhere': lines.append("These clips were chosen elsewhere. If that was not by "
-        "chance, the intervals prove nothing.")
+    if found['drawn']=='elsewhere': lines.append("These clips were chosen elsewhere. "
+        "If that was not by chance, the intervals prove nothing.")
     if found['n']<10: lines.append("So few clips say little; ask about twenty.")
-    if found['more']: lines.append(f"To know accuracy to 5 points to each side: about {found['more']} clips more"
-        +(f" ({more} --clips {found['asked']+math.ceil(found['more']*4/3)})." if more and found['drawn']=='evenly' else '.'))
-    if found['cannot_tell']: lines.append(f"Nobody could tell of {found['cannot_tell']}; they do not count.")
+    how = f' ({more} --clips {go_on})' if more and found['drawn']=='evenly' else ''
+    if found['more']: lines.append("To know accuracy to 5 points to each side: "
+        f"about {found['more']} clips more{how}.")
+    if found['cannot_tell']: lines.append(
+        f"Nobody could tell of {found['cannot_tell']}; they do not count.")
     return lines
 
 # %% ../nbs/11_audit.ipynb #6406342e
@@ -531,9 +548,9 @@ def state(self:Audit)->dict: # emotions, clips, at, and the outcome when all is 
     p,emotions = self.run.p,self.run.emotions
     def clip(name, said):
         top = int(p[self.at[name]].argmax())
-        model = dict(emotion=emotions[top], p=round(float(p[self.at[name],top]), 2)) if said else None
+        model = dict(emotion=emotions[top], p=round(float(p[self.at[name],top]), 2))
         seen = Path(stretch(name).file).name if said else ''     # a name may tell the emotion
-        return dict(name=seen, said=said, model=model)
+        return dict(name=seen, said=said, model=model if said else None)
     clips = [clip(k,e) for k,(_,e) in self.rows.items()]
     known = dict(choices=self.choices(), clips=clips, at=self.next(), of=len(p))
     try: lines = told(self.outcome()) if self.next()==len(clips) else []
@@ -553,6 +570,7 @@ _SAFE = {'Cache-Control':'no-store', 'X-Content-Type-Options':'nosniff',
     "default-src 'self'; img-src data:; media-src 'self'; frame-ancestors 'none'; base-uri 'none'"}
 _FILES = {'audit.js':'text/javascript', 'dom.js':'text/javascript', 'audit.css':'text/css'}
 
+# %% ../nbs/11_audit.ipynb #66c5b8ca
 class _Answers(BaseHTTPRequestHandler):
     "One request; `server.desk` is the `Desk`"
     timeout = 20
@@ -569,7 +587,8 @@ class _Answers(BaseHTTPRequestHandler):
     def _give(self, data, kind='application/json', status=200):
         data = data if isinstance(data, bytes) else json.dumps(data).encode()
         self.send_response(status)
-        for k,v in {**_SAFE, 'Content-Type':f'{kind}; charset=utf-8', 'Content-Length':len(data)}.items():
+        own = {'Content-Type':f'{kind}; charset=utf-8', 'Content-Length':len(data)}
+        for k,v in {**_SAFE, **own}.items():
             self.send_header(k, str(v))
         self.end_headers()
         if self.command!='HEAD': self.wfile.write(data)
@@ -577,14 +596,14 @@ class _Answers(BaseHTTPRequestHandler):
     def _no(self, status=404, why='not here'): self._give(dict(error=why), status=status)
 
     def do_GET(self):
-        what = self._asked()
+        what,desk = self._asked(),self.server.desk
         if what=='': return self._give(_PAGE.encode(), 'text/html')
-        if what in _FILES: return self._give((self.server.desk.front/what).read_bytes(), _FILES[what])
-        if what=='state': return self._give(self.server.desk.audit.state())
+        if what in _FILES: return self._give((desk.front/what).read_bytes(), _FILES[what])
+        if what=='state': return self._give(desk.audit.state())
         found = re.fullmatch(r'sound/(\d{1,6})', what or '')
-        names = self.server.desk.audit.names
+        names = desk.audit.names
         if not found or int(found[1])>=len(names): return self._no()
-        try: self._give(self.server.desk.sound(names[int(found[1])]), 'audio/wav')
+        try: self._give(desk.sound(names[int(found[1])]), 'audio/wav')
         except ValueError as e: self._no(415, str(e))
 
     def do_POST(self):

@@ -112,6 +112,22 @@ def test_it_goes_on_where_it_was(run, capsys):
     assert audit(run).rows[first.names[0]][1] == "anger"
 
 
+def test_a_clip_that_was_picked_keeps_its_chance(run):
+    """Else what is drawn later would be surer than the whole."""
+    it = audit(run)
+    it.draw(5, 3)
+    picked = [o for o, (k, _) in it.rows.items() if k == "unsure"]
+    for o in picked: it.label(o, "fear")
+    it.draw(15, 3)      # all of the twelve
+    assert {k for k, _ in it.rows.values()} == {"random"} and all(it.rows[o] == ("random", "fear") for o in picked)
+    assert audit(run).rows == it.rows
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70])
+def test_any_seed(run, seed):
+    a.Audit(run, read_manifest(run.parent/"m.csv"), seed).draw(6, 1)
+
+
 def test_more_clips_than_there_are(run):
     it = audit(run)
     it.draw(500, 100)

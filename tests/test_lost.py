@@ -33,6 +33,7 @@ COMMANDS = {    # what is typed; what it may write
     "check": ("check bb.csv --labels words.csv --fix -q -o c.csv", ["c.csv"]),
     "voices": ("voices aa.csv -q -o v.csv", ["v.csv"]),
     "segment": ("segment aa --language aa -q -o g.csv", ["g.csv"]),
+    "audit": ("audit seen --target bb.csv --labels heard.csv --teach t.csv", ["seen/audit.csv", "seen/audit.json", "t.csv"]),
     "export tasks": ("export given.csv --manifest bb.csv --as labelstudio -o tasks.json", ["tasks.json", "tasks.xml"]),
     "export grids": ("export given.csv --manifest bb.csv --as textgrid -o grids", ["grids/Ann_anger_0.TextGrid"]),
     "export eafs": ("export given.csv --manifest bb.csv --as elan -o eafs", ["eafs/Ann_anger_0.eaf"]),
@@ -50,6 +51,7 @@ INPUTS = {
     "check": ["bb.csv", "words.csv", "bb/Bob_anger_1.wav"],
     "voices": ["aa.csv", "aa/Ann_fear_0.wav"],
     "segment": ["aa/Ann_fear_0.wav"],
+    "audit": ["bb.csv", "heard.csv", "seen/predictions.csv", "bb/Bob_anger_1.wav"],
     "export grids": ["given.csv", "bb.csv", "bb/Ann_anger_0.wav"],
 }
 WAYS = [(c, o, way, own) for c, some in INPUTS.items() for o in some for way in ("link", "hard link", "link to its folder", "./x/../") for own in (False, True)
@@ -102,6 +104,9 @@ def inputs(tmp_path_factory):
     os.environ["SERE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     assert sere(COMMANDS["run"][0].replace("--out out", "--out first"), d) == (0, "")
     shutil.move(d/"first"/"model", d/"made")
+    (d/"seen").mkdir()
+    shutil.copy(d/"first"/"predictions.csv", d/"seen")
+    (d/"heard.csv").write_text("path,emotion\nbb/Bob_anger_0.wav,anger\nbb/Ann_fear_1.wav,fear\nbb/Bob_fear_0.wav,fear\n")
     shutil.rmtree(d/"first")
     return d
 

@@ -121,7 +121,8 @@ export class Audit {
 
   greeting(left, of) {
     const n = this.state.clips.length;
-    const some = left < n ? `${left} of ${n} clips are left` : `You will hear ${n} clips`;
+    const all = left == n;
+    const some = all ? `You will hear ${n} clips` : `${left} of ${n} clips are left`;
     const start = h('button', {class: 'main', onclick: () => this.begin()}, 'Start');
     return [
       h('p', {}, `${some}, of ${of}. Say what each sounds like to you.`),
@@ -172,7 +173,8 @@ export class Audit {
 
   async finish() {
     await this.ask('end', {method: 'POST', body: ''}).catch(() => {});
-    const text = 'Kept in audit.csv and audit.json, beside the predictions. Close this page.';
+    const text =
+      'Kept in audit.csv and audit.json, beside the predictions. Close this page.';
     this.root.replaceChildren(h('h1', {}, 'sere audit'), h('p', {}, text));
   }
 }

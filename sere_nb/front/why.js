@@ -35,7 +35,8 @@ function stretch(o, field, names, k, second) {
 
 const SOUNDS = ['pitch', 'loudness', 'timbre'];
 
-// What is heard in the highlight, and the numbers behind it; null where nothing is sure.
+// What is heard in the highlight, and the numbers behind it;
+// null where nothing is sure.
 export function heardThere(o) {
   if (!o?.heard) return null;
   const told = `${fixed(o.from_s)} to ${fixed(o.to_s)} s: ${o.heard}.`;
