@@ -229,7 +229,7 @@ def test_demo_and_workshop(fresh, monkeypatch):
     (fresh/"course").mkdir()
     (fresh/"course"/"1_hear_emotion.ipynb").write_text("mine")
     for _ in range(2): assert sere("workshop course", fresh) == (0, "")
-    assert (fresh/"course"/"1_hear_emotion.ipynb").read_text() == "mine" and len(list((fresh/"course").glob("*.ipynb"))) == 5
+    assert (fresh/"course"/"1_hear_emotion.ipynb").read_text() == "mine" and len(list((fresh/"course").glob("*.ipynb"))) == 6
 
 
 def test_check_and_embed_write_nothing_but_the_cache(used):
