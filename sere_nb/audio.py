@@ -471,6 +471,16 @@ def _part_of(f, info):
             return f"cut short: its header declares {seconds:.1f} s, but {there} are there and used"
     return ''
 
+# %% ../nbs/00_audio.ipynb #55b47cd8
+def _drowned(db, start, stop):
+    "Seconds of sound that a much louder, shorter one makes look like silence; 0 if there is none"
+    if stop-start>SR: return 0.
+    rest = torch.cat([db[:start//HOP], db[stop//HOP:]])
+    if not len(rest): return 0.
+    floor = max(float(db.quantile(.1)), SILENT_DB)
+    heard = HOP/SR*int((rest>floor+10).sum())
+    return heard if heard>=1 else 0.
+
 # %% ../nbs/00_audio.ipynb #116f3e50
 def _span(name, at, limit_s, seconds):
     "(seconds to read or None, what to say of its end) of a stretch; `AudioError` if it cannot be"
@@ -538,6 +548,9 @@ def load_audio(
     elif keep<stop-start or max_s is not None and read_s<there_s-.01: warnings.warn(
         f"{path}: {there_s:.1f} s long, cut to {keep/SR:.1f} s from {at.start_s+start/SR:.1f} s on (max_s={max_s:g}). "
         "Split long recordings into utterances: sere segment.", AudioWarning, stacklevel=2)
+    elif trim and (quiet_s := _drowned(db, start, stop)): warnings.warn(
+        f"{path}: a short loud sound ({(stop-start)/SR:.1f} s) is all that is kept; beside it {quiet_s:.1f} s are far quieter. "
+        "If that is the speech, find it: sere segment.", AudioWarning, stacklevel=2)
     return Clip(set_level(wave) if level else wave.clone(), at.start_s+start/SR, info.seconds)
 
 # %% ../nbs/00_audio.ipynb #0b40ceb9

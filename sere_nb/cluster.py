@@ -7,7 +7,7 @@ __all__ = ['ClusterError', 'to_arrow', 'from_arrow', 'encode_rows', 'most_clips'
            'shard_manifest', 'score_shards']
 
 # %% ../nbs/10_cluster.ipynb #9b323c42
-import copy,hashlib,json,logging,os,re,shutil,socket,sys,tempfile,traceback,uuid,warnings,zlib
+import copy,hashlib,json,logging,os,re,shutil,socket,subprocess,sys,tempfile,traceback,uuid,warnings,zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache,lru_cache,partial
@@ -117,9 +117,21 @@ def from_arrow(
 # %% ../nbs/10_cluster.ipynb #bcf92b67
 _URI = re.compile(r'[a-zA-Z][\w+.-]+://')
 
+_PROBE = "import sys,pyarrow.fs as p; fs,at = p.FileSystem.from_uri(sys.argv[1]); fs.get_file_info(at.rstrip('/'))"
+
+@cache
+def _fatal(base):
+    "What a store says when it ends the process that asks it, as Azure's does to those without an account; '' if it does not"
+    try: done = subprocess.run([sys.executable, '-c', _PROBE, base], capture_output=True, timeout=120, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired: return 'no answer within 120 s'
+    if done.returncode in (0,1): return ''      # an exception of Python is met again
+    said = re.findall(r'what\(\): *(.+)', done.stderr.decode('utf-8', 'replace'))
+    return said[0] if said else f'its library ended with {done.returncode}'
+
 @cache
 def _store(base):
     "The file system of a URI without its path, and where it begins there"
+    if base.startswith('abfs') and (why := _fatal(base)): raise OSError(why)
     fs,start = pa.fs.FileSystem.from_uri(base)
     return fs,start.rstrip('/')
 
@@ -153,6 +165,7 @@ class _Folder:
         if kind==pa.fs.FileType.NotFound: raise FileNotFoundError(self.at(name))
         if kind!=pa.fs.FileType.File: raise OSError('no regular file')
         return self.fs.open_input_file(self.at(name))
+    def size(self, name): return self.fs.get_file_info(self.at(name)).size
 
     def read(self, name, most=2**26):
         "What a small file holds; `OSError` if it is none, or larger"
@@ -363,7 +376,8 @@ _SEAL = b'footer_crc32'
 
 def _seal(footer):
     "Where in a Parquet footer its checksum stands, and what it should be: the CRC-32 of all of it, with zeros in that place"
-    at = footer.rindex(_SEAL)+len(_SEAL)+2      # two bytes in between: a string, of eight characters
+    at = footer.rfind(_SEAL)+len(_SEAL)+2      # two bytes in between: a string, of eight characters
+    if at<len(_SEAL)+2: raise ValueError("its table of contents has no checksum, or is cut")
     return at,b'%08x' % zlib.crc32(footer[:at]+b'0'*8+footer[at+8:])
 
 def _write_parquet(folder, name, table, **how):
@@ -399,11 +413,13 @@ _NEEDED = ('path','language')
 _TEXTS = (*_NEEDED,'speaker','emotion','corpus')
 _NUMBERS = ('row','start_s','seconds')
 _SWELL = 16,2**26       # a file may hold so many times its size of numbers, and so many bytes more
+_LEAST = .5             # bytes of a file for each of its rows: their numbers alone take more
 
 def _known(f, size, name, rows):
     "A Parquet file whose table of contents is as it must be; `ValueError` if not. Nothing else of it has been read"
     schema,meta = f.schema_arrow,f.metadata
     if meta.num_rows>rows: raise ValueError(f'{meta.num_rows:,} rows, where there can be {rows:,}')
+    if meta.num_rows*_LEAST>size+2**16: raise ValueError(f'{meta.num_rows:,} rows in a file of {size/2**20:.1f} MB')
     text = lambda t: pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_null(t)
     number = lambda t: pa.types.is_integer(t) or pa.types.is_floating(t)
     kinds = [(o,text) for o in (*_TEXTS,'file','key','error','warning')]+[(o,number) for o in _NUMBERS]
@@ -444,6 +460,25 @@ def _reading(folder, name, rows):
     except FileNotFoundError: raise ClusterError(f"{folder}: {name} is missing. Run the same job again; it makes what is missing.") from None
     except (pa.ArrowException,OSError,ValueError) as e: raise ClusterError(f"{folder}: {name} is damaged ({str(e).splitlines()[0][:120]}). Remove it and run the same job again; it makes what is missing.") from None
 
+def _check_texts(folder, name, f):
+    "`ValueError` if the texts of an open Parquet file are far longer than it: the same long one, again and again"
+    texts = [o.name for o in f.schema_arrow if pa.types.is_string(o.type) or pa.types.is_large_string(o.type)]
+    most,held = _SWELL[0]*folder.size(name)+8*_SWELL[1],0
+    with folder.open(name) as g:
+        # as numbers of words: the words themselves are not repeated
+        once = pq.ParquetFile(g, read_dictionary=texts)
+        for batch in once.iter_batches(2**16, columns=texts):
+            held += sum(_letters(o) for o in batch.columns)
+            if held>most: raise ValueError(f'more than {most>>20:,} MB of text')
+
+def _letters(column):
+    "Bytes of a column of words, were each written out"
+    import pyarrow.compute as pc
+    if not pa.types.is_dictionary(column.type): return column.nbytes
+    long = pc.binary_length(column.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+    at = column.indices.drop_null().to_numpy(zero_copy_only=False)
+    return int(long[at].sum(dtype=np.int64)) if len(long) else 0
+
 def _text(table):
     "The same, with '' for texts that are null; each clip has a path and a language"
     for i,o in enumerate(table.schema):
@@ -453,7 +488,9 @@ def _text(table):
     return table
 
 def _read_table(folder, name, rows):
-    with _reading(folder, name, rows) as f: return _text(f.read())
+    with _reading(folder, name, rows) as f:
+        _check_texts(folder, name, f)
+        return _text(f.read())
 
 # %% ../nbs/10_cluster.ipynb #4bd189f1
 def _manifest_hash(table):
