@@ -4,7 +4,8 @@ const browser =
   'document ' +
   'devicePixelRatio getComputedStyle matchMedia performance Path2D atob btoa ' +
   'requestAnimationFrame cancelAnimationFrame setTimeout clearTimeout ResizeObserver ' +
-  'MutationObserver IntersectionObserver OfflineAudioContext Blob URL addEventListener';
+  'MutationObserver IntersectionObserver OfflineAudioContext Blob URL addEventListener ' +
+  'fetch globalThis';
 
 export default [
   js.configs.recommended,

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_shots', 'load_encoders', 'write_encoders',
            'read_encoders', 'prediction_table', 'answered', 'judge', 'run', 'demo', 'predict', 'check', 'corpus',
-           'manifest', 'voices', 'segment', 'export', 'embed_clips', 'shards', 'bench', 'NotYet', 'in_one_line',
-           'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
+           'manifest', 'voices', 'segment', 'export', 'audit', 'embed_clips', 'shards', 'bench', 'NotYet',
+           'in_one_line', 'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
 import argparse,contextlib,csv,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
@@ -81,7 +81,7 @@ def _writable(folder, option):
     except OSError as e: raise UseError(f"{folder}: this folder cannot be written ({e.strerror or e}). Choose another one: {option}.") from None
     return folder
 
-_READ = ('source','target','shots_file','labels','manifest','protocol')     # options that name a file
+_READ = ('source','target','shots_file','taught','labels','manifest','protocol')     # options that name a file
 _MODEL = ('model.safetensors','model.json','encoder.json')
 
 def _spare(
@@ -148,6 +148,7 @@ def read_shots(
     file,           # one path a line, or a CSV file with a column `path`, perhaps with `emotion`, `start_s`, `end_s`
     table,          # the source's manifest
     labels=None,    # {theirs: ours}, as for `read_manifest`
+    name='source',  # of the manifest, for messages
 )->dict: # {absolute path, as in the column `file` of `table`: label}
     "The shots that somebody has chosen. `UseError` if one is not in the manifest, or has no label"
     from sere_nb.audio import stretch,stretch_name
@@ -158,11 +159,11 @@ def read_shots(
         part = stretch(path)
         near = (stretch_name(find_file(part.file, o), *part[1:]) for o in (Path(file).parent,'.'))
         found = by_path.get(path) or next((o for o in near if o in known), None)
-        if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the source's manifest. Write it as the manifest does, or add a row for it.")
+        if not found: raise UseError(f"{file}, line {line}: shot {path} is not in the {name}'s manifest. Write it as the manifest does, or add a row for it.")
         label = (labels or {}).get(label, label)
         none = not label or is_placeholder(label)
         word = '' if none else one_vocabulary([label], filter(None, known.values()))[label]
-        if not (word or known[found]): raise UseError(f"{file}, line {line}: shot {path} has no emotion in the source's manifest. Fill it in.")
+        if not (word or known[found]): raise UseError(f"{file}, line {line}: shot {path} has no emotion in the {name}'s manifest. Fill it in.")
         if word and known[found] not in ('',word): other.append((line,word,known[found]))
         shots[found] = word or known[found]
     if not shots: raise UseError(f"{file}: the list of shots is empty. Write one path a line.")
@@ -202,15 +203,18 @@ def write_encoders(
     specs:dict,     # language: name as given
     encoders:dict,  # language: Encoder
     speakers:str='known', # or 'found' by sound, or 'none'
+    target=None,    # manifest of the clips that were named, for `sere audit`
 ):
     "Say in `encoder.json` which encoder a model has learnt with"
-    def told(spec):     # where its folder lies from here, since who predicts may stand elsewhere
-        there = Path(spec.removesuffix('+acoustic')).expanduser()
-        if not there.is_dir(): return {}
+    def near(there):    # seen from here, since who predicts may stand elsewhere
         try: return dict(from_here=Path(os.path.relpath(there.resolve(), Path(folder).resolve())).as_posix())
         except ValueError: return {}    # another drive
+    def told(spec):
+        there = Path(spec.removesuffix('+acoustic')).expanduser()
+        return near(there) if there.is_dir() else {}
     about = {o:dict(encoder=specs[o], settings=encoders[o].settings, **told(specs[o])) for o in specs}
-    _write(Path(folder)/'encoder.json', json.dumps(dict(sere_nb=sere_nb.__version__, speakers=speakers, languages=about), indent=1, ensure_ascii=False)+'\n')
+    aim = dict(target=near(Path(target))) if target and not _is_shards(target) else {}
+    _write(Path(folder)/'encoder.json', json.dumps(dict(sere_nb=sere_nb.__version__, speakers=speakers, languages=about, **aim), indent=1, ensure_ascii=False)+'\n')
 
 def _how(settings):
     "Layers, precision and name that the transformer in `settings` had"
@@ -545,6 +549,7 @@ def _read_both(args):
     _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out DIR')
     labels = read_labels(args.labels) if args.labels else None
     files = read_shots(args.shots_file, source, labels) if args.shots_file else None
+    if args.taught: read_shots(args.taught, target, labels, 'target')
     if files: source['emotion'] = source.file.map(files).fillna(source.emotion)
     _taken(args.shares, _pick(source, files, args, 1 if listener else args.min_speakers)[1])    # what cannot be drawn, or is told in vain, is said before any work
     specs,encoders = load_encoders(args.encoder, args.encoder_for, {*source.language,*target.language})
@@ -567,6 +572,24 @@ def _learner(args, corpora, emotions):
     prior = 'balanced' if shares=='balanced' else dict.fromkeys(corpora, shares)
     return SERE(seed=args.seed, speakers=args.speakers!='none', prior=prior, design=dict.fromkeys(corpora, args.design) if args.design else None)
 
+def _taught(args, clips, emotions):
+    "{row of the target's clips: emotion} of those that --taught names"
+    if not args.taught: return {}
+    from sere_nb.corpora import read_labels
+    labels = read_labels(args.labels) if args.labels else None
+    named,row = read_shots(args.taught, clips.table, labels, 'target'),{f:i for i,f in enumerate(clips.table.file)}
+    other = next((e for e in named.values() if e not in emotions), None)
+    if other: raise UseError(f"{args.taught}: no shot has the emotion '{other}'. There are: {', '.join(emotions)}.")
+    return {row[f]:e for f,e in named.items() if f in row}
+
+def _fit(learner, shots, unlabelled, taught, progress):
+    "Fit; clips of `taught`, {row of the table: emotion}, are shots from the first round on"
+    if not taught: return learner.fit(shots, unlabelled, progress=progress)
+    learner.begin(shots, unlabelled)
+    for row,emotion in taught.items(): learner.teach(row, emotion)
+    for _ in range(learner.settings['rounds']+1): learner.step()
+    return learner
+
 def run(
     args, # as `parser` gives it for `sere run`
 )->int: # exit status
@@ -581,11 +604,16 @@ def run(
     rest = ~picked & source.table.emotion.isin([*emotions,'']).to_numpy()     # clips known to be something else would only mislead
     clips,truth = _blank(target),target.table.emotion     # from here on nothing but what judges and the report see a label of the target
     unlabelled = Embeddings.concat([_blank(source[rest]), clips])
-    learner = _learner(args, _corpora(target), emotions).fit(source[picked], unlabelled, progress=args.progress)
+    taught = _taught(args, target, emotions)
+    first = int(picked.sum()+len(unlabelled)-len(clips))    # row of the target's first clip
+    learner = _fit(_learner(args, _corpora(target), emotions), source[picked], unlabelled, {first+o:e for o,e in taught.items()}, args.progress)
     learner.save(out/'model')
-    write_encoders(out/'model', specs, encoders, args.speakers)
-    rows = np.arange(len(learner.table_)-len(clips), len(learner.table_))
+    write_encoders(out/'model', specs, encoders, args.speakers, args.target)
+    rows = np.arange(first, len(learner.table_))
     predictions = prediction_table(learner, rows)
+    if taught:      # what was told is no answer: it is not judged
+        truth = truth.where(~np.isin(np.arange(len(truth)), list(taught)), '')
+        predictions['taught'] = [taught.get(o, '') for o in range(len(predictions))]
     given = answered(predictions, args.at_least)
     _write(out/'predictions.csv', _csv(given))
     metrics = judge(truth, predictions, emotions, args.at_least, target.table.get('speaker'))
@@ -802,6 +830,63 @@ def export(
     inputs = [args.predictions/'predictions.csv' if args.predictions.is_dir() else args.predictions]
     files = export_predictions(table, args.form, args.out, [*inputs, *([args.manifest] if args.manifest else [])], args.url)
     print(f"{_count(len(table), 'clip')} in {_count(len(files), 'file')}.\n{one_line(args.out)}")
+    return 0
+
+# %% ../nbs/09_cli.ipynb #cc80fbed
+def _target_of(args):
+    "The manifest of a run's target"
+    if args.target: return args.target
+    model = args.dir/'model'
+    try: near = read_json(model/'encoder.json', {})['target']['from_here']
+    except (OSError,ValueError,KeyError,TypeError): near = None
+    there = isinstance(near, str) and len(near)<1000 and not (_on_a_share(near) or os.path.isabs(near))
+    file = there and Path(os.path.normpath(model.resolve()/near))
+    if file and file.is_file(): return str(file)
+    raise UseError(f"{args.dir}: nothing says where the sound of its clips is. Give the manifest that the run had as its target: --target T.csv")
+
+def _asked_about(args, audit):
+    "Take what is said about the clips of an audit: from a list, from the keyboard, or from a page"
+    from sere_nb.audit import Desk
+    if args.labels: print(f"{_count(audit.take(args.labels), 'label')} taken."); return
+    audit.draw(args.clips, args.clips//4 if args.unsure is None else args.unsure)
+    if audit.next()==len(audit.names): return
+    if args.terminal: audit.by_keys(); return
+    desk = Desk(audit, args.port)
+    print(f"Listen and answer at {desk.url}\nEach answer is kept at once. To stop: Finish on the page, or Ctrl+C here; the same command goes on.", flush=True)
+    if args.open:
+        import webbrowser
+        webbrowser.open(desk.url)
+    with contextlib.suppress(KeyboardInterrupt): desk.serve()
+
+# %% ../nbs/09_cli.ipynb #65776e67
+def audit(
+    args, # as `parser` gives it for `sere audit`
+)->int: # exit status
+    "A few clips to listen to: how right a run is, and how frequent each emotion, with intervals"
+    from sere_nb.audit import Audit,read_predictions,told
+    from sere_nb.corpora import read_manifest
+    read_predictions(args.dir)      # what is wrong with it is said first
+    args.target = _target_of(args)
+    table = read_manifest(args.target, **dict(_given(argparse.Namespace(column=args.column), args.target)[args.target]))
+    kept,wanted = [args.dir/'audit.csv',args.dir/'audit.json'],[args.teach] if args.teach else []
+    read = [args.dir/o for o in (*_RESULTS,'audit.csv','audit.json')]
+    not_read(wanted, read, 'give another place: --teach FILE')
+    _spare([*kept,*wanted], args, table, way_out='--teach FILE')
+    if wanted: _writable(args.teach.parent, '--teach FILE')
+    audit = Audit(args.dir, table, args.seed)
+    _asked_about(args, audit)
+    if not (audit.book.heard('random') or audit.book.heard('given')):
+        print(f"Nothing was said yet about a clip that was drawn by chance. To go on: sere audit {one_line(shlex.quote(str(args.dir)))}")
+        return 0
+    lines = told(audit.outcome(), f"sere audit {one_line(shlex.quote(str(args.dir)))}")
+    rows = [o for o in lines if isinstance(o, tuple)]
+    print(lines[0], '', _rows([[one_line(c) for c in o] for o in rows]), '', *lines[1+len(rows):], sep='\n')
+    audit.keep()
+    not_read(wanted, read, 'give another place: --teach FILE')      # those that are there only now, too
+    if wanted:
+        n = audit.teach(args.teach)
+        print(f"{_count(n, 'clip')} to teach: give the same sere run another --out, and --taught {one_line(shlex.quote(str(args.teach)))}. They are not judged there.")
+    print(_rows([(o,) for o in [*kept,*wanted]]))
     return 0
 
 # %% ../nbs/09_cli.ipynb #8c629e4a
@@ -1082,6 +1167,7 @@ A run that was stopped goes on from the cache when the same command is given aga
     how = p.add_mutually_exclusive_group()
     how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled clips of each emotion, drawn from the source; its other labels are not used (default: 5)')
     how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a line, or a CSV with the columns path and, if you like, emotion, which counts more than the manifest's")
+    p.add_argument('--taught', metavar='F', help="clips of the target whose emotion you know, as shots beside: a CSV with the columns path and emotion, such as sere audit --teach writes; they are not judged")
     p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these emotions (default: all that the source has enough clips of)')
     p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each emotion's shots come from at least so many speakers (default: 1)")
     p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same shots, same result (default: 0)')
@@ -1251,6 +1337,32 @@ Needs an extra for audformat, textgrid and elan: pip install 'sere_nb[export]'."
     _list_options(p)
     p.add_argument('--url', metavar='URL', help='labelstudio: what the address of a recording begins with (default: that of local files, /data/local-files/?d=)')
 
+# %% ../nbs/09_cli.ipynb #633b871c
+def _none_too(text): return 0 if text=='0' else _number(text)
+
+def _add_audit(add):
+    p = add('audit', audit, 'a few clips to listen to: how right a run is on them all, with intervals',
+        """Draws a few clips of a run's target, plays them, and asks what you hear; what the model thinks is hidden until then.
+Says what that proves about all clips: accuracy, UAR, how frequent each emotion is. Each answer is kept at once in
+DIR/audit.csv; the same command goes on where it was, and a larger --clips asks about more.""",
+        """examples:
+  sere audit results                            a page in your browser
+  sere audit results --terminal                 from the keyboard
+  sere audit results --labels heard.csv         a list made elsewhere: path, emotion
+  sere audit results --teach taught.csv         and what was heard, for sere run --taught""")
+    p.add_argument('dir', metavar='DIR', type=Path, help='folder that sere run --out wrote')
+    p.add_argument('--target', metavar='T.csv', help='manifest of its clips, if it is not where it was')
+    _list_options(p)
+    p.add_argument('--clips', metavar='N', type=_number, default=20, help='clips to ask about (default: 20)')
+    p.add_argument('--unsure', metavar='N', type=_none_too, help='of these, picked because the model is unsure: to teach it, they prove nothing (default: one of four)')
+    how = p.add_mutually_exclusive_group()
+    how.add_argument('--terminal', action='store_true', help='from the keyboard, without a browser')
+    how.add_argument('--labels', metavar='FILE', help='a CSV with the columns path and emotion, made elsewhere')
+    p.add_argument('--teach', metavar='FILE', type=Path, help='also write what was heard as shots, for sere run --taught')
+    p.add_argument('--seed', metavar='N', type=int, default=0, help='same seed, same clips (default: 0)')
+    p.add_argument('--port', metavar='N', type=_none_too, default=0, help='of the page (default: any that is free)')
+    p.add_argument('--no-open', dest='open', action='store_false', help='do not open the browser')
+
 # %% ../nbs/09_cli.ipynb #f5e81323
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
@@ -1268,7 +1380,7 @@ def parser()->argparse.ArgumentParser:
     d.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'), help='folder for the results (default: sere-demo)')
     d.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(), help=_CACHE)
     d.add_argument('-q', '--quiet', dest='progress', action='store_false', help='no progress bars')
-    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment,_add_export): o(add)
+    for o in (_add_run,_add_predict,_add_bench,_add_small,_add_voices,_add_segment,_add_export,_add_audit): o(add)
     return p
 
 # %% ../nbs/09_cli.ipynb #10704d37

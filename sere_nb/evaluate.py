@@ -13,4 +13,5 @@ from .rivals import *
 from .tables import *
 from .bench import *
 
-__all__ = [o for m in ('scores','rivals','tables','bench') for o in sys.modules[f'sere_nb.{m}'].__all__]
+__all__ = [o for m in ('scores','rivals','tables','bench')
+    for o in sys.modules[f'sere_nb.{m}'].__all__]

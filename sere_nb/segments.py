@@ -18,7 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from .audio import SR,AudioError,SilentError,audio_info,load_audio,stretch_name
-from .encoder import EmbeddingCache,Encoder,EncoderError,fingerprint,_ahead,_half
+from .cache import EmbeddingCache
+from .embeddings import Encoder,EncoderError,_half
+from .encoder import _ahead
+from .models import fingerprint
 
 # %% ../nbs/02c_segments.ipynb #a00166b6
 class SegmentError(EncoderError):

@@ -14,7 +14,8 @@ import numpy as np, pandas as pd, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .encoder import SAID, Embeddings, Frames, _default_dtype
+from .embeddings import Embeddings,Frames
+from .speech import SAID,_default_dtype
 
 # %% ../nbs/03_structure.ipynb #1337fbd5
 class LearnerError(ValueError):
@@ -485,7 +486,7 @@ class Space:
 
     def prepare(self,
         emb:Embeddings,
-        together=None,      # group, corpus, and whose contents, where `groups` saw more clips
+        together=None,      # group, corpus, contents of each, if `groups` saw more
     )->Prepared:
         """Put clips on common ground; speakers and corpora met before are measured
         as then"""

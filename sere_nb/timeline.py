@@ -117,8 +117,9 @@ def courses_html(
     classes = [str(o) for o in classes]
     if not found: return ''
     looks = emotion_styles(classes)
+    name = lambda o: escape(o.attrs['name'])
     figures = ''.join(
-        f'<figure><figcaption>{escape(o.attrs["name"])}, {len(o)} stretches</figcaption>'
+        f'<figure><figcaption>{name(o)}, {len(o)} stretches</figcaption>'
         f'{_course_svg(o, p, classes, looks, play)}</figure>' for o in found)
     how = ('Each bar is a stretch, on the line of its emotion; the fainter, '
         'the less sure.'+(' Click to hear it.' if play else ''))

@@ -21,7 +21,9 @@ from torch import Tensor
 from torchaudio.compliance.kaldi import get_mel_banks
 
 from .audio import SR,HOP
-from .encoder import Encoder,EncoderError,embed,find_model,fingerprint,_device,_half
+from .embeddings import Encoder,EncoderError,_device,_half
+from .encoder import embed
+from .models import find_model,fingerprint
 
 # %% ../nbs/02b_voices.ipynb #ef01d421
 @cache

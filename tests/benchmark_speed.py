@@ -12,7 +12,9 @@ from torch.nn.functional import layer_norm
 
 from benchmark import machine
 from sere_nb.audio import SR, load_audio
-from sere_nb.encoder import AcousticEncoder, TransformerEncoder, _SILENT, _half, _whisper_layers
+from sere_nb.embeddings import _half
+from sere_nb.encoder import AcousticEncoder, TransformerEncoder
+from sere_nb.speech import _SILENT, _whisper_layers
 
 N, SECONDS = 52, 3      # clips of the comparisons: two full batches
 

@@ -70,7 +70,7 @@ def make_cache(folder):
 def change_cache(folder, rng):
     import torch
     from safetensors.torch import load_file
-    from sere_nb import encoder as enc
+    from sere_nb import cache as enc
     files = sorted(o for o in folder.rglob("*") if o.is_file())
     index, entries = next(o for o in files if o.suffix==".jsonl"), [o for o in files if o.suffix==".safetensors"]
     way = rng.randrange(4)

