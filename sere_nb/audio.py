@@ -433,6 +433,16 @@ def level_db(
     "Root mean square level of a clip"
     return float(10*_checked(wave).square().mean().clamp_min(1e-12).log10())
 
+# %% ../nbs/00_audio.ipynb #f39e4cd9
+def _drowned(db, start, stop):
+    """Seconds of sound that a much louder, shorter one makes look like silence;
+    0 if there is none"""
+    rest = torch.cat([db[:start//HOP], db[stop//HOP:]])
+    if stop-start>SR or not len(rest): return 0.
+    floor = max(float(db.quantile(.1)), SILENT_DB)
+    heard = HOP/SR*int((rest>floor+10).sum())
+    return heard if heard>=1 else 0.
+
 # %% ../nbs/00_audio.ipynb #550993d7
 class Clip(NamedTuple):
     "One utterance, ready for an encoder"
@@ -646,6 +656,9 @@ def load_audio(
     elif keep<left or max_s is not None and read_s<there_s-.01:
         said = (f"{there_s:.1f} s long, cut to {keep/SR:.1f} s from {start_s:.1f} s on "
             f"(max_s={max_s:g}). Split long recordings into utterances: sere segment")
+    elif trim and (quiet_s := _drowned(db, start, start+left)):
+        said = (f"a short loud sound ({left/SR:.1f} s) is all that is kept; beside it "
+            f"{quiet_s:.1f} s are far quieter. If that is speech, find it: sere segment")
     if said: warnings.warn(f"{path}: {said}.", AudioWarning, stacklevel=2)
     return Clip(set_level(wave) if level else wave.clone(), start_s, info.seconds)
 

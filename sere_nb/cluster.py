@@ -7,7 +7,7 @@ __all__ = ['ClusterError', 'to_arrow', 'from_arrow', 'encode_rows', 'most_clips'
            'read_shards', 'score_shards']
 
 # %% ../nbs/10_cluster.ipynb #9b323c42
-import copy,hashlib,json,logging,os,re,shutil,socket,sys,tempfile
+import copy,hashlib,json,logging,os,re,shutil,socket,subprocess,sys,tempfile
 import traceback,uuid,warnings,zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -163,9 +163,24 @@ def _short(e, most=160):
     "The first line of what an error says"
     return (str(e).strip().splitlines() or [''])[0][:most]
 
+_PROBE = ("import sys,pyarrow.fs as p; fs,at = p.FileSystem.from_uri(sys.argv[1]); "
+    "fs.get_file_info(at.rstrip('/'))")
+
+@cache
+def _fatal(base):
+    """What a store says when it ends the process that asks it, as Azure's does to
+    those without an account; '' if it does not"""
+    try: done = subprocess.run([sys.executable, '-c', _PROBE, base], timeout=120,
+        capture_output=True, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired: return 'no answer within 120 s'
+    if done.returncode in (0,1): return ''      # an exception of Python is met again
+    said = re.findall(r'what\(\): *(.+)', done.stderr.decode('utf-8', 'replace'))
+    return said[0] if said else f'its library ended with {done.returncode}'
+
 @cache
 def _store(base):
     "The file system of a URI without its path, and where it begins there"
+    if base.startswith('abfs') and (why := _fatal(base)): raise OSError(why)
     fs,start = pa.fs.FileSystem.from_uri(base)
     return fs,start.rstrip('/')
 
@@ -496,7 +511,8 @@ def _seal(footer):
     """Where in a Parquet footer its checksum stands, and what it should be:
     the CRC-32 of all of it, with zeros in that place"""
     # two bytes in between: a string, of eight characters
-    at = footer.rindex(_SEAL)+len(_SEAL)+2
+    at = footer.rfind(_SEAL)+len(_SEAL)+2
+    if at<len(_SEAL)+2: raise ValueError("its table of contents has no checksum")
     return at,b'%08x' % zlib.crc32(footer[:at]+b'0'*8+footer[at+8:])
 
 def _write_parquet(folder, name, table, **how):
@@ -545,6 +561,7 @@ _NEEDED = ('path','language')
 _TEXTS = (*_NEEDED,'speaker','emotion','corpus')
 _NUMBERS = ('row','start_s','seconds')
 _SWELL = 16,2**26       # a file may hold so many times its size, and bytes more
+_LEAST = .5             # bytes of a file for each of its rows: their numbers alone take more
 
 def _is_text(t):
     return pa.types.is_string(t) or pa.types.is_large_string(t) or pa.types.is_null(t)
@@ -579,6 +596,8 @@ def _known(f, size, name, rows):
     Nothing else of it has been read"""
     n = f.metadata.num_rows
     if n>rows: raise ValueError(f'{n:,} rows, where there can be {rows:,}')
+    if n*_LEAST>size+2**16:
+        raise ValueError(f'{n:,} rows in a file of {size/2**20:.1f} MB')
     manifest = name=='manifest.parquet'
     needed = ('row','file') if manifest else ('row','start_s','seconds','key','error')
     _must_have(f.schema_arrow, (*_NEEDED,*needed))
@@ -628,6 +647,25 @@ def _reading(folder, name, rows):
         f"{folder}: {name} is damaged ({_short(e, 120)}). Remove it and run "
         "the same job again; it makes what is missing.") from None
 
+def _letters(column):
+    "Bytes of a column of words, were each written out"
+    if not pa.types.is_dictionary(column.type): return column.nbytes
+    import pyarrow.compute as pc
+    long = pc.binary_length(column.dictionary).fill_null(0)
+    at = column.indices.drop_null().to_numpy(zero_copy_only=False)
+    return int(long.to_numpy(zero_copy_only=False)[at].sum(dtype=np.int64)) if len(long) else 0
+
+def _check_texts(folder, name, schema):
+    "`ValueError` if texts of a Parquet file are far longer than it: one again and again"
+    texts = [o.name for o in schema if _is_text(o.type) and not pa.types.is_null(o.type)]
+    with folder.open(name) as f:
+        most,held = _SWELL[0]*f.size()+8*_SWELL[1],0
+        # words and their numbers: a word is there once
+        once = pq.ParquetFile(f, read_dictionary=texts)
+        for batch in once.iter_batches(2**16, columns=texts):
+            held += sum(map(_letters, batch.columns))
+            if held>most: raise ValueError(f'more than {most>>20:,} MB of text')
+
 def _text(table):
     "The same, with '' for texts that are null; each clip has a path and a language"
     for i,name in enumerate(table.schema.names):
@@ -639,7 +677,9 @@ def _text(table):
     return table
 
 def _read_table(folder, name, rows):
-    with _reading(folder, name, rows) as f: return _text(f.read())
+    with _reading(folder, name, rows) as f:
+        _check_texts(folder, name, f.schema_arrow)
+        return _text(f.read())
 
 # %% ../nbs/10_cluster.ipynb #4bd189f1
 def _manifest_hash(table):

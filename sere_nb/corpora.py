@@ -131,17 +131,31 @@ def _between(line, wanted):
     names = {sep:[o.strip(' "\r\n') for o in line.split(sep)] for sep in _BETWEEN}
     return max(names, key=lambda o: (len(wanted&set(names[o])), len(names[o])))
 
+_LONGEST = 2**20    # characters of a line, far more than any list has
+
+def _too_long(path, line): return ManifestError(
+    f"{path}, line {line}: longer than a million characters, so this is no list. Give a CSV file.")
+
+def _short(f, path, skip):
+    "Lines of an open file; `ManifestError` at one that is endless"
+    line = skip
+    while text := f.readline(_LONGEST):
+        line += 1
+        if len(text)==_LONGEST: raise _too_long(path, line)
+        yield text
+
 def _lines(path, encoding, bad, wanted, how):
     "(number, cells) of each line of a text file; what is unusual about it goes to `how`"
     try:
         with open(path, encoding=encoding, newline='') as f:
-            first = f.readline()
+            first = f.readline(_LONGEST)
+            if len(first)==_LONGEST: raise _too_long(path, 1)
             if said := re.fullmatch('"?sep=(.)"?\r?\n', first): between,skip = said[1],1    # Excel's word
             else: between,skip = _between(first, wanted),0; f.seek(0)
             if encoding=='cp1252': how.append('as Windows text (cp1252)')
             elif encoding!='utf-8-sig': how.append('as UTF-16')
             if between!=',': how.append(f"with {_BETWEEN.get(between, repr(between))} between columns")
-            reader = csv.reader(f, strict=True, delimiter=between)
+            reader = csv.reader(_short(f, path, skip), strict=True, delimiter=between)
             for cells in reader: yield reader.line_num+skip,cells
     except UnicodeError: raise ManifestError(_NOT_UTF8.format(path, bad or 0)) from None
     except csv.Error as e: raise ManifestError(
@@ -189,8 +203,13 @@ def _look_alikes(columns):
         if ours and ours not in columns: found.setdefault(ours, o)
     return found
 
+_WIDEST = 1000
+
 def _check_columns(path, columns):
     "`ManifestError` unless the header can be used"
+    if len(columns)>_WIDEST: raise ManifestError(
+        f"{path}: {len(columns):,} columns, where {_WIDEST:,} are the most that are read. "
+        "Keep path, language, speaker, emotion and those that you need.")
     if not columns: raise ManifestError(
         f"{path}: empty. The first line must name the columns: path,language,speaker,emotion")
     for o in ('path','language'):

@@ -87,7 +87,7 @@ def to_wav(
 # %% ../nbs/00_media.ipynb #977fb24f
 def _by_ffmpeg(path, out, kind):
     "`to_wav` by the program"
-    done = subprocess.run([shutil.which('ffmpeg') or 'ffmpeg', '-nostdin', '-v', 'error',
+    done = subprocess.run([shutil.which('ffmpeg') or 'ffmpeg', '-nostdin', '-v', 'error', '-threads', '1',
         '-protocol_whitelist', 'file', *(('-f', kind) if kind else ()), '-i', f'file:{path}',
         '-map', '0:a:0', '-ar', str(_RATE), '-c:a', 'pcm_s16le', '-f', 'wav', '-y', out],
         capture_output=True, stdin=subprocess.DEVNULL)

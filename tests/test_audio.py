@@ -248,3 +248,34 @@ def test_html_escapes_and_caps(odd):
     page = audio_html(odd/"plain.wav", label='"><script>alert(1)</script>')
     assert "<script" not in page and page.count("<audio")==1
     assert len(audio_html(toy_voice(6.), max_s=.5))<len(audio_html(toy_voice(6.), max_s=5.))/4
+
+
+# ---- recordings in which speech is not where it is looked for ----
+
+def beep(seconds, hz=1000): return .5*np.sin(2*np.pi*hz*np.arange(round(seconds*SR))/SR)
+
+
+@pytest.mark.parametrize("name, parts, says", [
+    ("silence", (np.zeros(45*SR), 5., 0), "Find the speech in it: sere segment"),
+    ("beep", (np.concatenate([beep(.5), np.zeros(SR)]), 5., -50), "find it: sere segment"),
+    ("beep behind", (np.zeros(0), 5., -50, np.concatenate([np.zeros(SR), beep(.5)])), "find it: sere segment"),
+    ("talk", (np.zeros(0), 1200., 0), "utterances: sere segment"),
+])
+def test_check_points_to_segment(tmp_path, name, parts, says):
+    from sere_nb.corpora import check_manifest
+    before, seconds, db, *after = parts
+    voice_ = np.tile(toy_voice(5.).numpy(), int(seconds//5))
+    sf.write(tmp_path/"a.wav", np.concatenate([before, voice_*10**(db/20), *after]), SR)
+    (tmp_path/"m.csv").write_text("path,language,speaker\na.wav,de,v\n")
+    report = check_manifest(tmp_path/"m.csv")
+    assert len(report) == 1 and says.casefold() in f"{report.problem[0]}. {report.advice[0]}".casefold()
+
+
+@pytest.mark.parametrize("noise_db", [-90, -60, -45])
+def test_a_short_word_in_a_quiet_room_is_no_beep(tmp_path, noise_db):
+    noise = 10**(noise_db/20)*np.random.default_rng(0).standard_normal(6*SR)
+    noise[3*SR:3*SR+SR//2] += toy_voice(.5).numpy()
+    sf.write(tmp_path/"a.wav", noise, SR, subtype="FLOAT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_audio(tmp_path/"a.wav")

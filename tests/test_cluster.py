@@ -529,3 +529,53 @@ def test_extra_not_installed(lacking, command, tmp_path):
     code = f"import sys; sys.modules[{lacking!r}] = None; from sere_nb.cli import main; sys.exit(main(['shards','--manifest','it.csv','--out','out','-q',*{command}]))"
     p = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True)
     assert p.returncode==2 and p.stderr.count('\n')==1 and "pip install 'sere_nb[cluster]'" in p.stderr, p.stderr
+
+# ---- folders and places that would end the process, or fill the machine ----
+
+def crafted(folder, rows, claims, path):
+    "A manifest.parquet in which one row stands `rows` times, with its seal; about.json claims so many clips"
+    from sere_nb.cluster import _seal
+    file = folder/'manifest.parquet'
+    first = pq.ParquetFile(file).read().slice(0, 1)
+    def column(o):
+        v = first[o.name][0].as_py()
+        if o.name=='row': return pa.array(np.zeros(rows, np.int64))
+        return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([path if o.name=='path' else v]))
+    table = pa.table([column(o) for o in first.schema], names=first.schema.names)
+    with pq.ParquetWriter(file, table.schema, store_schema=False, compression='zstd') as w:
+        w.write_table(table)
+        w.add_key_value_metadata({'footer_crc32':'0'*8})
+    data = bytearray(file.read_bytes())
+    start = len(data)-8-int.from_bytes(data[-8:-4], 'little')
+    at,seal = _seal(bytes(data[start:]))
+    data[start+at:start+at+8] = seal
+    file.write_bytes(data)
+    about = json.loads((folder/'about.json').read_text())
+    (folder/'about.json').write_text(json.dumps(about|dict(clips=claims, shards=-(-claims//about['each']))))
+
+@pytest.mark.parametrize('rows, claims, path, says', [
+    (400_000, 4, 'a.wav', '400,000 rows, where there can be 4'),
+    (4, 3*10**8, 'a.wav', '300,000,000 clips; more than 10,000,000'),
+    (400_000, 400_000, 'a.wav', '400,000 rows in a file of'),
+    (100_000, 100_000, 'x'*20_000, 'MB of text'),
+])
+def test_a_manifest_is_refused_before_it_is_read(tmp_path, monkeypatch, rows, claims, path, says):
+    encode_shards(GERMAN[:4], 'acoustic', tmp_path/'s', workers=0, progress=False)
+    crafted(tmp_path/'s', rows, claims, path)
+    before = pa.total_allocated_bytes()
+    with pytest.raises(ClusterError) as e: shard_manifest(tmp_path/'s')
+    assert says in str(e.value) and '\n' not in str(e.value) and pa.total_allocated_bytes()-before<2**28
+
+def test_a_store_that_ends_the_process(tmp_path, monkeypatch):
+    "As Azure's library does where nobody is logged in: one line for the file, and the others are encoded"
+    monkeypatch.setattr(cluster, '_PROBE', "import os,sys; print('  what():  no token', file=sys.stderr, flush=True); os.abort()")
+    cluster._fatal.cache_clear()
+    table = GERMAN[:3].copy()
+    table.loc[1,['path','file']] = 'abfs://c@a/x.wav'
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        encode_shards(table, 'acoustic', tmp_path/'s', workers=0, progress=False)
+    got = read_shards(tmp_path/'s')
+    assert len(got)==2 and list(got.skipped.path)==['abfs://c@a/x.wav'] and 'no token' in got.skipped.why[0]
+    with pytest.raises(ClusterError, match='no token'): encode_shards(GERMAN[:3], 'acoustic', 'abfs://c@a/out', workers=0, progress=False)
+    cluster._fatal.cache_clear()

@@ -569,3 +569,33 @@ def test_sample_corpus_is_found_or_missed_in_words(tmp_path, monkeypatch):
         home.mkdir(parents=True)
         (home/"manifest.csv").touch()
         assert data_samples()==home
+
+
+# -- lists that are none, or far too large
+
+@pytest.mark.parametrize("text, says", [
+    ("x"*3_000_000, "line 1: longer than a million"), ("path,language\n"+"x"*3_000_000, "line 2: longer than a million"),
+    ('path,language\na.wav,de\n"'+"x"*3_000_000+'"\n', "line 3: longer than a million"),
+    ('path,language\na.wav,"'+"x"*200_000+'"\n', "line 2: not CSV"),
+    ("path,language,"+",".join(f"c{i}" for i in range(60_000))+"\n"+"a.wav,de\n"*3000, "60,002 columns, where 1,000 are the most"),
+])
+def test_huge_lists_are_refused_in_one_line(tmp_path, text, says):
+    import tracemalloc
+    write(tmp_path/"m.csv", text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ManifestError) as e: read_manifest(tmp_path/"m.csv")
+        most = tracemalloc.get_traced_memory()[1]
+    finally: tracemalloc.stop()
+    assert says in str(e.value) and "\n" not in str(e.value) and most<10**8
+    assert list(check_manifest(tmp_path/"m.csv").level)==["error"]
+
+
+@pytest.mark.parametrize("text", ["x"*3_000_000, "path\n"+"x"*3_000_000, "a"*200_000+"\0\n", "path,emotion\n\"a\n"+"b\n"*10])
+def test_huge_lists_of_shots(tmp_path, corpus, capsys, text):
+    from sere_nb.cli import main
+    m = corpus(clips=2)
+    write(tmp_path/"shots.csv", text)
+    assert main(["run", "--source", str(m), "--target", str(m), "--shots-file", str(tmp_path/"shots.csv"), "--out", str(tmp_path/"o"), "-q"])==2
+    err = [o for o in capsys.readouterr().err.splitlines() if "warning" not in o]
+    assert len(err)==1 and "shots.csv" in err[0]

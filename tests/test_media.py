@@ -167,6 +167,37 @@ def test_a_decoder_fails_alone(tmp_path, monkeypatch, fake):
         assert "\n" not in str(e.value)
 
 
+FFMPEG = """#!{python}
+import sys, wave
+args = sys.argv[1:]
+assert args[args.index('-i')+1].startswith('file:/') and args[args.index('-protocol_whitelist')+1] == 'file'
+if b'broken' in open(args[args.index('-i')+1][5:], 'rb').read(): sys.exit('moov atom not found')
+with wave.open(args[-1], 'wb') as w:
+    w.setparams((2, 2, 16000, 0, 'NONE', None))
+    w.writeframes(bytes(4*16000))
+if b'hole' in open(args[args.index('-i')+1][5:], 'rb').read(): print('invalid packet', file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+def test_the_program_ffmpeg_serves_where_there_is_no_pyav(tmp_path, monkeypatch):
+    (tmp_path/"bin").mkdir()
+    (tmp_path/"bin"/"ffmpeg").write_text(FFMPEG.format(python=sys.executable))
+    (tmp_path/"bin"/"ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path/"bin"), prepend=os.pathsep)
+    monkeypatch.setattr(media.importlib.util, "find_spec", lambda name: None)
+    assert media._with() == "ffmpeg" and media.can_decode()
+    monkeypatch.setattr(media, "_COMMAND", [sys.executable, "-c",
+        "from sere_nb import media as m; m._with = lambda: 'ffmpeg'; m._serve()"])
+    for name, what in dict(a=b"", b=b"hole", c=b"broken").items():
+        (tmp_path/f"{name}.m4a").write_bytes(b"\0\0\0\x20ftypM4A "+what)
+    made = converted(tmp_path/"a.m4a", "mov")
+    assert sf.info(made.path).channels == 2 and sf.info(made.path).duration == 1 and not made.note
+    assert "parts of it are damaged" in converted(tmp_path/"b.m4a", "mov").note
+    with pytest.raises(MediaError, match="moov atom not found"):
+        converted(tmp_path/"c.m4a", "mov")
+
+
 def test_one_process_for_many_files_and_no_wav_left(films, tmp_path, monkeypatch):
     monkeypatch.setattr(media.tempfile, "tempdir", str(tmp_path))
     first = converted(films/"old.amr")
