@@ -155,7 +155,9 @@ def files(folder): return {str(o.relative_to(folder)): o for o in sorted(Path(fo
 
 _MADE = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(, sere_nb)")
 
-def contents(folder): return {k: _MADE.sub(rb"WHEN\1", o.read_bytes()) for k, o in files(folder).items()}
+_THERE = re.compile(rb'("from_here": )"[^"]*"')     # a way from the model's own place
+
+def contents(folder): return {k: _THERE.sub(rb"\1WHERE", _MADE.sub(rb"WHEN\1", o.read_bytes())) for k, o in files(folder).items()}
 
 def clips(cache): return {k: o for k, o in files(cache).items() if k.endswith(".safetensors")}
 
