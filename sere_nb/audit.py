@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['ROW', 'KINDS', 'CANNOT', 'ANOTHER', 'AuditError', 'slope', 'rectified', 'wilson', 'rest_share', 'Estimate',
            'estimate', 'spread_order', 'draw_evenly', 'draw_unsure', 'estimate_uar', 'how_many_more', 'summary', 'Book',
-           'Audited', 'read_predictions', 'Audit', 'draw', 'take', 'outcome', 'keep', 'teach', 'told', 'wav_bytes',
-           'play', 'choices', 'by_keys', 'state', 'Desk']
+           'Audited', 'read_audited', 'Audit', 'draw', 'take', 'outcome', 'keep', 'teach', 'told', 'wav_bytes', 'play',
+           'choices', 'by_keys', 'state', 'Desk']
 
 # %% ../nbs/11_audit.ipynb #b35ae5b3
 import csv,hashlib,io,json,math,os,re,secrets,shutil,subprocess,tempfile,threading
@@ -21,6 +21,7 @@ from scipy import stats
 from .audio import SR,load_audio,stretch,stretch_name,_plain_s
 from .corpora import find_file,is_placeholder,join_stretches,one_vocabulary,parts_named
 from .corpora import read_cells,write_manifest
+from .export import predicted
 from .files import plain,replaceable,write,_known,_note,_real,_sha256
 
 # %% ../nbs/11_audit.ipynb #d4377776
@@ -304,25 +305,19 @@ class Audited(NamedTuple):
     emotions:list       # K
     taught:frozenset    # names of clips that were told, and are no part of these
 
-def read_predictions(
+def read_audited(
     folder, # of a run
 )->Audited:
     "`predictions.csv` of a run. `AuditError` if there is none, or it is no table of probabilities"
     file = Path(folder)/'predictions.csv'
     wrong = lambda why: AuditError(f"{file}: {why}. Give a folder that sere run --out wrote.")
-    try: t = pd.read_csv(io.BytesIO(plain(file, 2**30)), dtype=str, keep_default_na=False)
+    try: t,p,emotions = predicted(file)
     except OSError as e: raise wrong(f"cannot be read ({e.strerror})") from None
-    except (ValueError,pd.errors.ParserError): raise wrong('is no CSV table in UTF-8') from None
-    own = [o for o in t if o.startswith('p_') and len(o)>2]
-    if 'path' not in t or len(own)<2: raise wrong('has no column path, or fewer than two with p_')
-    try: t,p = join_stretches(t),t[own].to_numpy(float)
-    except ValueError: raise wrong('holds what is no number where there should be one') from None
-    fine = np.isfinite(p).all() and (p>=0).all() and (abs(p.sum(1)-1)<.02).all() and len(p)>1
-    if not fine: raise wrong('has rows of p_ that are no probabilities, or fewer than two rows')
+    except ValueError as e: raise wrong(e) from None
     if t.path.duplicated().any(): raise wrong(f"names {t.path[t.path.duplicated()].iloc[0]} twice")
     keep = (t['taught']=='').to_numpy() if 'taught' in t else np.ones(len(t), bool)
     if keep.sum()<2: raise wrong('has fewer than two clips that were not taught')
-    return Audited(list(t.path[keep]), p[keep], [o[2:] for o in own], frozenset(t.path[~keep]))
+    return Audited(list(t.path[keep]), p[keep], emotions, frozenset(t.path[~keep]))
 
 # %% ../nbs/11_audit.ipynb #2a1e8607
 ANOTHER = 'another emotion'
@@ -335,7 +330,7 @@ class Audit:
         seed:int=0, # of the draws
     ):
         self.folder,self.seed = Path(folder),seed
-        self.run,self.book = read_predictions(folder),Book(folder)
+        self.run,self.book = read_audited(folder),Book(folder)
         where = dict(zip(table.path, table.file))
         lost = next((o for o in self.run.names if o not in where), None)
         if lost is not None: raise AuditError(f"{self.folder}: clip {lost} is not in the manifest. "
@@ -466,7 +461,7 @@ def told(
         *((f'share of {k}',o) for k,o in found['shares'].items())]
     table = [('', 'best guess','95 % interval','heard clips alone'),
         *((k,*_percent(o),plain(o)) for k,o in parts)]
-    go_on = found['asked']+math.ceil(found['more']*4/3)     # one of four is to teach
+    go_on = min(of, found['asked']+math.ceil(found['more']*4/3))    # one of four is to teach
     lines = [f"{found['n']} of {of:,} clips, "
         "drawn by chance and heard, say of all of them:", *table,
         f"For accuracy they are worth {right['worth']} clips that are only counted."]

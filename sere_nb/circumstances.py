@@ -145,7 +145,6 @@ def words_are_free(
     if len(words[said].unique())<2 or len(emotion[said].unique())<2: return False
     return adjusted_mutual_info_score(words[said].cpu(), emotion[said].cpu())<TIED
 
-
 # %% ../nbs/03b_circumstances.ipynb #7b3bc0c2
 def _must_be_clips(x, group, share, cover, mean):
     told = dict(x=(x,'V n D')) if isinstance(x, Tensor) else {}  # or what reads like it

@@ -821,11 +821,21 @@ def segment(
     return 0
 
 # %% ../nbs/09_cli.ipynb #eb7cb8bf
+def _told_target(folder):
+    "The manifest of a run's target, as its model remembers it; None if it is not there"
+    model = folder/'model'
+    try: near = read_json(model/'encoder.json', {})['target']['from_here']
+    except (OSError,ValueError,KeyError,TypeError): return None
+    there = isinstance(near, str) and len(near)<1000 and not (_on_a_share(near) or os.path.isabs(near))
+    file = there and Path(os.path.normpath(model.resolve()/near))
+    return str(file) if file and file.is_file() else None
+
 def export(
     args, # as `parser` gives it for `sere export`
 )->int: # exit status
     "Predictions for other programs"
     from sere_nb.export import export_predictions,read_predictions
+    args.manifest = args.manifest or _told_target(args.predictions)
     table = read_predictions(args.predictions, _manifest(args) if args.manifest else None)
     inputs = [args.predictions/'predictions.csv' if args.predictions.is_dir() else args.predictions]
     files = export_predictions(table, args.form, args.out, [*inputs, *([args.manifest] if args.manifest else [])], args.url)
@@ -835,14 +845,9 @@ def export(
 # %% ../nbs/09_cli.ipynb #cc80fbed
 def _target_of(args):
     "The manifest of a run's target"
-    if args.target: return args.target
-    model = args.dir/'model'
-    try: near = read_json(model/'encoder.json', {})['target']['from_here']
-    except (OSError,ValueError,KeyError,TypeError): near = None
-    there = isinstance(near, str) and len(near)<1000 and not (_on_a_share(near) or os.path.isabs(near))
-    file = there and Path(os.path.normpath(model.resolve()/near))
-    if file and file.is_file(): return str(file)
-    raise UseError(f"{args.dir}: nothing says where the sound of its clips is. Give the manifest that the run had as its target: --target T.csv")
+    found = args.target or _told_target(args.dir)
+    if not found: raise UseError(f"{args.dir}: nothing says where the sound of its clips is. Give the manifest that the run had as its target: --target T.csv")
+    return found
 
 def _asked_about(args, audit):
     "Take what is said about the clips of an audit: from a list, from the keyboard, or from a page"
@@ -863,9 +868,9 @@ def audit(
     args, # as `parser` gives it for `sere audit`
 )->int: # exit status
     "A few clips to listen to: how right a run is, and how frequent each emotion, with intervals"
-    from sere_nb.audit import Audit,read_predictions,told
+    from sere_nb.audit import Audit,read_audited,told
     from sere_nb.corpora import read_manifest
-    read_predictions(args.dir)      # what is wrong with it is said first
+    read_audited(args.dir)          # what is wrong with it is said first
     args.target = _target_of(args)
     table = read_manifest(args.target, **dict(_given(argparse.Namespace(column=args.column), args.target)[args.target]))
     kept,wanted = [args.dir/'audit.csv',args.dir/'audit.json'],[args.teach] if args.teach else []

@@ -142,7 +142,7 @@ def test_one_line(place, capsys):
                  "path,start_s,end_s,emotion,p_anger\na.wav,x,y,anger,1\n", "\0\0"):
         (place/"in"/"odd.csv").write_text(text)
         assert export(place, "labelstudio", "odd.csv", "t.json", None) == 2
-        says(capsys, "odd.csv: no predictions that can be read")
+        says(capsys, "odd.csv: ", "Give the file as sere run or sere predict wrote it")
     assert export(place, "labelstudio", "none.csv", "t.json", None) == 2
     says(capsys, "no predictions there")
     assert export(place, "labelstudio", out="tasks") == 2
@@ -156,3 +156,13 @@ def test_one_line(place, capsys):
     assert export(place, "labelstudio", "whole.csv", "t.json") == 2
     says(capsys, "not in the manifest")
     assert not (place/"out").exists() and not (place/"t.json").exists()
+
+
+def test_a_run_remembers_where_its_recordings_are(place):
+    """As `sere audit` does: the model says where the target's manifest lies."""
+    run = place/"out"/"run"
+    (run/"model").mkdir(parents=True)
+    shutil.copy(place/"in"/"cut.csv", run/"predictions.csv")
+    (run/"model"/"encoder.json").write_text(json.dumps(dict(target=dict(from_here="../../../in/list.csv"))))
+    assert main(["export", str(run), "--as", "datasets", "-o", str(place/"clips")]) == 0
+    assert len(list((place/"clips"/"audio").rglob("*.wav"))) == len(ROWS.splitlines())-1
