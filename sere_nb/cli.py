@@ -1210,7 +1210,7 @@ def _add_bench(add):
     p.add_argument('--protocol', metavar='P.json', required=True, help='the tasks')
     p.add_argument('--corpora', metavar='DIR', required=True, help='folder with a manifest for each corpus of the protocol')
     p.add_argument('--methods', metavar='A,B,...', help='sere, nearest_prototype, logistic_regression, self_training, label_spreading, jdar, full_labels, jdar_full (default: all of these); '
-                   'em, em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, saerens, bbse; sere:estimate, sere:true_shares; sere:NAME for a variant of --ablate. '
+                   'em, em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant of --ablate. '
                    "Behind a name, +views gives a method SERE's views of the clips, and :full every source label")
     p.add_argument('--seeds', metavar='0-9', help='a range such as 0-9, or a list such as 0,3,5 (default: all of the protocol)')
     p.add_argument('--ablate', action='store_true', help='also run SERE built up part by part, and with one part left out at a time')

@@ -1,5 +1,6 @@
 "What a notebook would make ugly: scores against scikit-learn, labels that try to leak, a bench that is killed, protocols that do not fit"
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -959,6 +960,16 @@ def test_wins_are_counted_where_corpora_are_many_and_tasks_few():
     settings = dict(protocol=dict(name="few", note="", shots=5), encoder={"": dict(name="acoustic")},
                     speakers="known", corpora=dict(a=dict(clips=3)), version="0")
     assert "| tasks above logistic_regression |  | 4 of 4 |" in tables.summary(results, settings)
+
+
+@pytest.mark.parametrize("name", ["skada", "ot", "quapy.method.aggregative"])
+def test_a_rival_without_its_library_says_so_in_a_line(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    some = np.random.default_rng(0).random((6, 2))
+    ask = {"skada": lambda: rivals.coral_map(some, some), "ot": lambda: rivals.transported(some, some),
+           "quapy.method.aggregative": lambda: rivals.estimated_shares("em", some)}[name]
+    with pytest.raises(rivals.BenchError, match=r"sere_nb\[rivals\]") as said: ask()
+    assert "\n" not in str(said.value)
 
 
 def test_methods_take_what_the_contract_says():
