@@ -604,8 +604,9 @@ def coral_map(
     adapter = _library('skada').CORALAdapter(reg='auto')
     domain = np.repeat([1,-2], [len(source),len(target)])    # as skada tells them apart
     x = np.concatenate([source,target])
-    return adapter.fit(x, sample_domain=domain).transform(x,
+    moved = adapter.fit(x, sample_domain=domain).transform(x,
         sample_domain=domain, allow_source=True)[:len(source)]
+    return moved+target.mean(0)     # skada centres both
 
 # %% ../nbs/07b_rivals.ipynb #e065a4b4
 def _log_proba(task, x):
