@@ -25,7 +25,8 @@ import torch
 import sere_nb
 from .encoder import Embeddings,Stored
 from .irf import highlight_weights
-from .learner import SERE,SETTINGS,_footprint,_voice_by_voice
+from .vectors import footprint,voice_by_voice
+from .learner import SERE,SETTINGS
 from .structure import HIGHLIGHTS,Prepared,Projection,Space,groups,pool
 
 # %% ../nbs/07b_rivals.ipynb #9db58ca0
@@ -70,11 +71,11 @@ def _pooled(prepared, loud):
 def _in_parts(emb, group, contents, most):
     "Positions of clips that fit in memory together"
     if isinstance(emb, Embeddings): return [np.arange(len(emb))]
-    return _voice_by_voice(group, _footprint(emb, contents), most)
+    return voice_by_voice(group, footprint(emb, contents), most)
 
 def _content_of_some(emb, together, contents, most):
     "What is said in many clips, found from some of them"
-    size = _footprint(emb, contents)
+    size = footprint(emb, contents)
     some = np.random.default_rng(0).permutation(len(emb))
     some = np.sort(some[:max(64, int((size[some].cumsum()<most).sum()))])
     space = Space(False, contents)
