@@ -562,7 +562,7 @@ def _read_both(args):
 
 def _corpora(clips):
     "Names of the corpora of clips"
-    from sere_nb.structure import groups
+    from sere_nb.normalise import groups
     return sorted(set(groups(clips.table, False)[1].astype(str)))
 
 def _learner(args, corpora, emotions):
@@ -596,7 +596,7 @@ def run(
     "Five shots in one language, emotions in another: predictions, metrics, model, report"
     import numpy as np
     from sere_nb.encoder import Embeddings
-    from sere_nb.structure import groups
+    from sere_nb.normalise import groups
     out = _writable(args.out, '--out DIR')
     source,target,skipped,files,specs,encoders = _read_both(args)
     heard = {k:_heard(*o) for k,o in dict(all=(source.table,target.table), source=(source.table,), target=(target.table,)).items()} if args.speakers=='found' else None

@@ -26,7 +26,9 @@ import sere_nb
 from .encoder import Embeddings,Stored
 from .irf import highlight_weights
 from .learner import SERE,SETTINGS,_footprint,_voice_by_voice
-from .structure import HIGHLIGHTS,Prepared,Projection,Space,groups,pool
+from .moments import pool
+from .normalise import groups
+from .views import HIGHLIGHTS,Prepared,Projection,Space
 
 # %% ../nbs/07b_rivals.ipynb #9db58ca0
 # all that a method may know of a clip beside its sound
