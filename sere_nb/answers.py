@@ -18,9 +18,11 @@ from torch import Tensor
 from .designs import grounds, who_speaks
 from .encoder import Embeddings, Stored
 from .irf import highlight_weights
+from .normalise import groups
 from .rounds import SERE, settled, soft
-from .structure import HIGHLIGHTS, LearnerError, groups
+from .tensors import LearnerError
 from .vectors import _PART, footprint, most_bytes, voice_by_voice
+from .views import HIGHLIGHTS
 
 # %% ../nbs/06_answers.ipynb #d8d73073
 _ENOUGH = 20    # clips that a new voice must bring to get an effect of its own

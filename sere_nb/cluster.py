@@ -27,7 +27,7 @@ from .encoder import Frames,JoinedEncoder,Stored,TransformerEncoder
 from .encoder import embed,fingerprint,load_encoder,_encoders,_offsets
 from .files import misfit
 from .learner import SERE
-from .structure import groups
+from .normalise import groups
 
 # %% ../nbs/10_cluster.ipynb #aa6dbd0d
 try: import pyarrow as pa,pyarrow.fs,pyarrow.parquet as pq

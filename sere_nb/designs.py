@@ -15,7 +15,7 @@ import torch
 from sere_nb.circumstances import (Design, Effects, SameWords, find_design,
     words_are_free)
 from .encoder import SAID, Stored
-from .structure import groups
+from .normalise import groups
 
 # %% ../nbs/05c_designs.ipynb #3a124f52
 def who_speaks(

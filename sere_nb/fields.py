@@ -17,8 +17,9 @@ from .encoder import TRACKS, Embeddings, Stored
 from .answers import each_of
 from .irf import (SOUNDS, heard_in, highlight_spans, in_words,
     instantaneous_resonance, usual_sounds)
+from .normalise import groups
 from .rounds import SERE
-from .structure import LearnerError, groups
+from .tensors import LearnerError
 
 # %% ../nbs/06_fields.ipynb #a97d6d66
 _FIELDS = 64    # clips at a time: their moments stay in the processor's cache

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from . import answers, fields, saved      # each gives SERE what it is named for
 from .designs import unlabelled_of
 from .rounds import SERE, SETTINGS, priors
-from .structure import LearnerError
+from .tensors import LearnerError
 from .vectors import project
 
 # %% ../nbs/06_learner.ipynb #1e852d72

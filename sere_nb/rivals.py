@@ -25,9 +25,11 @@ import torch
 import sere_nb
 from .encoder import Embeddings,Stored
 from .irf import highlight_weights
-from .vectors import footprint,voice_by_voice
 from .learner import SERE,SETTINGS
-from .structure import HIGHLIGHTS,Prepared,Projection,Space,groups,pool
+from .moments import pool
+from .normalise import groups
+from .vectors import footprint,voice_by_voice
+from .views import HIGHLIGHTS,Prepared,Projection,Space
 
 # %% ../nbs/07b_rivals.ipynb #9db58ca0
 # all that a method may know of a clip beside its sound

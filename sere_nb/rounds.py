@@ -19,10 +19,12 @@ from .designs import (ASK, FACTORS, ask_again, balanced_together, by_counts,
     find_circumstances, grounds, levels, unlabelled_of, who_speaks)
 from .encoder import Embeddings, Stored, _device
 from .irf import class_prior, even_out
-from sere_nb.structure import (Circumstances, LearnerError, Space, Structure, _must_be,
-    groups)
+from .normalise import groups
+from .structure import Circumstances, Structure
+from .tensors import LearnerError, _must_be
 from .tric import Clips, Due, tric_of
 from .vectors import Less, parts, project
+from .views import Space
 
 # %% ../nbs/06_rounds.ipynb #b445404c
 SETTINGS = dict(

@@ -16,9 +16,11 @@ import torch
 from .circumstances import Design, Effects, Said, SameWords
 from .designs import FACTORS
 from .files import is_plain, misfit, read_json, replacing
+from .normalise import ContentRemover, Standardiser
 from .rounds import SERE
-from .structure import (HIGHLIGHTS, Circumstances, ContentRemover, LearnerError,
-    Projection, Space, Standardiser, Structure, _LARGEST)
+from .structure import Circumstances, Structure
+from .tensors import LearnerError, _LARGEST
+from .views import HIGHLIGHTS, Projection, Space
 
 # %% ../nbs/06_saved.ipynb #181f07c9
 _VERSION = 8

@@ -15,8 +15,9 @@ from .encoder import Embeddings
 from .files import replacing
 from .learner import SERE
 from .rounds import clean, find_shares, measured, objective, soft, tric_clips
-from .structure import LearnerError, Space, _must_be
+from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
+from .views import Space
 
 # %% ../nbs/06b_train.ipynb #36bc0834
 _WARM = 10      # epochs in which the rate rises

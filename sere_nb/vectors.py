@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .circumstances import Said
 from .irf import highlight_weights
-from .structure import Projection, Space
+from .views import Projection, Space
 
 # %% ../nbs/05b_vectors.ipynb #d18b60fa
 _PART = 16_384      # clips worked on at a time

@@ -333,8 +333,8 @@ def test_new_voices_in_numbers_get_effects_of_their_own(fitted):
 def test_voices_and_words_on_another_device(monkeypatch, tmp_path):
     "Effects, words and new voices in numbers, far from the processor"
     from far import FAR, Away
-    from sere_nb import structure
-    monkeypatch.setattr(structure, '_default_dtype', lambda device: torch.float32)
+    from sere_nb import normalise
+    monkeypatch.setattr(normalise, '_default_dtype', lambda device: torch.float32)
     shots, rest = split(clips())
     new = clips(voices=1, times=4, words=2, corpora=('bb',), seed=7)
     new.table['speaker'] = 'new'
