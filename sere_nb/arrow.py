@@ -61,6 +61,7 @@ def _view_columns(name, frames, at, n):
     widths = np.where(frames.lengths>0, d, 0)
     return [*columns,('mean',_lists(_clip_means(frames), widths, at, n))]
 
+# %% ../nbs/10_arrow.ipynb #043d19a1
 def _with_views(table, views, at):
     "A table with the views of some of its rows as columns"
     for name,frames in views.items():
@@ -102,6 +103,7 @@ def _about(field, kind):
         f"column {field.name[:60]!r} is not as sere writes it ({why}).")
     return about if about.get('kind')==kind else None
 
+# %% ../nbs/10_arrow.ipynb #1921ed00
 def _frames(column, about):
     "Lists back to frames"
     values,widths,d = [],[],about['dims']

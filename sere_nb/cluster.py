@@ -61,6 +61,7 @@ def _embed(table, encoder):
             return nothing
         return None,[why(o) for o in table.file]
 
+# %% ../nbs/10_cluster.ipynb #dc192a4f
 def _heard(table, encoder):
     "Embeddings or None, which rows they are, {row: error}, {row: warning}"
     emb,at = None,[]
@@ -219,6 +220,7 @@ def _left(emb, read):
     shapes = {v:(f.values.shape[1],f.hop_s) for v,f in emb.views.items()}
     return Stored(emb.table, lengths, shapes, lambda rows: read()[rows], emb.skipped)
 
+# %% ../nbs/10_cluster.ipynb #2cbed589
 def _gather(folder, shards, each, corpus=None, memory_gb=4.):
     "Some shards, in memory if they leave three quarters of it for the fit"
     read = partial(_read_shard, folder, each, corpus)

@@ -44,6 +44,7 @@ def _write_parquet(folder, name, table, **how):
     at += start
     folder.write(name, lambda f: [f.write(o) for o in (data[:at], seal, data[at+8:])])
 
+# %% ../nbs/10_shards.ipynb #c1f29848
 def _sealed(f):
     "An open Parquet file, if its footer is as it was written; `ValueError` if not"
     n = f.size()
@@ -88,6 +89,7 @@ def _is_number(t): return pa.types.is_integer(t) or pa.types.is_floating(t)
 _KINDS = [('text',_is_text,(*_TEXTS,'file','key','error','warning')),
     ('number',_is_number,_NUMBERS)]
 
+# %% ../nbs/10_shards.ipynb #b4169cd6
 def _must_have(schema, needed):
     "`ValueError` if columns are not of the kind that they must be, or missing"
     names = schema.names
@@ -144,6 +146,7 @@ def _footer(folder, name):
         return known,meta.num_rows,_errors(meta),made.get('job')
     except _TORN: return None
 
+# %% ../nbs/10_shards.ipynb #fd3af36b
 def _done_by(folder, name, job):
     """What a worker of this job would have said of a file, had it not been lost
     between writing and saying so; None if there is none"""
@@ -312,6 +315,7 @@ def _manifest_rows(table):
     rows = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
     return rows.add_column(0, 'row', pa.array(np.arange(len(table))))
 
+# %% ../nbs/10_shards.ipynb #1724a92f
 def _begin(folder, table, encoders, each):
     "Make the folder ready, or see that it fits; (about, what is there of each shard)"
     own = {o for e in encoders.values() for v in e.views for o in (v,v+_MEAN)}

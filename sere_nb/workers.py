@@ -59,6 +59,7 @@ def _start_ray(ray, address, workers):
     finally:
         for k in new: os.environ.pop(k)
 
+# %% ../nbs/10_workers.ipynb #fd5c13a4
 @contextmanager
 def _session(address, workers):
     "Ray, as it is or for this job alone"
@@ -99,6 +100,7 @@ def _pool(ray, blocks, work, args, n, gpus):
     how.execution_no_progress_timeout_s = _PATIENCE_S
     return done
 
+# %% ../nbs/10_workers.ipynb #8791693b
 def _pass(ray, items, work, args, workers):
     "(item, what its worker said) as they come"
     have = ray.cluster_resources()
