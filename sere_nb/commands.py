@@ -38,6 +38,7 @@ def _target_of(args):
         "is. Give the manifest that the run had as its target: --target T.csv")
     return found
 
+# %% ../nbs/09_commands.ipynb #a867f9d8
 def _asked_about(args, audit):
     "Take what is said about the clips of an audit: from a list, the keyboard, or a page"
     from sere_nb.audit import Desk
@@ -130,6 +131,7 @@ def _encoders_for(args, languages):
         return read_encoders(args.model, languages, args.encoder, args.encoder_for)
     return load_encoders(args.encoder or 'acoustic', args.encoder_for, languages)[1]
 
+# %% ../nbs/09_commands.ipynb #5b97b7c7
 def shards(
     args, # as `parser` gives it for `sere shards`
 )->int: # exit status
@@ -164,6 +166,7 @@ def _curve(results, methods):
     curve = 100*curve.loc[methods]
     return _rows([('method',*curve), *((m,*_some(row)) for m,row in curve.iterrows())])
 
+# %% ../nbs/09_commands.ipynb #ee8c28f5
 def _bench_text(results, n):
     """The tables of a bench: tasks, with `n` shots if there are several numbers;
     then the curve over shots, and the ablation"""
@@ -194,6 +197,7 @@ def _protocol(args):
     languages = {o for t in tables for o in t.language}
     return protocol,load_encoders(args.encoder, args.encoder_for, languages)[1]
 
+# %% ../nbs/09_commands.ipynb #ecc72e73
 def bench(
     args, # as `parser` gives it for `sere bench`
 )->int: # exit status

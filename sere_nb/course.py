@@ -30,6 +30,7 @@ def _own_line(error):
 
 def _one(text): return ' '.join(str(text).split())
 
+# %% ../nbs/09_course.ipynb #d82e8570
 @contextlib.contextmanager
 def in_one_line():
     "What goes wrong inside is said in one line; `NotYet`"
@@ -49,6 +50,7 @@ def course()->Path: # holds the notebooks and teacher.md
     raise UseError(f"the course is not there (looked in {places[0]} and {places[1]}). "
         "Install the package again, or run from a checkout.")
 
+# %% ../nbs/09_course.ipynb #8f399e48
 def course_notebook(
     source,                 # a notebook of the course
     solutions:bool=False,   # the teacher's version?
@@ -104,6 +106,7 @@ def _slides(source):
             found[-1] += f"<div class=show>{_shown(o, first)}</div>"
     return found
 
+# %% ../nbs/09_course.ipynb #0cb5008d
 def slides(
     source, # a notebook of the course
 )->str:     # HTML of one page that needs nothing beside it
@@ -125,6 +128,7 @@ def _course_files(source, out, solutions):
     guide = source/'teacher.md'
     if solutions: yield out/guide.name,lambda: guide.read_text(encoding='utf-8')
 
+# %% ../nbs/09_course.ipynb #38cc3961
 def workshop(
     args, # as `parser` gives it for `sere workshop`
 )->int: # exit status

@@ -49,6 +49,7 @@ def _near(there, folder):
     except ValueError: return {}    # another drive
     return dict(from_here=Path(path).as_posix())
 
+# %% ../nbs/09_encoders.ipynb #865cac5d
 def write_encoders(
     folder,         # of the model
     specs:dict,     # language: name as given
@@ -106,6 +107,7 @@ def _is_about(o):
     return (isinstance(o['encoder'], str) and numbers
         and all(map(short, (dtype,name,o.get('from_here')))))
 
+# %% ../nbs/09_encoders.ipynb #0c7e5796
 def _known_encoders(folder):
     "{language: what a model says of its encoder}"
     from sere_nb.corpora import language_code

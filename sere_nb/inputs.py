@@ -56,6 +56,7 @@ def _manifests(args, *places):
         known |= dict.fromkeys(words.values())
     return tables
 
+# %% ../nbs/09_inputs.ipynb #c333cd75
 def _embedded(where, table, encoders, args):
     "The clips of a manifest: encoded, or read from its shards"
     from sere_nb.encoder import embed
@@ -163,6 +164,7 @@ def read_shots(
     if other: _say_other(file, other, len(shots))
     return shots
 
+# %% ../nbs/09_inputs.ipynb #2bce8bd4
 def _say_other(file, other, n):
     "Warn of shots with two labels"
     from sere_nb.corpora import ManifestWarning
@@ -198,6 +200,7 @@ def _labelled(emb, table):
     emb.table = emb.table.assign(emotion=emb.table.path.map(label))
     return emb
 
+# %% ../nbs/09_inputs.ipynb #1fc2d701
 def _apart(source, target, name):
     "Source clips that are not in the target too"
     from sere_nb.corpora import ManifestError,ManifestWarning

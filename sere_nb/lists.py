@@ -60,6 +60,7 @@ def _recipe_line(o):
     clips = f'{o.clips:,} clips' if o.clips else ''
     return f"{o.name:<10} {languages:<5}  {clips:>11}  {o.title}; {o.licence}; {o.url}"
 
+# %% ../nbs/09_lists.ipynb #bf896fbd
 def corpus(
     args, # as `parser` gives it for `sere corpus`
 )->int: # exit status
@@ -112,6 +113,7 @@ def _voices_table(heard, corpora):
         for o,(n,sure) in zip(each.index, each.to_numpy())]
     return len(each),_rows([('voice','clips','how sure'), *rows])
 
+# %% ../nbs/09_lists.ipynb #420c637e
 def voices(
     args, # as `parser` gives it for `sere voices`
 )->int: # exit status
@@ -128,6 +130,7 @@ def voices(
     _tell_voices(args, found, int((table.speaker!='').sum()))
     return 0
 
+# %% ../nbs/09_lists.ipynb #e6e9b8ac
 def _tell_voices(args, found, told):
     "What `sere voices` says; `told` clips had a speaker before"
     heard = found[found.speaker!='']
@@ -162,6 +165,7 @@ def _recordings(places, language, corpus):
 
 def _length(seconds): return f'{int(seconds)//60}:{int(seconds)%60:02d}'
 
+# %% ../nbs/09_lists.ipynb #71dfca7a
 def _cut_lines(about):
     """What was found in recordings: a table,
     and the reasons of those that could not be used"""
@@ -198,6 +202,7 @@ def segment(
         f"\n{args.out}")
     return 0
 
+# %% ../nbs/09_lists.ipynb #31bf8774
 def _who_speaks(found, listener, args):
     from sere_nb.voices import voices
     found = voices(found, listener, args.cache, progress=args.progress)

@@ -58,6 +58,7 @@ def _some_clips(x, frames, offsets, less):
             rows = torch.sub(rows, said, out=own)
         yield of,slice(offsets[a],offsets[b]),rows,own
 
+# %% ../nbs/03_moments.ipynb #ff658967
 def _fitting(found):
     "What 16 bits can hold"
     if len(found) and not torch.stack(found.aminmax()).isfinite().all():

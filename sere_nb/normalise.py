@@ -46,6 +46,7 @@ def _only(at):
 def _add(total, at, x):
     total.index_add_(0, at, x.sum(0, keepdim=True) if len(at)==1 else x)
 
+# %% ../nbs/03_normalise.ipynb #0f7d80fa
 def _deviations(parts, at, k, desk):
     "Of k groups: (k, d) rows that count, mean, deviation"
     zeros = lambda: desk.new_zeros(k, desk.shape[1])
@@ -91,6 +92,7 @@ def _must_be_rows(x, group, at):
     if len(at)!=len(x):
         raise LearnerError(f"there are {len(x)} rows, but groups of {len(at)}.")
 
+# %% ../nbs/03_normalise.ipynb #d4c3d45f
 @patch
 def __call__(self:Standardiser,
     x:Tensor,       # (n, d) float32 or float16
@@ -164,6 +166,7 @@ def _clusters(self:ContentRemover, x, name, mine):
     if new: self.known[name] = (centres,_means(x, mine, cluster, centres))
     return cluster
 
+# %% ../nbs/03_normalise.ipynb #baeca271
 def _means(x, mine, cluster, centres):
     "(k, d) mean of all frames of each cluster; k-means saw some of them"
     total = torch.zeros_like(centres)

@@ -37,6 +37,7 @@ def _share(text):
         raise _Wrong(f"'{text}' is not a share between 0 and 1, such as 0.6")
     return share
 
+# %% ../nbs/09_options.ipynb #aae88ca7
 def _seconds(text):
     "A length in seconds"
     try: seconds = float(text)
@@ -68,6 +69,7 @@ def _how_made(text):
         raise _Wrong(f"'{text}' is none of voices,words; voices; words; none")
     return 'voices' in names,'words' in names
 
+# %% ../nbs/09_options.ipynb #3320a61f
 def _column(text):
     "'speaker=speaker_id' to a pair"
     ours,equals,theirs = (o.strip() for o in text.partition('='))
@@ -124,6 +126,7 @@ def _shared(p, encoder='acoustic', speakers='known'):
     _cached(p)
     _quiet(p)
 
+# %% ../nbs/09_options.ipynb #b02763f1
 def _made(p, shares, design):
     "What is known of how a target was made"
     p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='balanced',
@@ -158,6 +161,7 @@ anger,neutral,sadness --out results
 
 A run that was stopped goes on from the cache when the same command is given again."""
 
+# %% ../nbs/09_options.ipynb #cff699e7
 def _run(add):
     p = add('run', 'the main job: a few labelled clips in one language, emotions of clips '
         'in another', _RUN, _RUN_LIKE)
@@ -200,6 +204,7 @@ def _shots(p):
     p.add_argument('--seed', metavar='N', type=int, default=0,
         help='same seed, same shots, same result (default: 0)')
 
+# %% ../nbs/09_options.ipynb #a5cd3a05
 def _page(p):
     "What the report holds"
     sound = p.add_mutually_exclusive_group()
@@ -232,6 +237,8 @@ Says what that proves about all clips: accuracy, UAR, how frequent each emotion 
 answer is kept at once in
 DIR/audit.csv; the same command goes on where it was, and a larger --clips asks about \
 more."""
+
+# %% ../nbs/09_options.ipynb #ac33c7fd
 _AUDIT_LIKE = """examples:
   sere audit results                            a page in your browser
   sere audit results --terminal                 from the keyboard
@@ -309,6 +316,7 @@ def _bench_like():
         '--methods sere --thin 0.6 --shares estimate --out estimate',
         '--new-speakers --out new'))
 
+# %% ../nbs/09_options.ipynb #59b98453
 def _bench(add):
     p = add('bench', 'compare methods on many tasks', 'A protocol is a JSON file with '
         'tasks and their exact shots. A bench that was stopped goes on where it was.',
@@ -366,6 +374,7 @@ _SHARDS_LIKE = """examples:
 On a cluster, the manifest's sound and DIR must lie where all machines see them: on a \
 shared disk or in an object store."""
 
+# %% ../nbs/09_options.ipynb #839d5340
 def _shards(add):
     p = add('shards', 'encode very many clips to Parquet shards, here or on a Ray cluster',
         _SHARDS, _SHARDS_LIKE)
@@ -383,6 +392,7 @@ def _shards(add):
     _workers(p)
     _quiet(p)
 
+# %% ../nbs/09_options.ipynb #79a54424
 def _workers(p):
     "Who does the work, and in which pieces"
     p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or auto, '
@@ -416,6 +426,7 @@ def _corpus(add):
     p.add_argument('--list', action='store_true',
         help='what there is, under which licence, and where to get it')
 
+# %% ../nbs/09_options.ipynb #e5110aa6
 def _manifest(add):
     p = add('manifest', 'a manifest of a folder of your own recordings', 'The first '
         'sub-folder becomes the speaker; the column emotion stays empty, for you to fill '

@@ -36,6 +36,7 @@ def _csv(table):
     return split_stretches(table).to_csv(index=False, float_format='%.6g',
         lineterminator='\n')
 
+# %% ../nbs/09_outcome.ipynb #d9def269
 def _skipped(clips, table):
     "path, why of the clips that could not be used, without the folders of this machine"
     file,lost = dict(zip(table.path, table.file)),clips.skipped
@@ -79,6 +80,7 @@ def judge(
     return dict(out, at_least=at_least, coverage=coverage,
         answered=score(sure) if sure.any() else None)
 
+# %% ../nbs/09_outcome.ipynb #77b3adff
 def _unscored(truth, emotions):
     "{label: clips} of labels that could not be predicted"
     return Counter(o for o in truth if o and o not in emotions)
@@ -94,6 +96,7 @@ def _tally(predictions, emotions):
         (name, n[o], percent(n[o]/len(predictions)), percent(p[o]) if n[o] else '')
         for o,name in names)])
 
+# %% ../nbs/09_outcome.ipynb #7f56e074
 def _verdict(metrics):
     "Lines about the scores"
     low,high = metrics['ci95']
@@ -164,6 +167,7 @@ def _how_assumed(learner, corpus, shares):
         return 'assumed equal, firmly, as the corpus was made by a plan'
     return 'assumed equal, softly'
 
+# %% ../nbs/09_outcome.ipynb #61b6ee3e
 def _assumed(learner, corpora):
     "What was assumed about the shares of emotions: {corpus: how, shares}, one line"
     out = {}
@@ -216,6 +220,7 @@ def _shots_line(args, each, emotions):
         f"{len(emotions)} emotions")
     return line+(f' ({Path(args.shots_file).name})' if args.shots_file else '')
 
+# %% ../nbs/09_outcome.ipynb #dff50b8c
 def _describe(args, source, target, encoders, picked, emotions, heard=None, made={}):
     """The settings of a run, for its report; manifests by name,
     so that no folder of this machine gets into it"""
@@ -242,6 +247,7 @@ def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
             f"{_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
     return _with_courses(page, learner, rows)
 
+# %% ../nbs/09_outcome.ipynb #919df4a8
 def _with_courses(page, learner, rows):
     "Where clips are stretches of recordings: how emotions come and go in each"
     import numpy as np

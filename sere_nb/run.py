@@ -37,6 +37,7 @@ def _read_labels(args):
     from sere_nb.corpora import read_labels
     return read_labels(args.labels) if args.labels else None
 
+# %% ../nbs/09_run.ipynb #32cb25ff
 def _read_tables(args, listener):
     "(source, target, files chosen as shots): manifests, before any work"
     source,target = _manifests(args, args.source, args.target)
@@ -91,6 +92,7 @@ def _taught(args, clips, emotions):
     row = {f:i for i,f in enumerate(clips.table.file)}
     return {row[f]:e for f,e in named.items() if f in row}
 
+# %% ../nbs/09_run.ipynb #8ea939a3
 def _fit(learner, shots, unlabelled, taught, progress):
     """Fit; clips of `taught`, {row of the table: emotion},
     are shots from the first round on"""
@@ -144,6 +146,7 @@ def _told_of(r):
     kept = dict(design=dict(source=of_source, target=of_target), shares_assumed=assumed)
     return kept,dict(source=source, target=target, shares=shares)
 
+# %% ../nbs/09_run.ipynb #30c15d2c
 def _voices_of(r):
     "Voices found, in all clips and in each manifest; None if none were looked for"
     if r.args.speakers!='found': return None
@@ -175,6 +178,7 @@ def _about(r, heard, made):
     return _describe(r.args, r.source, r.target, r.encoders, r.picked, r.emotions, heard,
         {k:v for k,v in says.items() if v})
 
+# %% ../nbs/09_run.ipynb #7d561a83
 def _tell(r, given, metrics, heard, made, lines):
     "What is said on stdout"
     print(f"{_count(len(r.target), 'clip')} named from {_count(r.shots, 'shot')}.\n\n"
@@ -260,6 +264,7 @@ def _speakers(args, learner):
     found = isinstance(about, dict) and about.get('speakers')=='found'
     return 'found' if learner.speakers and found else 'known'
 
+# %% ../nbs/09_run.ipynb #6ecddcfd
 def _unnamed(args, table):
     "(learner, its clips, the speaker encoder or None), read and encoded as its own were"
     from sere_nb.encoder import embed

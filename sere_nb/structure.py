@@ -95,6 +95,7 @@ def _statistics(self:Structure, x, share, cover, near):
         scatter += (y*r.sum(2,keepdim=True)).transpose(1,2)@y
     return n,mass,total,scatter
 
+# %% ../nbs/03_structure.ipynb #0bd029c9
 @patch
 def _measure_by(self:Structure, s):
     "Take (V, D, D) covariances as units of distance, shrunk"
@@ -113,6 +114,7 @@ def _must_fit_in(x, share, cover, near):
     if near is not None: fits['near'] = (near,'V n K')
     _must_fit(**fits)
 
+# %% ../nbs/03_structure.ipynb #9d3e8254
 @patch
 def fit(self:Structure,
     x,              # (V, n, D), a tensor or what reads like one: x[:,rows]

@@ -59,6 +59,7 @@ def onto(self:Prepared,
     "From a view's grid to the common one (they may differ by a moment at the end)"
     return _onto(self.moments[view], self.offsets)
 
+# %% ../nbs/03_views.ipynb #4b4012e7
 @patch
 def __getitem__(self:Prepared,
     clips,          # (m,) positions
