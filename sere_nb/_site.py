@@ -146,21 +146,35 @@ get_config().d['renderer'] = 'sere_nb._site.Signature'     # only where pages ar
 
 # ---- a page ----
 
+def source_address(name, names, cfg):
+    "Where the code of a name stands, or None"
+    module = names[name][1] if name in names else None
+    line = lines(module).get(name) if module else None
+    return line and f'{cfg.git_url}/blob/{cfg.branch}/sere_nb/{module.replace(".", "/")}.py#L{line}'
+
+def definition(text, name, address, sections):
+    "What is shown of a name: the link to its source within its own section; a heading of the second level where no section has begun"
+    if not sections: text = re.sub(r'^##(#+ )', r'#\1', text, count=1, flags=re.M)
+    if not address: return text
+    link = f'[source]({address}){{.source-link aria-label="source of {name}"}}'
+    return re.sub(r'^#+ .*$', lambda m: f'{m[0]}\n\n{link}', text, count=1, flags=re.M)
+
 class Pages(Processor):
     "Links, source links and the line below the title"
     def begin(self):
         cfg = get_config()
         nbs = Path(cfg.nbs_path)
         self.here = here = Path(self.nb.path_).resolve().relative_to(nbs.resolve())
-        names = shown(nbs)
+        names,sections = shown(nbs),False
         for c in self.nb.cells:
-            if c.cell_type == 'markdown': c.source = linked(c.source, here, nbs)
+            if c.cell_type == 'markdown':
+                c.source = linked(c.source, here, nbs)
+                sections |= bool(re.search(r'^## ', c.source, re.M))
             doc = re.search(r'^show_doc\(([\w.]+)\)', c.source, re.M) if c.cell_type == 'code' else None
             for o in c.get('outputs', ()):
                 if 'text/markdown' not in o.get('data', {}): continue
                 text = linked(''.join(o.data['text/markdown']), here, nbs)
-                if doc and doc[1] in names and (line := lines(names[doc[1]][1]).get(doc[1])):
-                    text = text.replace('---\n\n', f'---\n\n[source]({cfg.git_url}/blob/{cfg.branch}/sere_nb/{names[doc[1]][1].replace(".", "/")}.py#L{line}){{.source-link}}\n\n', 1)
+                if doc: text = definition(text, doc[1], source_address(doc[1], names, cfg), sections)
                 o.data['text/markdown'] = text
         if here.as_posix()=='index.ipynb' and os.environ.get('SERE_DOCS_EXTRAS')!='0': extras(cfg.config_path/'_proc')
         from execnb.nbio import mk_cell
