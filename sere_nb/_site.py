@@ -183,6 +183,18 @@ class Pages(Processor):
 
 # ---- what no notebook makes ----
 
+_course_head = """<style>
+.jp-InputArea-editor, .highlight pre { overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+.course-nav { max-width: 60rem; margin: 1rem auto 0; padding: 0 1rem; font: 1rem system-ui, sans-serif; }
+</style>
+<nav class="course-nav">%s</nav>
+"""
+
+def with_way_back(html, *links):
+    "A page of the course, with a line that leads back to the site, and code that wraps"
+    line = ' · '.join(f'<a href="{to}">{said}</a>' for said, to in (('← Teach a workshop', '../about/workshop.html'), *links))
+    return re.sub(r'<body[^>]*>', lambda m: m[0]+'\n'+_course_head % line, html, count=1)
+
 def workshop(to):
     "The course to look at before anything is installed: learners' notebooks, slides, the teacher's guide"
     import nbformat
@@ -191,12 +203,13 @@ def workshop(to):
     to.mkdir(parents=True, exist_ok=True)
     def page(nb, title): return HTMLExporter().from_notebook_node(nb, resources=dict(metadata=dict(name=title)))[0]
     for source in sorted(course().glob('*.ipynb')):
-        nb = course_notebook(source)
+        nb, name = course_notebook(source), source.stem
         nbformat.write(nb, to/source.name)
-        (to/f'{source.stem}.html').write_text(page(nb, source.stem), encoding='utf-8')
-        (to/f'{source.stem}.slides.html').write_text(slides(source), encoding='utf-8')
+        html = with_way_back(page(nb, name), ('slides', f'{name}.slides.html'), ('download the notebook', source.name))
+        (to/f'{name}.html').write_text(html, encoding='utf-8')
+        (to/f'{name}.slides.html').write_text(slides(source), encoding='utf-8')
     guide = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell((course()/'teacher.md').read_text(encoding='utf-8'))])
-    (to/'teacher.html').write_text(page(guide, "Teacher's guide"), encoding='utf-8')
+    (to/'teacher.html').write_text(with_way_back(page(guide, "Teacher's guide")), encoding='utf-8')
 
 def extras(to):
     "Put the course and the page of `sere demo` beside the pages, where Quarto takes them along as they are (`resources` in _quarto.yml)"

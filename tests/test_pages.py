@@ -124,6 +124,11 @@ def test_what_stands_below_a_name():
     assert '\n\n## embed\n\n[source](a.py#L3){.source-link aria-label="source of embed"}\n\n```' in pages.definition(doc, 'embed', 'a.py#L3', False)
 
 
+def test_pages_of_the_course_lead_back():
+    html = pages.with_way_back('<html><body class="jp-Notebook" data-x="1"><main>x</main></body></html>', ('slides', 'a.slides.html'))
+    assert html.index('../about/workshop.html') < html.index('a.slides.html') < html.index('<main>') and 'pre-wrap' in html
+
+
 def test_style_of_the_pages():
     "What was seen wrong in a browser and cannot be seen without one"
     css = (root/'nbs'/'styles.css').read_text()
