@@ -184,8 +184,11 @@ class Pages(Processor):
 # ---- what no notebook makes ----
 
 _course_head = """<style>
-.jp-InputArea-editor, .highlight pre { overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
-.course-nav { max-width: 60rem; margin: 1rem auto 0; padding: 0 1rem; font: 1rem system-ui, sans-serif; }
+.highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.jp-InputPrompt { opacity: 1; color: #595959; }
+.highlight .c1 { color: #2f6666; } .highlight .mi, .highlight .mf { color: #007000; } .highlight .o, .highlight .ow { color: #8a1bd6; }
+.course-nav { margin: 0 1rem 0 clamp(.5rem, 6vw, 5rem); font: 1rem system-ui, sans-serif; }
+.course-nav a { color: #0b6b57; text-decoration: underline; }
 </style>
 <nav class="course-nav">%s</nav>
 """
