@@ -149,6 +149,8 @@ def test_the_way_of_a_newcomer():
     table = next(c for c in cells if '| I want to | go to |' in c)
     for to in ('04_irf.ipynb#the-field', 'tutorials/one_round.ipynb', 'tutorials/02_your_language.ipynb', 'about/model_card.md'): assert to in table
     assert cells.index(table) <= 3
+    own = [''.join(c['source']) for c in json.loads((root/'nbs'/'tutorials'/'02_your_language.ipynb').read_text())['cells']]
+    assert all(f'sere {o} ' in own[2] for o in ('manifest', 'check', 'corpus', 'run'))
 
 
 def test_addresses():
