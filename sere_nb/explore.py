@@ -21,7 +21,7 @@ from .corpora import EMOTIONS,write_manifest
 from .files import replaceable,write
 from .irf import SOUNDS
 from .learner import SETTINGS
-from .structure import VAD
+from .circumplex import VAD
 
 # %% ../nbs/08_explore.ipynb #5ada8fa2
 class Style(NamedTuple):

@@ -15,7 +15,7 @@ import soundfile as sf
 from conftest import BAD, FINE, SR, everywhere, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
-from sere_nb import cli, corpora, encoder
+from sere_nb import corpora, encoder, outcome
 from sere_nb.cli import main
 from sere_nb.corpora import read_manifest
 
@@ -576,12 +576,12 @@ def test_the_interval_of_a_run_draws_speakers():
     table = pd.DataFrame(dict(emotion=["anger", "fear"]*20, p_anger=[.9, .1]*20, p_fear=[.1, .9]*20))
     truth = np.array(["anger", "fear"]*10+["fear", "anger"]*10)
     voices = np.repeat(list("abcdefgh"), 5)     # each all right or all wrong
-    by = {who: cli.judge(truth, table, ["anger", "fear"], speakers=o) for who, o in dict(none=None, some=np.where(voices == "a", "", voices), all=voices).items()}
+    by = {who: outcome.judge(truth, table, ["anger", "fear"], speakers=o) for who, o in dict(none=None, some=np.where(voices == "a", "", voices), all=voices).items()}
     assert [o["ci95_draws"] for o in by.values()] == ["clips", "clips", "speakers"]
     width = {k: np.diff(o["ci95"])[0] for k, o in by.items()}
     assert width["none"] == width["some"] < .8*width["all"]
-    assert "95 % interval over speakers" in next(iter(cli._verdict(by["all"]))) and json.dumps(by["all"])
-    some = cli.judge(truth, table, ["anger", "fear"], at_least=.8, speakers=voices)
+    assert "95 % interval over speakers" in next(iter(outcome._verdict(by["all"]))) and json.dumps(by["all"])
+    some = outcome.judge(truth, table, ["anger", "fear"], at_least=.8, speakers=voices)
     assert some["answered"]["ci95_draws"] == "speakers"
 
 
