@@ -143,6 +143,14 @@ def test_figures_are_no_wider_than_the_page():
                 if 'Plotly.newPlot' in html: assert 'role="figure"' in html and 'max-width:' in html and '"displayModeBar": false' in html, f'{path.name}: run make clean-nbs'
 
 
+def test_sections_of_the_sidebar():
+    "No more pages in one than can be looked over, and only one open"
+    import yaml
+    parts = [o for o in yaml.safe_load((root/'nbs'/'sidebar.yml').read_text())['website']['sidebar']['contents'] if isinstance(o, dict)]
+    assert len(parts) <= 12 and all(len(o['contents']) <= 10 for o in parts)
+    assert yaml.safe_load((root/'nbs'/'_quarto.yml').read_text())['website']['sidebar']['collapse-level'] == 1
+
+
 def test_the_way_of_a_newcomer():
     "From the first table of the index, one click each: the formula of the field, the code of one round, recordings of one's own, limits"
     cells = [''.join(c['source']) for c in json.loads((root/'nbs'/'index.ipynb').read_text())['cells']]
