@@ -1053,13 +1053,13 @@ def _draw(paths, speakers, n, min_speakers, rng):
 # %% ../nbs/01_corpora.ipynb #a0ca38b3
 def draw_shots(
     table:pd.DataFrame,     # a manifest with labels
-    n:int=5,                # shots an emotion
+    n:int=5,                # shots per emotion
     seed:int=0,             # same seed and same clips, same shots
     emotions=None,          # which; None for all that occur
     min_speakers:int=1,     # each emotion's shots come from at least this many speakers
 )->np.ndarray: # (rows,) bool
     "Draw `n` shots per emotion. `ManifestError` where an emotion has too few clips or speakers"
-    if n<1: raise ManifestError(f"cannot draw {n} shots an emotion. Ask for at least 1.")
+    if n<1: raise ManifestError(f"cannot draw {n} shots per emotion. Ask for at least 1.")
     if min_speakers>n: raise ManifestError(f"{n} shots cannot come from {min_speakers} speakers. Lower min_speakers or draw more shots.")
     if seed<0: raise ManifestError(f"the seed is {seed}. Give a whole number from 0 on.")
     text = lambda name: table[name].fillna('').astype(str).to_numpy() if name in table else np.full(len(table), '')
