@@ -301,7 +301,7 @@ def _export(add):
 _METHODS = ('sere, nearest_prototype, logistic_regression, self_training, '
     'label_spreading, jdar, full_labels, jdar_full (default: all of these); em, '
     'em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, '
-    'saerens, bbse; sere:estimate, sere:true_shares; sere:NAME for a variant of '
+    'saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant of '
     "--ablate. Behind a name, +views gives a method SERE's views of the clips, and :full "
     'every source label')
 

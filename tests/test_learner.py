@@ -5,7 +5,8 @@ import numpy as np, pandas as pd, pytest, torch
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Frames, embed
-from sere_nb.learner import SERE, LearnerError, _read
+from sere_nb.answers import read
+from sere_nb.learner import SERE, LearnerError
 from sere_nb.structure import Space
 
 QUICK = dict(rounds=3)
@@ -225,7 +226,7 @@ def test_highlights_lie_in_the_file(samples, fitted):
 def test_the_field_sums_to_the_score(samples, fitted):
     "Moments, and what the average clip has, make the learner's own score; the highlight holds more of the margin than any stretch as long"
     for clips in (samples[2], [3, 40, 7]):
-        log_share, clean, _, cover, *_ = _read(fitted, clips)
+        log_share, clean, _, cover, *_ = read(fitted, clips)
         score = fitted.structure.log_share(clean, cover)
         score = (score-score.mean(1, keepdim=True)).numpy()
         fields, spans = fitted.resonance(clips), fitted.highlights(clips)
@@ -312,7 +313,7 @@ def test_asking_leaves_no_trace(samples, fitted):
     fields, spans = fitted.resonance(all_), fitted.highlights(all_)     # read once, asked thrice
     fitted.predict_proba(some)
     assert np.array_equal(fitted.predict_proba(Embeddings(all_.table, all_.views)), first)
-    log_share, clean, _, cover, *_ = _read(fitted, all_)
+    log_share, clean, _, cover, *_ = read(fitted, all_)
     score = fitted.structure.log_share(clean, cover)
     score = (score-score.mean(1, keepdim=True)).numpy()
     assert all(np.abs(f['r'].sum(0)+f['origin']-s).max() < .01*np.abs(s).max() for f, s in zip(fields, score))
