@@ -5,137 +5,14 @@
 # %% auto #0
 __all__ = ['parser']
 
-# %% ../nbs/09_options.ipynb #7697e81f
+# %% ../nbs/09_options.ipynb #6aaf90cc
 import argparse
 from pathlib import Path
 
 import sere_nb
-from .console import default_cache,one_line
-
-# %% ../nbs/09_options.ipynb #e9d738c0
-class _Parser(argparse.ArgumentParser):
-    "Says what is wrong in one line"
-    def error(self, message):
-        self.exit(2, f"sere: {one_line(message)}. For help: {self.prog} --help\n")
-
-# %% ../nbs/09_options.ipynb #9a3aaaf2
-_Wrong = argparse.ArgumentTypeError
-
-def _number(text):
-    "A whole number from 1 on"
-    if not text.isdigit() or int(text)<1:
-        raise _Wrong(f"'{text}' is not a whole number from 1 on")
-    return int(text)
-
-def _none_too(text): return 0 if text=='0' else _number(text)
-
-def _share(text):
-    "A number from 0 to 1"
-    try: share = float(text)
-    except ValueError: share = -1
-    if not 0<=share<=1:
-        raise _Wrong(f"'{text}' is not a share between 0 and 1, such as 0.6")
-    return share
-
-# %% ../nbs/09_options.ipynb #aae88ca7
-def _seconds(text):
-    "A length in seconds"
-    try: seconds = float(text)
-    except ValueError: seconds = 0
-    if not 0<seconds<=30:
-        raise _Wrong(f"'{text}' is not a length in seconds, up to 30")
-    return seconds
-
-def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
-
-# %% ../nbs/09_options.ipynb #fcf578f4
-def _shares(text):
-    "'anger=.6,fear=.1' to a dict; or 'balanced', 'estimate'"
-    if text=='balanced': return text
-    if text in ('estimate','unknown'): return 'estimate'
-    pairs = [tuple(x.strip() for x in o.partition('=')) for o in _names(text)]
-    try: shares = {e:_share(share) for e,equals,share in pairs if e and equals}
-    except argparse.ArgumentTypeError: shares = {}
-    if not shares or len(shares)!=len(pairs): raise _Wrong(f"'{text}' is not of the form "
-        "anger=.6,fear=.1, each emotion once with a share from 0 to 1; "
-        "nor balanced, estimate or unknown")
-    return shares
-
-def _how_made(text):
-    "'voices,words' to a pair"
-    names = _names(text)
-    odd = set(names)-{'voices','words','none'} or 'none' in names and len(names)>1
-    if not names or odd:
-        raise _Wrong(f"'{text}' is none of voices,words; voices; words; none")
-    return 'voices' in names,'words' in names
-
-# %% ../nbs/09_options.ipynb #3320a61f
-def _column(text):
-    "'speaker=speaker_id' to a pair"
-    ours,equals,theirs = (o.strip() for o in text.partition('='))
-    names = ('path','language','speaker','emotion','corpus','start_s','end_s','channel')
-    if not theirs or ours not in names: raise _Wrong(f"'{text}' is not of the form "
-        f"OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
-    return ours,theirs
-
-# %% ../nbs/09_options.ipynb #77da24ff
-_CACHE = ("folder that keeps encoded clips (default: what SERE_CACHE says, else a folder "
-    "sere_nb among the system's caches, or among temporary files where nobody has a home)")
-_ENC = ("acoustic (needs no download), a model id on the Hugging Face hub such as "
-    "openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views")
-
-def _out(p, metavar, help, kind=Path): p.add_argument('-o', '--out', metavar=metavar,
-    type=kind, required=True, help=help)
-
-def _quiet(p, bars='no progress bars'): p.add_argument('-q', '--quiet', dest='progress',
-    action='store_false', help=bars)
-
-def _cached(p):
-    p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(),
-        help=_CACHE)
-
-def _list_options(p, labels=False):
-    "Options of commands that read a manifest"
-    p.add_argument('--column', metavar='OURS=THEIRS', type=_column, action='append',
-        help='the manifest calls a column otherwise, such as speaker=speaker_id; '
-        'may be given several times')
-    if labels: p.add_argument('--labels', metavar='FILE', help='words for labels: a CSV '
-        'file with the columns from and to, such as W,anger. The usual words of some '
-        'languages are known without')
-
-# %% ../nbs/09_options.ipynb #31f7d4e0
-def _speakers(p, default='known'):
-    "Who speaks"
-    who = p.add_mutually_exclusive_group()
-    who.add_argument('--speakers', choices=('known','found','none'), default=default,
-        help='who speaks: known, what the column speaker says; found, voices found by '
-        'sound in each corpus (extra voices); none, not used '
-        f"(default: {default or 'as when the model was made'})")
-    who.add_argument('--no-speakers', dest='speakers', action='store_const', const='none',
-        default=argparse.SUPPRESS, help='the same as --speakers none')
-
-def _encoder_for(p): p.add_argument('--encoder-for', metavar='LANG=ENC', action='append',
-    help='another encoder for one language; may be given several times')
-
-def _shared(p, encoder='acoustic', speakers='known'):
-    "Options of commands that encode"
-    p.add_argument('--encoder', metavar='ENC', default=encoder, required=encoder is False,
-        help=_ENC+(f' (default: {encoder})' if encoder else ''))
-    _encoder_for(p)
-    _speakers(p, speakers)
-    _cached(p)
-    _quiet(p)
-
-# %% ../nbs/09_options.ipynb #b02763f1
-def _made(p, shares, design):
-    "What is known of how a target was made"
-    p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='balanced',
-        help=shares)
-    p.add_argument('--design', metavar='HOW', type=_how_made, help=design)
-
-def _at_least(p): p.add_argument('--at-least', metavar='P', type=_share, default=0.,
-    help='leave the emotion empty in predictions where the highest probability is below P '
-    '(default: 0, always answer)')
+from sere_nb.arguments import (_ENC,_Parser,_at_least,_cached,_column,_encoder_for,
+    _how_made,_list_options,_made,_names,_none_too,_number,_out,_quiet,_seconds,_share,
+    _shared)
 
 # %% ../nbs/09_options.ipynb #6c139211
 def _demo(add):

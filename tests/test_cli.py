@@ -15,7 +15,7 @@ import soundfile as sf
 from conftest import BAD, FINE, SR, everywhere, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
-from sere_nb import corpora, encoder, outcome
+from sere_nb import corpora, encoder, folders, outcome
 from sere_nb.cli import main
 from sere_nb.corpora import read_manifest
 
@@ -209,7 +209,7 @@ def test_check_of_what_is_no_manifest(tmp_path, capsys):
 
 def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(corpora, "can_decode", lambda: False)
+    monkeypatch.setattr(folders, "can_decode", lambda: False)
     for name in ("my clips/eva/a.wav", "my clips/jan/B.WAV", "my clips/jan/.c.wav", "my clips/jan/d.m4a", "notes/e.txt"):
         to = tmp_path/name
         to.parent.mkdir(parents=True, exist_ok=True)
