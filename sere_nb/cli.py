@@ -1183,7 +1183,7 @@ A run that was stopped goes on from the cache when the same command is given aga
     sound = p.add_mutually_exclusive_group()
     sound.add_argument('--audio-mb', metavar='MB', type=float, default=20., help='sound that goes into the report, in MB (default: 20)')
     sound.add_argument('--no-audio', dest='audio_mb', action='store_const', const=0., default=argparse.SUPPRESS, help='no sound in the report: nobody can be heard who was not asked')
-    p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap', help="ground of the report's map that is shown first; umap takes some ten seconds, and is left out if you choose another (default: umap)")
+    p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap', help="ground of the report's map that is shown first; umap is left out if you choose another (default: umap)")
     _shared(p)
     p.set_defaults(notes=[])
 
