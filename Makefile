@@ -14,7 +14,7 @@ MODEL    ?= $(SHARED)/models/whisper-base-encoder
 METHODS  ?= sere,logistic_regression,full_labels
 SEEDS    ?= 0-9
 
-# Notebooks are tested side by side; each torch keeps to one core then.
+# Notebooks are tested side by side, and so are the files of tests; each torch keeps to one core then.
 WORKERS  ?= 2
 TESTING  := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONHASHSEED=0 PATH="$(CURDIR)/$(BIN):$$PATH"
 comma    := ,
@@ -61,7 +61,7 @@ test: $(STAMP) ## everything that must hold: notebooks, docs, code (on the proce
 	$(call section,Notebooks as tests)
 	@$(TESTING) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 	$(call section,Tests beside the notebooks)
-	@$(TESTING) $(BIN)/python -m pytest tests
+	@$(TESTING) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadfile
 
 gpu: $(STAMP) ## on a machine with a GPU: the tests of the fit there and, where real speech is at hand, how fast encoding and a fit are
 	@CUDA_VISIBLE_DEVICES=0 $(BIN)/python -m pytest tests/test_device.py -rs

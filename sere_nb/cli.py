@@ -9,7 +9,7 @@ __all__ = ['UseError', 'one_line', 'default_cache', 'choose_emotions', 'read_sho
            'in_one_line', 'course', 'course_notebook', 'slides', 'workshop', 'parser', 'main']
 
 # %% ../nbs/09_cli.ipynb #378e87ce
-import argparse,contextlib,csv,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
+import argparse,contextlib,csv,ctypes,json,linecache,os,re,shlex,sys,tempfile,traceback,warnings
 from collections import Counter
 from datetime import datetime
 from html import escape
@@ -1391,8 +1391,17 @@ def parser()->argparse.ArgumentParser:
 # %% ../nbs/09_cli.ipynb #10704d37
 _REPORT = 'https://github.com/sere-nb/sere_nb/issues'
 
+def _keep_memory(most=2**28):
+    "Freed memory stays for the next batch, where glibc would hand it back and ask for new pages each time"
+    if any(o.startswith(('MALLOC_','GLIBC_TUNABLES')) for o in os.environ): return
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError,OSError,TypeError): return       # glibc only
+    mallopt(-3, 2**25)      # M_MMAP_THRESHOLD: pieces of up to 32 MB, the most there can be, come from the heap,
+    mallopt(-1, most)       # M_TRIM_THRESHOLD: of which so much may be free at its end
+
 def _prepare():
-    "Output that copes with any name, and with pipes"
+    "Output that copes with any name, and with pipes; memory that is used again"
+    _keep_memory()
     for stream in (sys.stdout,sys.stderr):
         with contextlib.suppress(Exception): stream.reconfigure(errors='backslashreplace')
     if 'tqdm' not in sys.modules and not sys.stderr.isatty(): os.environ.setdefault('TQDM_MININTERVAL', '5')     # a log is no terminal
