@@ -1,5 +1,6 @@
 """The command line's promises: exit status, one line on stderr, files and their columns, and that a killed run goes on."""
 import json
+import mmap
 import os
 import platform
 import re
@@ -92,7 +93,7 @@ faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 before = faults()
 for _ in range(5): work()
 print(faults()-before)"""
-    once = 4*2**24//resource.getpagesize()
+    once = 4*2**24//mmap.PAGESIZE
     assert int(said(code)[-1]) < .2*once
     assert int(said(code, MALLOC_ARENA_MAX="2")[-1]) > once        # whoever sets it decides
 
