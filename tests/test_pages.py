@@ -147,7 +147,7 @@ def test_sections_of_the_sidebar():
     "No more pages in one than can be looked over, and only one open"
     import yaml
     parts = [o for o in yaml.safe_load((root/'nbs'/'sidebar.yml').read_text())['website']['sidebar']['contents'] if isinstance(o, dict)]
-    assert len(parts) <= 12 and all(len(o['contents']) <= 10 for o in parts)
+    assert len(parts) <= 12 and all(len(o['contents']) <= 12 for o in parts)
     assert yaml.safe_load((root/'nbs'/'_quarto.yml').read_text())['website']['sidebar']['collapse-level'] == 1
 
 
