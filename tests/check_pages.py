@@ -185,6 +185,7 @@ def side_by_side(all_pages):
     for p in all_pages:
         for text in p.markdown():
             for maths in re.findall(r'\$\$(.+?)\$\$', plain(text), re.S):
+                for said in re.findall(r'\\text(?:it)?\{([^}]{26,})\}', maths): yield p.name, f'a long label in an equation runs out of the column; say it below: {said}'
                 if r'\qquad' in maths and r'\begin{' not in maths: yield p.name, rf'equations side by side; one below the other in \begin{{gathered}}: {" ".join(maths.split())[:50]}'
 
 def long_addresses(all_pages, most=40):

@@ -93,7 +93,7 @@ def test_directives_above_the_code(tmp_path):
     assert [p for p, _ in check_pages.late_directives(pages_)] == [p for p, _ in check_pages.no_alt(pages_)] == ['a.ipynb']
 
 
-@pytest.mark.parametrize('text,wrong', [(r'$$a,\qquad b$$', True), (r'$$\begin{gathered}a,\\ b\end{gathered}$$', False), ('$$a$$', False), (r'`$$a,\qquad b$$`', True), ('```\n$$a,\\qquad b$$\n```', False)])
+@pytest.mark.parametrize('text,wrong', [(r'$$a,\qquad b$$', True), (r'$$\begin{gathered}a,\\ b\end{gathered}$$', False), ('$$a$$', False), (r'$$\begin{aligned}a && \textit{circumstances: what voices and words cost}\end{aligned}$$', True), (r'$$\begin{aligned}a && \textit{unlabelled – prototype}\end{aligned}$$', False), (r'`$$a,\qquad b$$`', True), ('```\n$$a,\\qquad b$$\n```', False)])
 def test_equations_one_below_the_other(tmp_path, text, wrong):
     page(tmp_path, 'a.ipynb', text)
     assert bool(said(tmp_path, check_pages.side_by_side)) == wrong
@@ -147,7 +147,7 @@ def test_sections_of_the_sidebar():
     "No more pages in one than can be looked over, and only one open"
     import yaml
     parts = [o for o in yaml.safe_load((root/'nbs'/'sidebar.yml').read_text())['website']['sidebar']['contents'] if isinstance(o, dict)]
-    assert len(parts) <= 12 and all(len(o['contents']) <= 10 for o in parts)
+    assert len(parts) <= 12 and all(len(o['contents']) <= 12 for o in parts)
     assert yaml.safe_load((root/'nbs'/'_quarto.yml').read_text())['website']['sidebar']['collapse-level'] == 1
 
 
