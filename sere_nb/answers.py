@@ -19,7 +19,7 @@ from .designs import grounds, who_speaks
 from .encoder import Embeddings, Stored
 from .irf import highlight_weights
 from .normalise import groups
-from .rounds import SERE, settled, soft
+from .rounds import SERE, settled, soft, softness_of
 from .tensors import LearnerError
 from .vectors import _PART, footprint, most_bytes, voice_by_voice
 from .views import HIGHLIGHTS
@@ -103,6 +103,7 @@ class Known(NamedTuple):
     weights:Tensor
     prepared:object     # `Prepared`; None without frames
     table:pd.DataFrame
+    softness:Tensor     # (n, 1) how much softer shares are reported
 
 def rows_of(rows, n):
     "Positions (m,) int64, from positions or a mask"
@@ -126,7 +127,7 @@ def _read_new(fit, clips):
     group = groups_of_new(fit, prepared, corpus, who)
     said = settled(fit, x, cover, corpus, group, offset_of(fit, corpus),
         fresh_voices(fit, corpus, who))
-    return Known(*said, cover, weights, prepared, clips.table)
+    return Known(*said, cover, weights, prepared, clips.table, softness_of(fit, corpus))
 
 def _read_own(fit, clips, frames):
     "`Known` of clips of the fit; all of them if None"
@@ -142,7 +143,8 @@ def _read_own(fit, clips, frames):
         prepared.clip, fit.settings['loud'])
     x,cover,group = o.x[:,rows],o.cover[:,rows],{f:g[rows] for f,g in o.group.items()}
     said = settled(fit, x, cover, o.corpus[at], group, fit._total[rows])
-    return Known(*said, cover, weights, prepared, fit.table_.iloc[at])
+    return Known(*said, cover, weights, prepared, fit.table_.iloc[at],
+        softness_of(fit, o.corpus[at]))
 
 # %% ../nbs/06_answers.ipynb #1ffe881b
 def read(
@@ -227,8 +229,8 @@ def predict_proba(self:SERE,
 )->np.ndarray: # (n_clips, K), rows sum to 1, columns as in `classes_`
     """The share of each emotion. A corpus that the fit did not know is balanced as the
     mean of those it knew"""
-    return each_of(self, clips, lambda o: soft(self, o.log_share.double()).cpu().numpy(),
-        frames=False)
+    def shares(o): return soft(o.log_share.double(), o.softness).cpu().numpy()
+    return each_of(self, clips, shares, frames=False)
 
 def predict(self:SERE,
     clips=None,         # as for `predict_proba`

@@ -98,6 +98,8 @@ def find_circumstances(fit, said):
         if told is not None:
             found = Design(told.voices, told.words, found.planned and told.words)
         fit.design_[c] = found
+    o.unknown = [c for i,c in enumerate(o.names) if c not in fit.said_
+        or not any(o.who[(o.corpus_at==i).cpu().numpy()])]
     regroup(fit)
 
 # %% ../nbs/05c_designs.ipynb #3d7bb68b

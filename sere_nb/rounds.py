@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SETTLE', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', 'turn', 'tric_clips', 'objective',
-           'ground', 'priors', 'begin', 'settled', 'soft', 'step', 'fit_rounds', 'fit']
+           'ground', 'priors', 'begin', 'settled', 'softness_of', 'soft', 'step', 'fit_rounds', 'fit']
 
 # %% ../nbs/06_rounds.ipynb #96861395
 import copy, warnings
@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .circumstances import Design, Effects
 from .designs import (ASK, FACTORS, ask_again, balanced_together, by_counts,
@@ -40,8 +41,9 @@ SETTINGS = dict(
                             # and words; 0 to leave them in
     loud=.1,        # highlights: per dB; 0 for none
     even=.5,        # how far principal components are brought to equal deviation
-    softness=2.,    # reported shares are this many times softer than the learner's
-                    # own; predictions stay the same
+    softness=(1.,2.,6.),    # reported shares are this many times softer than the
+                            # learner's own: of a corpus made by a plan, of others, of
+                            # those where clusters stand in; predictions stay the same
     contents=(64,256),      # clusters of the content-free views
     dims=64,        # principal components a view
     memory_gb=4.)   # for clips that stay on disk: about what a fit of them may take
@@ -49,17 +51,19 @@ SETTINGS = dict(
 # %% ../nbs/06_rounds.ipynb #3076c2dc
 _BOUNDS = dict(rounds=(0,10_000), freedom=(1e-3,1e6), variance=(1e-6,1e6),
     shrinkage=(0.,1.), balance=(0.,1e6), circumstances=(0,2**30), loud=(0.,1e3),
-    even=(0.,1.), softness=(1e-6,1e6), dims=(1,65536), memory_gb=(.01,1e6))
-_LISTS = dict(contents=((1,2**30),'numbers of clusters, such as (64, 256), or nothing'),
-    planned=((0.,1e6),'three forces, such as (30., 3., 3.)'))
+    even=(0.,1.), dims=(1,65536), memory_gb=(.01,1e6))
+_LISTS = dict(
+    contents=(None,(1,2**30),'numbers of clusters, such as (64, 256), or nothing'),
+    planned=(3,(0.,1e6),'three forces, such as (30., 3., 3.)'),
+    softness=(3,(1e-6,1e6),'three numbers, such as (1., 2., 6.)'))
 
 def _check_settings(settings, seed):
     "`LearnerError` for what no fit can do"
     _must_be(**{k:(settings[k],*bounds) for k,bounds in _BOUNDS.items()},
         seed=(seed,0,2**62))
-    for k,(bounds,what) in _LISTS.items():
+    for k,(n,bounds,what) in _LISTS.items():
         v = settings[k]
-        if not isinstance(v, (tuple,list)) or k=='planned' and len(v)!=3:
+        if not isinstance(v, (tuple,list)) or n and len(v)!=n:
             raise LearnerError(f"{k} is {v!r}, but should hold {what}.")
         _must_be(**{f'{k}[{i}]':(o,*bounds) for i,o in enumerate(v)})
 
@@ -154,10 +158,8 @@ def _some(at, seed):
 def _find_clusters(fit):
     "Circumstances of the corpora of which nobody knows who speaks, or what is said"
     s,o = fit.settings,fit._clips
-    for i,c in enumerate(o.names):
-        at = (o.corpus_at==i).nonzero()[:,0]
-        if c in fit.said_ and any(o.who[at.cpu().numpy()]): continue
-        at = _some(at, fit.seed)
+    for c in o.unknown:
+        at = _some((o.corpus_at==o.names.index(c)).nonzero()[:,0], fit.seed)
         fit.circumstances_[c] = Circumstances(s['circumstances'], seed=fit.seed).fit(
             o.x[:,at], fit._share[at], o.cover[:,at])
 
@@ -388,9 +390,19 @@ def settled(fit, x, cover, corpus, group, total, fresh=()):
         share = log_share.exp()
     return log_share,x-shift,shift
 
-def soft(fit, log_share):
+def softness_of(fit, corpus)->Tensor: # (n, 1)
+    "How much softer shares of clips of these corpora are reported"
+    planned,others,clusters = fit.settings['softness']
+    unknown = fit._clips.unknown if hasattr(fit, '_clips') else fit.circumstances_
+    def of(c):
+        if c in unknown and fit.settings['circumstances']: return clusters
+        return planned if c in fit.design_ and fit.design_[c].planned else others
+    names,at = np.unique(corpus.astype(str), return_inverse=True)
+    return torch.tensor([of(c) for c in names], device=fit.device)[at,None]
+
+def soft(log_share, softness):
     "Shares as they are reported"
-    return (log_share/fit.settings['softness']).softmax(1)
+    return (log_share/softness).softmax(1)
 
 # %% ../nbs/06_rounds.ipynb #18465eaa
 def _asked_again(self, log_share, r):
@@ -422,7 +434,7 @@ def step(self:SERE)->dict: # the history's new entry
     self.history_.append(dict(round=done, losses={k:float(v) for k,v in losses.items()},
         profile=where(self.structure.profile),
         landmarks=where(self.structure.landmarks),
-        proba=soft(self, log_share).cpu(), resonance=r.cpu(),
+        proba=soft(log_share, softness_of(self, o.corpus)).cpu(), resonance=r.cpu(),
         prior={c:p.tolist() for c,p in self.prior_.items()}))
     return self.history_[-1]
 

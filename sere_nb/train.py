@@ -14,7 +14,7 @@ import numpy as np, pandas as pd, torch
 from .encoder import Embeddings
 from .files import replacing
 from .learner import SERE
-from .rounds import clean, find_shares, measured, objective, soft, tric_clips
+from .rounds import clean, find_shares, measured, objective, soft, softness_of, tric_clips
 from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
 from .views import Space
@@ -166,7 +166,8 @@ def adopt(
         round=len(learner.history_), losses={k:float(v) for k,v in losses.items()},
         profile=t.profile(*known).half().cpu(),
         landmarks=t.landmarks(*known).half().cpu(),
-        proba=soft(learner, log_share).cpu(), resonance=r.cpu(),
+        proba=soft(log_share, softness_of(learner, learner._clips.corpus)).cpu(),
+        resonance=r.cpu(),
         prior={c:p.tolist() for c,p in learner.prior_.items()}))
     return learner
 

@@ -18,7 +18,7 @@ from sere_nb import bench, rivals
 from sere_nb.encoder import load_encoder
 from sere_nb.learner import SERE
 
-FEW, DRAWS, MANY = (1, 2, 3, 6), 4, 40
+FEW, DRAWS, MANY = (1, 2, 3, 6), 2, 40
 
 
 def tasks(protocol, corpora, encoder, cache):

@@ -473,7 +473,7 @@ def test_predict(done, pair, tmp_path, capsys):
 
 
 def test_no_answer_where_it_is_not_sure(pair, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(SETTINGS, "softness", 500.)     # these tones are told apart with certainty; make it waver
+    monkeypatch.setitem(SETTINGS, "softness", (500., 500., 500.))     # these tones are told apart with certainty; make it waver
     run = ["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "-q", "--out"]
     assert main([*run, str(tmp_path/"all")]) == 0
     full = pd.read_csv(tmp_path/"all"/"predictions.csv")
