@@ -14,7 +14,7 @@ MODEL    ?= $(SHARED)/models/whisper-base-encoder
 METHODS  ?= sere,logistic_regression,full_labels
 SEEDS    ?= 0-9
 
-# Notebooks are tested side by side; each torch keeps to one core then.
+# Notebooks are tested side by side, and so are the files of tests; each torch keeps to one core then.
 WORKERS  ?= 2
 TESTING  := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 PYTHONHASHSEED=0 PATH="$(CURDIR)/$(BIN):$$PATH"
 comma    := ,
@@ -61,7 +61,7 @@ test: $(STAMP) ## everything that must hold: notebooks, docs, code (on the proce
 	$(call section,Notebooks as tests)
 	@$(TESTING) $(BIN)/nbdev_test --n_workers $(WORKERS) --timing
 	$(call section,Tests beside the notebooks)
-	@$(TESTING) $(BIN)/python -m pytest tests
+	@$(TESTING) $(BIN)/python -m pytest tests -n $(WORKERS) --dist loadfile
 
 gpu: $(STAMP) ## on a machine with a GPU: the tests of the fit there and, where real speech is at hand, how fast encoding and a fit are
 	@CUDA_VISIBLE_DEVICES=0 $(BIN)/python -m pytest tests/test_device.py -rs
@@ -108,7 +108,7 @@ numbers: speech $(STAMP) ## time and memory of the explorer and of the main step
 
 speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with RECALL=1 also the bench, two hours)
 	@$(PIP) '.[dev,speed]' --quiet
-	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,fitting$(if $(RECALL),$(comma)rounding$(comma)recall) --out nbs/tutorials/results/speed.csv
+	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,files,process,fitting,using$(if $(RECALL),$(comma)rounding$(comma)recall) --out nbs/tutorials/results/speed.csv
 
 growth: $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half); with MODEL=folder also of encoding
 	@[ ! -e "$(MODEL)" ] || $(BIN)/python tests/benchmark_growth.py --sizes 1000,10000 --encode $(MODEL)+acoustic --out nbs/tutorials/results/growth_encoding.csv

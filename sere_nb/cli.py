@@ -9,7 +9,7 @@ __all__ = ['main', 'UseError', 'one_line', 'default_cache', 'choose_emotions', '
            'in_one_line', 'course', 'course_notebook', 'slides', 'workshop', 'parser']
 
 # %% ../nbs/09_cli.ipynb #0849c266
-import contextlib,os,sys,traceback
+import contextlib,ctypes,os,sys,traceback
 
 from .commands import audit,bench,embed_clips,export,shards
 from .console import (UseError,_expected,_reason,_say,_warnings_as_lines,
@@ -35,8 +35,19 @@ _WORK = dict(demo=demo, run=run, predict=predict, bench=bench, embed=embed_clips
     shards=shards, workshop=workshop, corpus=corpus, manifest=manifest, check=check,
     voices=voices, segment=segment, export=export, audit=audit)
 
+def _keep_memory(most=2**28):
+    """Freed memory stays for the next batch, where glibc would hand it back and ask for
+    new pages each time"""
+    if any(o.startswith(('MALLOC_','GLIBC_TUNABLES')) for o in os.environ): return
+    try: mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError,OSError,TypeError): return       # glibc only
+    # M_MMAP_THRESHOLD: pieces of up to 32 MB, the most there can be, come from the heap
+    mallopt(-3, 2**25)
+    mallopt(-1, most)       # M_TRIM_THRESHOLD: of which so much may be free at its end
+
 def _prepare():
-    "Output that copes with any name, and with pipes"
+    "Output that copes with any name, and with pipes; memory that is used again"
+    _keep_memory()
     for stream in (sys.stdout,sys.stderr):
         with contextlib.suppress(Exception): stream.reconfigure(errors='backslashreplace')
     if 'tqdm' not in sys.modules and not sys.stderr.isatty():   # a log is no terminal

@@ -8,7 +8,7 @@ __all__ = ['LAYOUTS', 'Style', 'emotion_styles', 'plot_resonance', 'Layout', 'fi
            'go_on', 'stop', 'teach', 'undo', 'export', 'selected', 'to_html', 'light']
 
 # %% ../nbs/08_explore.ipynb #a18a5dbf
-import base64, copy, html, io, json, os, re, subprocess, sys, threading, warnings
+import base64, copy, html, json, os, re, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -90,11 +90,12 @@ class Layout:
         kind:str='umap',    # one of `LAYOUTS`
         seed:int=0,         # of the sample that the ground is laid with
         most:int=3000,      # rows in that sample
+        package:bool=False, # have umap-learn lay it? The same, some ten seconds later
     ):
         if kind not in LAYOUTS:
             raise ValueError(f"layout {kind!r} is not known. There are: "
                 f"{', '.join(LAYOUTS)}.")
-        self.kind,self.seed,self.most = kind,seed,most
+        self.kind,self.seed,self.most,self.package = kind,seed,most,package
 
     def fit(self,
         history,    # `SERE.history_`, or some rounds of it
@@ -124,8 +125,8 @@ class Layout:
         # an eigenvector may point either way
         self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()
         if self.kind!='umap': return
-        self._rows,plane = rows,(away@self._axes).numpy()
-        self._at = torch.as_tensor(_umap(rows, plane, self.seed))
+        lay = _umap_learn if self.package else _umap
+        self._rows,self._at = rows,lay(rows, away@self._axes, self.seed)
 
     def _raw(self, entry):
         if self.kind=='circumplex':
@@ -154,37 +155,65 @@ class Layout:
         "Where everything stands"
         return tuple(((o-self._low)/self._span).clip(0, 1) for o in self._raw(entry))
 
-_UMAP = """
-import io, sys, warnings, numpy as np
-warnings.simplefilter('ignore')         # that a seed forbids threads
-import umap                             # some seconds, mostly for its compiler
-o = np.load(io.BytesIO(sys.stdin.buffer.read()))
-near, far = o['near'], o['far']
-lay = umap.UMAP(n_neighbors=near.shape[1], min_dist=.3, metric='cosine', n_jobs=1,
-    random_state=int(o['seed']), n_epochs=200, init=o['start'],
-    precomputed_knn=(near,far))
-np.save(sys.stdout.buffer, lay.fit_transform(o['rows']))
-"""
-
-def _umap(rows, start, seed):
-    "UMAP in a process of its own: its compiler would hold up the threads of this one"
-    # found here in a blink; UMAP's own search would first be compiled
-    like,near = (rows@rows.T).topk(min(30, len(rows)-1), 1)
-    into = io.BytesIO()
-    np.savez(into, rows=rows.numpy(), near=near.numpy(),
-        far=(1-like).clamp_min(0).numpy(), start=start.astype(np.float32)*5, seed=seed)
-    done = subprocess.run([sys.executable,'-c',_UMAP], input=into.getvalue(),
-        capture_output=True)
-    if done.returncode:
-        said = done.stderr.decode(errors='replace').strip().splitlines()
-        raise RuntimeError(f"UMAP failed: {said[-1] if said else ''}")
-    return np.load(io.BytesIO(done.stdout))
-
 def _on_circumplex(classes):
     "(K, 2) valence and arousal; emotions without a norm stand at the lower edge"
     other = [e for e in classes if e not in VAD]
     return torch.tensor([VAD[e][:2] if e in VAD
         else ((other.index(e)+1)/(len(other)+1)*1.6-.8,-.8) for e in classes])
+
+# %% ../nbs/08_explore.ipynb #08851eae
+def _ties(
+    rows,   # (n, d) unit vectors
+    k=30,   # of the most like rows, itself among them
+)->tuple: # (E,) i, (E,) j > i, and (E,) how firmly, 0..1
+    "UMAP's graph: who is like whom"
+    n = len(rows)
+    like,near = (rows@rows.T).topk(min(k, n), 1)
+    beyond = like[:,1:2]-like
+    beyond[:,0] = torch.inf         # nobody is tied to oneself
+    low,high = torch.zeros(n, 1),torch.full((n,1), 4.)
+    for _ in range(30):             # the pace, by halving
+        pace = (low+high)/2
+        more = torch.exp(-beyond/pace).sum(1, keepdim=True)>np.log2(near.shape[1])
+        low,high = torch.where(more, low, pace),torch.where(more, pace, high)
+    one = torch.zeros(n, n).scatter_(1, near, torch.exp(-beyond/pace))
+    both = (one+one.T-one*one.T).triu_(1)
+    i,j = both.nonzero(as_tuple=True)
+    return i,j,both[i,j]
+
+# %% ../nbs/08_explore.ipynb #861e9230
+def _umap(
+    rows,       # (n, d) unit vectors
+    start,      # (n, 2) where they stand at first
+    seed:int,
+    turns=500,
+    some=64,    # rows that push in a turn
+)->torch.Tensor: # (n, 2)
+    "Where rows stand so that those who are alike are near each other"
+    (i,j,w),n,rng = _ties(rows),len(rows),torch.Generator().manual_seed(seed)
+    ends = torch.cat([i,j])
+    firm = torch.zeros(n).index_add_(0, ends, torch.cat([w,w])).clamp_min(1e-6)
+    y,pace = 5*start.T.contiguous(),torch.zeros(2, n)
+    for turn in range(turns):
+        d = y[:,j]-y[:,i]
+        pull = 2*w/(1+d.square().sum(0))*d
+        pull = torch.zeros_like(y).index_add_(1, ends, torch.cat([pull,-pull], 1))/firm
+        d = y[:,:,None]-y[:,None,torch.randint(n, (some,), generator=rng)]
+        far = d.square().sum(0)
+        # as strong as UMAP's five random rows to each tie
+        push = 5*(d/((.001+far)*(1+far))).clamp(-2, 2).mean(2)
+        pace = .9*pace+.3*(1-turn/turns)*(pull+push)
+        y = y+pace
+    return y.T.contiguous()
+
+def _umap_learn(rows, start, seed):
+    "The same by umap-learn"
+    import umap     # some seconds, mostly for its compiler
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')     # that a seed forbids threads
+        lay = umap.UMAP(n_neighbors=min(30, len(rows)-1), min_dist=.3, metric='cosine',
+            random_state=seed, n_epochs=200, init=5*start.numpy())
+        return torch.as_tensor(lay.fit_transform(rows.numpy()))
 
 # %% ../nbs/08_explore.ipynb #98615ebc
 _MOMENTS = 60   # drawn of a clip

@@ -92,8 +92,8 @@ def _page(p):
         default=argparse.SUPPRESS,
         help='no sound in the report: nobody can be heard who was not asked')
     p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap',
-        help="ground of the report's map that is shown first; umap takes some ten "
-        "seconds, and is left out if you choose another (default: umap)")
+        help="ground of the report's map that is shown first; umap is left out "
+        "if you choose another (default: umap)")
 
 # %% ../nbs/09_options.ipynb #7feaeb36
 def _predict(add):

@@ -2,7 +2,7 @@
 
 Ratios of times in one run on one machine, by the median of several turns in which both sides alternate; quiet machines only.
 With --out, rows go into a CSV that nbs/tutorials/speed.ipynb shows; rows of parts that were not run, and of other machines, are kept."""
-import argparse, json, statistics, subprocess, sys, tempfile, time, warnings
+import argparse, json, os, statistics, subprocess, sys, tempfile, time, warnings
 from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
@@ -214,6 +214,130 @@ def real_clips(args):
     return shots, rest, source, target
 
 
+def files(args):
+    "From files into the cache, against reading, Whisper and the acoustic view one after the other"
+    from sere_nb.corpora import read_manifest
+    from sere_nb.encoder import embed, load_encoder
+    name = json.loads(args.protocol.read_text())['tasks'][4]['target']
+    table = read_manifest(args.corpora/f'{name}.csv').iloc[:300].reset_index(drop=True)
+    both = load_encoder(f'{args.encoder}+acoustic')
+    waves = [load_audio(f).wave for f in table.file]
+
+    def apart():
+        for f in table.file: load_audio(f)
+        for part in both.parts:
+            for _ in part.batches(waves): pass
+
+    def together():
+        with tempfile.TemporaryDirectory() as d: embed(table, both, cache=d, progress=False)
+    a, b = turns(together, apart, 3)
+    return [dict(what=f'encoding {len(table)} files of {name} into the cache, {both.name}', against='reading, Whisper, acoustic view one after the other', ours=a/len(table), usual=b/len(table), unit='s a clip', ratio=a/b, bar=1.15, at='most')]
+
+
+def printed(code, **env):
+    "The number that a new process prints"
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], env=os.environ|env, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def process(args):
+    "What the process is set to: threads that wait sleep, freed memory is kept (the latter by the command line alone)"
+    view = """
+import sys, time
+sys.path.insert(0, 'tests')
+from benchmark_speed import noise
+from sere_nb.cli import main
+from sere_nb.encoder import AcousticEncoder
+main(['--version'])     # sets it
+encoder, waves = AcousticEncoder('cpu'), noise()
+encoder.encode(waves[:1])
+start = time.perf_counter()
+encoder.encode(waves)
+print(time.perf_counter()-start)"""
+    ours, usual = (statistics.median(o)/N for o in zip(*[(printed(view), printed(view, MALLOC_ARENA_MAX='0')) for _ in range(5)]))      # any MALLOC_… leaves it alone
+    rows = [dict(what=f'acoustic view of {SECONDS}-s clips, freed memory kept, in a process that has just begun', against='as glibc has it', ours=ours, usual=usual, unit='s a clip', ratio=usual/ours, bar=np.nan, at='least')]
+    ground = """
+import time, sere_nb, torch
+from sere_nb.explore import _umap
+rows = torch.nn.functional.normalize(torch.randn(3000, 60), dim=1)
+_umap(rows, rows[:,:2], 0, 2)
+start = time.perf_counter()
+_umap(rows, rows[:,:2], 0, 50)
+print(time.perf_counter()-start)"""
+    spin = dict(GOMP_SPINCOUNT='300000')        # what libgomp does by default
+    for where, others in (('a quiet machine', 0), ('a machine that is busy with other things, too', os.cpu_count())):
+        busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(others)]
+        try: ours, usual = (statistics.median(o) for o in zip(*[(printed(ground), printed(ground, **spin)) for _ in range(3)]))
+        finally:
+            for o in busy: o.kill()
+        rows.append(dict(what=f'50 turns of the map of 3,000 clips, threads that wait sleep, on {where}', against='they spin, as by default', ours=ours, usual=usual, unit='s', ratio=usual/ours, bar=np.nan, at='least'))
+    return rows
+
+
+def seconds(f, n=3):
+    "Median of some turns, after one that warms up"
+    return turns(f, lambda: None, n)[0]
+
+
+def umap_learn(rows, start, seed):
+    "The map's ground as the package lays it, with neighbours that are known, in a process of its own, as its compiler starts anew each time"
+    code = """
+import sys, numpy as np, umap
+o = np.load(sys.argv[1])
+umap.UMAP(n_neighbors=30, min_dist=.3, metric='cosine', n_jobs=1, random_state=0, n_epochs=200, init=o['start'], precomputed_knn=(o['near'],o['far'])).fit_transform(o['rows'])"""
+    like, near = (rows@rows.T).topk(30, 1)
+    with tempfile.TemporaryDirectory() as d:
+        np.savez(f'{d}/o.npz', rows=rows.numpy(), near=near.numpy(), far=(1-like).clamp_min(0).numpy(), start=start.numpy()*5)
+        subprocess.run([sys.executable, '-W', 'ignore', '-c', code, f'{d}/o.npz'], check=True)
+    return start
+
+
+def using(args):
+    "What somebody waits for: the page of 2,000 real clips and what it consists of, teaching a clip, the demo, a whole run"
+    from sere_nb import explore
+    from sere_nb.explore import Explorer, Layout, embed_audio, field_data, report_html
+    from sere_nb.learner import SERE
+    shots, rest, source, target = real_clips(args)
+    learner, rows = SERE(seed=0).fit(shots, rest), []
+    n, every = len(learner.table_), np.arange(len(learner.table_))
+    lay = lambda: Layout('umap').fit(learner.history_, learner.classes_)
+    def theirs():
+        with patch.object(explore, '_umap', umap_learn): lay()
+    a, b = turns(lay, theirs, 3)
+    rows.append(dict(what=f"the map's ground, {n:,} clips", against='umap-learn with known neighbours, start of its compiler included', ours=a, usual=b, unit='s', ratio=b/a, bar=np.nan, at='least'))
+    whole = seconds(lambda: report_html(learner), 1)
+    rows.append(dict(what=f'page of {n:,} clips', against='', ours=whole, usual=np.nan, unit='s', ratio=whole, bar=5, at='most'))
+    parts = {"the map's ground": lay, 'sound as mp3 (LAME), up to 20 MB': lambda: embed_audio(learner.table_.file.tolist(), every), 'fields, and what is heard': lambda: field_data(learner, every)}
+    for what, f in parts.items():
+        taken = seconds(f, 1)
+        rows.append(dict(what=f'page: {what}', against='profile', ours=taken, usual=whole, unit='s', ratio=taken/whole, bar=np.nan, at='most'))
+    x = Explorer(learner, kind='pca')
+    free = iter((learner.label_ < 0).nonzero()[:, 0].tolist())
+    taken = seconds(lambda: x.teach(next(free), learner.classes_[0]).wait(), 5)
+    rows.append(dict(what=f'teaching a clip in the explorer, {n:,} clips, two rounds', against='', ours=taken, usual=np.nan, unit='s', ratio=taken, bar=.5, at='most'))
+    return rows+commands(args, source, target)
+
+
+def commands(args, source, target):
+    "Whole commands"
+    sere, rows = str(Path(sys.executable).with_name('sere')), []
+    def run(*words):
+        start = time.perf_counter()
+        subprocess.run([sere, *map(str, words), '-q'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter()-start
+    with tempfile.TemporaryDirectory() as d:
+        demo = statistics.median([run('demo', '--out', f'{d}/demo', '--cache', f'{d}/cache') for _ in range(4)][1:])
+        rows.append(dict(what='sere demo, second time', against='', ours=demo, usual=np.nan, unit='s', ratio=demo, bar=4, at='most'))
+        lists = []
+        for name in (source, target):
+            t = pd.read_csv(args.corpora/f'{name}.csv', dtype=str).sample(500, random_state=0)
+            lists.append(f'{d}/{name}.csv')
+            t.assign(path=[str((args.corpora/o).resolve()) for o in t.path]).to_csv(lists[-1], index=False)
+        cold = run('run', '--source', lists[0], '--target', lists[1], '--encoder', f'{Path(args.encoder).resolve()}+acoustic', '--cache', f'{d}/cold', '--out', f'{d}/run')
+        rows.append(dict(what=f'sere run, 500 clips of {source} and 500 of {target}, Whisper + acoustic, empty cache', against='', ours=cold, usual=np.nan, unit='s', ratio=cold, bar=60, at='most'))
+    return rows
+
+
 def fitting(args):
     "One fit of 2,000 real clips; self-training gets the very vectors that SERE's rounds work on"
     from sklearn.linear_model import LogisticRegression
@@ -311,12 +435,12 @@ def recall(args):
     return rows
 
 
-PARTS = dict(starting=starting, encoding=encoding, sound=sound, fitting=fitting, gpu=gpu, rounding=rounding, recall=recall)
+PARTS = dict(starting=starting, encoding=encoding, sound=sound, files=files, process=process, fitting=fitting, using=using, gpu=gpu, rounding=rounding, recall=recall)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--parts', default='starting,encoding,sound,fitting', help=', '.join(PARTS))
+    p.add_argument('--parts', default='starting,encoding,sound,files,process,fitting,using', help=', '.join(PARTS))
     p.add_argument('--encoder', help='folder or hub id of a Whisper model')
     p.add_argument('--corpora', type=Path)
     p.add_argument('--protocol', type=Path)

@@ -236,27 +236,6 @@ def killed(part, work, quick):
     shutil.rmtree(work.home/"killed", ignore_errors=True)
 
 
-def orphans(work):
-    "The command alone is killed while its helper for the map (UMAP) is at work: the helper ends by itself, and all is well"
-    part, rng, lived = Part("faults: SIGKILL of sere run alone, not of its helper"), random.Random(9), []
-    argv = ["umap" if o=="pca" else o for o in work.words("killed")]
-    for i in range(5):
-        part.cases += 1
-        pid, log, begin = started = work.sere.start(argv, watch=str(work.home))
-        while time.perf_counter()-begin<120 and len(session(pid))<2: time.sleep(.02)
-        time.sleep(rng.uniform(0, 3))
-        os.kill(pid, signal.SIGKILL)
-        done, end = work.sere.wait(started), time.perf_counter()
-        if done.status!=-9: part.bad(i, f"not killed: {done}")
-        while session(pid) and time.perf_counter()-end<120: time.sleep(.05)
-        lived.append(time.perf_counter()-end)
-        if session(pid): part.bad(i, "the helper goes on")
-        work.again(part, i, "killed")
-        shutil.rmtree(work.home/"killed")
-    part.say.append(f"the helper ended {min(lived):.1f} to {max(lived):.1f} s after it")
-    return part
-
-
 # -- a full disk
 
 def can_mount(): return shutil.which("unshare") and subprocess.run(["unshare", "-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"], capture_output=True).returncode==0
@@ -649,7 +628,6 @@ def soak(quick=False):
                 part = Part(f"faults: SIGKILL, sere {work.argv[0]}")
                 killed(part, work, quick)
                 yield part.row()
-            if not quick: yield orphans(run).row()
             yield full_disk(run, quick).row()
             if not quick: yield full_disk(one, quick).row()
             yield read_only(run, quick).row()

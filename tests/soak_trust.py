@@ -73,7 +73,7 @@ class Recorded(Listener):
     def env(self, **more):
         proxy = f"http://{self.address}"
         base = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and k not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
-        # numba and fontconfig need a home; where none of the hub's files are
+        # fontconfig needs a home; where none of the hub's files are
         return base|dict(SERE_TRUST_LOG=str(self.log), PYTHONPATH=os.pathsep.join([str(self.folder/"site"), str(HERE.parent)]), SERE_CACHE=str(self.folder/"cache"), HF_HOME=str(self.folder/"hub"), PYTHONIOENCODING="utf-8",
                          **{k: proxy for k in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "ftp_proxy")})|more
 
