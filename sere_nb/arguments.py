@@ -78,10 +78,12 @@ def _column(text):
     return ours,theirs
 
 # %% ../nbs/09_arguments.ipynb #77da24ff
-_CACHE = ("folder that keeps encoded clips (default: what SERE_CACHE says, else a folder "
-    "sere_nb among the system's caches, or among temporary files where nobody has a home)")
-_ENC = ("acoustic (needs no download), a model id on the Hugging Face hub such as "
-    "openai/whisper-base, or a folder in that layout; +acoustic behind it joins both views")
+_CACHE = ("folder that keeps encoded clips (default: what SERE_CACHE says, else a "
+    "folder sere_nb among the system's caches, or among temporary files where nobody "
+    "has a home)")
+_ENC = ('acoustic (needs no download), a model id on the Hugging Face hub such as '
+    'openai/whisper-base, or a folder in that layout; +acoustic behind it joins both '
+    'views')
 
 def _out(p, metavar, help, kind=Path): p.add_argument('-o', '--out', metavar=metavar,
     type=kind, required=True, help=help)
@@ -133,5 +135,5 @@ def _made(p, shares, design):
     p.add_argument('--design', metavar='HOW', type=_how_made, help=design)
 
 def _at_least(p): p.add_argument('--at-least', metavar='P', type=_share, default=0.,
-    help='leave the emotion empty in predictions where the highest probability is below P '
-    '(default: 0, always answer)')
+    help='leave the emotion empty in predictions where the highest probability is below '
+    'P (default: 0, always answer)')

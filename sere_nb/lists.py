@@ -18,7 +18,8 @@ def _fix(args, how):
     "Write the list as it is read: one vocabulary, one code a language, CSV in UTF-8"
     from sere_nb.corpora import read_manifest,write_manifest
     if not args.out: raise UseError(
-        "check --fix: give the file to write, too: -o FILE. The list itself stays as it is.")
+        'check --fix: give the file to write, too: -o FILE. The list itself stays as it '
+            'is.')
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')     # `check` says it
         table = read_manifest(args.manifest, **how)

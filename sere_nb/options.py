@@ -17,7 +17,8 @@ from sere_nb.arguments import (_ENC,_Parser,_at_least,_cached,_column,_encoder_f
 # %% ../nbs/09_options.ipynb #6c139211
 def _demo(add):
     p = add('demo', 'the main job on sample clips, offline',
-        'Needs no download and less than a minute.', 'example:\n  sere demo --out my-demo')
+        'Needs no download and less than a minute.', 'example:\n  sere demo --out '
+            'my-demo')
     p.add_argument('--out', metavar='DIR', type=Path, default=Path('sere-demo'),
         help='folder for the results (default: sere-demo)')
     _cached(p)
@@ -40,12 +41,12 @@ A run that was stopped goes on from the cache when the same command is given aga
 
 # %% ../nbs/09_options.ipynb #cff699e7
 def _run(add):
-    p = add('run', 'the main job: a few labelled clips in one language, emotions of clips '
-        'in another', _RUN, _RUN_LIKE)
+    p = add('run', 'the main job: a few labelled clips in one language, emotions of '
+        'clips in another', _RUN, _RUN_LIKE)
     p.add_argument('--source', metavar='S.csv', required=True,
         help='manifest with labelled clips, or a folder of sere shards')
-    p.add_argument('--target', metavar='T.csv', required=True, help='manifest of the clips '
-        'whose emotions are wanted, or a folder of sere shards')
+    p.add_argument('--target', metavar='T.csv', required=True, help='manifest of the '
+        'clips whose emotions are wanted, or a folder of sere shards')
     p.add_argument('--out', metavar='DIR', type=Path, required=True,
         help='folder for predictions.csv, metrics.json, model, report.html')
     _shots(p)
@@ -53,8 +54,8 @@ def _run(add):
         'left out share evenly what is left); balanced, or estimate if you do not know '
         '(unknown is the same) (default: balanced, which is assumed softly unless the '
         'corpus was made by a plan)',
-        'how the target was made: voices,words (each voice shows most emotions, and each '
-        'sentence comes in most), voices, words, none (default: found)')
+        'how the target was made: voices,words (each voice shows most emotions, and '
+        'each sentence comes in most), voices, words, none (default: found)')
     _list_options(p, labels=True)
     _at_least(p)
     _page(p)
@@ -65,17 +66,17 @@ def _run(add):
 def _shots(p):
     "Which clips of the source are shots"
     how = p.add_mutually_exclusive_group()
-    how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled clips '
-        'of each emotion, drawn from the source; its other labels are not used '
+    how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled '
+        'clips of each emotion, drawn from the source; its other labels are not used '
         '(default: 5)')
-    how.add_argument('--shots-file', metavar='F', help='these clips instead: one path a '
-        'line, or a CSV with the columns path and, if you like, emotion, which counts '
+    how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a "
+        "line, or a CSV with the columns path and, if you like, emotion, which counts "
         "more than the manifest's")
     p.add_argument('--taught', metavar='F', help='clips of the target whose emotion you '
         'know, as shots beside: a CSV with the columns path and emotion, such as sere '
         'audit --teach writes; they are not judged')
-    p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these emotions '
-        '(default: all that the source has enough clips of)')
+    p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these '
+        'emotions (default: all that the source has enough clips of)')
     p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each "
         "emotion's shots come from at least so many speakers (default: 1)")
     p.add_argument('--seed', metavar='N', type=int, default=0,
@@ -91,8 +92,8 @@ def _page(p):
         default=argparse.SUPPRESS,
         help='no sound in the report: nobody can be heard who was not asked')
     p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap',
-        help="ground of the report's map that is shown first; umap is left out if you "
-        'choose another (default: umap)')
+        help="ground of the report's map that is shown first; umap is left out "
+        "if you choose another (default: umap)")
 
 # %% ../nbs/09_options.ipynb #7feaeb36
 def _predict(add):
@@ -125,14 +126,16 @@ _AUDIT_LIKE = """examples:
 def _audit(add):
     p = add('audit', 'a few clips to listen to: how right a run is on them all, with '
         'intervals', _AUDIT, _AUDIT_LIKE)
-    p.add_argument('dir', metavar='DIR', type=Path, help='folder that sere run --out wrote')
+    p.add_argument('dir', metavar='DIR', type=Path, help='folder that sere run --out '
+        'wrote')
     p.add_argument('--target', metavar='T.csv',
         help='manifest of its clips, if it is not where it was')
     _list_options(p)
     p.add_argument('--clips', metavar='N', type=_number, default=20,
         help='clips to ask about (default: 20)')
-    p.add_argument('--unsure', metavar='N', type=_none_too, help='of these, picked because '
-        'the model is unsure: to teach it, they prove nothing (default: one of four)')
+    p.add_argument('--unsure', metavar='N', type=_none_too, help='of these, picked '
+        'because the model is unsure: to teach it, they prove nothing (default: one of '
+        'four)')
     how = p.add_mutually_exclusive_group()
     how.add_argument('--terminal', action='store_true',
         help='from the keyboard, without a browser')
@@ -167,27 +170,28 @@ def _export(add):
         help='the folder of a run, or the file that sere predict wrote')
     p.add_argument('--as', dest='form', choices=_FORMS, required=True, help='the form')
     _out(p, 'OUT', 'folder to write; for labelstudio a file such as tasks.json')
-    p.add_argument('--manifest', metavar='M.csv', help='the list that was named: it says '
-        'where the recordings are, and who speaks (default: they lie beside the '
+    p.add_argument('--manifest', metavar='M.csv', help='the list that was named: it '
+        'says where the recordings are, and who speaks (default: they lie beside the '
         'predictions)')
     _list_options(p)
     p.add_argument('--url', metavar='URL', help='labelstudio: what the address of a '
         'recording begins with (default: that of local files, /data/local-files/?d=)')
 
 # %% ../nbs/09_options.ipynb #9558e482
-_METHODS = ('sere, nearest_prototype, logistic_regression, self_training, '
-    'label_spreading, jdar, full_labels, jdar_full (default: all of these); em, '
-    'em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, '
-    'saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant of '
-    "--ablate. Behind a name, +views gives a method SERE's views of the clips, and :full "
-    'every source label')
+_METHODS = ("sere, nearest_prototype, logistic_regression, self_training, "
+    "label_spreading, jdar, full_labels, jdar_full (default: all of these); em, "
+    "em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, "
+    "saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant of "
+    "--ablate. Behind a name, +views gives a method SERE's views of the clips, and "
+    ":full every source label")
 
 def _bench_like():
     "Examples of sere bench: what follows its first options in each"
     always = '  sere bench --protocol tasks.json --corpora corpora --encoder acoustic '
     two = '--methods sere,logistic_regression '
     return 'examples:\n'+'\n'.join(always+o for o in (two+'--seeds 0-4 --out bench',
-        '--methods sere --ablate --out ablation', two+'--shots 1,2,3,5,10,20 --out shots',
+        '--methods sere --ablate --out ablation', two+'--shots 1,2,3,5,10,20 --out '
+            'shots',
         '--methods sere,sere:estimate,sere:true_shares,logistic_regression --thin 0.6 '
         '--out uneven', '--methods sere,em+views,em_clusters+views --out rivals',
         '--methods sere --thin 0.6 --shares estimate --out estimate',
@@ -202,10 +206,10 @@ def _bench(add):
     p.add_argument('--corpora', metavar='DIR', required=True,
         help='folder with a manifest for each corpus of the protocol')
     p.add_argument('--methods', metavar='A,B,...', help=_METHODS)
-    p.add_argument('--seeds', metavar='0-9', help='a range such as 0-9, or a list such as '
-        '0,3,5 (default: all of the protocol)')
-    p.add_argument('--ablate', action='store_true', help='also run SERE built up part by '
-        'part, and with one part left out at a time')
+    p.add_argument('--seeds', metavar='0-9', help='a range such as 0-9, or a list such '
+        'as 0,3,5 (default: all of the protocol)')
+    p.add_argument('--ablate', action='store_true', help='also run SERE built up part '
+        'by part, and with one part left out at a time')
     _bench_tasks(p)
     p.add_argument('--clips', action='store_true',
         help='keep what was said of each clip, in the folder clips of --out')
@@ -216,23 +220,24 @@ def _bench(add):
 # %% ../nbs/09_options.ipynb #aae0a9d5
 def _bench_tasks(p):
     "Tasks other than the protocol has them"
-    p.add_argument('--shots', metavar='1,2,...', help="so many shots an emotion in place "
-        "of the protocol's own number, drawn so that fewer are a part of more")
-    p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips until '
-        'one emotion, drawn for each task, makes up this share, such as 0.6')
+    p.add_argument('--shots', metavar='1,2,...', help="so many shots an emotion in "
+        "place of the protocol's own number, drawn so that fewer are a part of more")
+    p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips '
+        'until one emotion, drawn for each task, makes up this share, such as 0.6')
     p.add_argument('--missing', metavar='N', type=_number, default=0, help='drop target '
         'clips until so many emotions, drawn for each task, are missing and the others '
         'are equally frequent')
-    p.add_argument('--new-speakers', action='store_true', help="score half of the target's "
-        'speakers, with and without their clips in the fit (methods sere and its variants)')
-    _made(p, 'how frequent emotions are in every target, as in sere run; told to SERE and '
-        'to the rivals that look at all clips',
+    p.add_argument('--new-speakers', action='store_true', help="score half of the "
+        "target's speakers, with and without their clips in the fit (methods sere and "
+        "its variants)")
+    _made(p, 'how frequent emotions are in every target, as in sere run; told to SERE '
+        'and to the rivals that look at all clips',
         'how every target was made, as in sere run; told to SERE')
 
 # %% ../nbs/09_options.ipynb #2ce92306
 def _embed(add):
-    p = add('embed', 'encode clips ahead of time', '', 'example:\n  sere embed --manifest '
-        'mine.csv --encoder openai/whisper-base+acoustic --cache cache')
+    p = add('embed', 'encode clips ahead of time', '', 'example:\n  sere embed '
+        '--manifest mine.csv --encoder openai/whisper-base+acoustic --cache cache')
     p.add_argument('--manifest', metavar='M.csv', required=True,
         help='manifest of the clips')
     _list_options(p)
@@ -253,7 +258,8 @@ shared disk or in an object store."""
 
 # %% ../nbs/09_options.ipynb #839d5340
 def _shards(add):
-    p = add('shards', 'encode very many clips to Parquet shards, here or on a Ray cluster',
+    p = add('shards', 'encode very many clips to Parquet shards, here or on a Ray '
+        'cluster',
         _SHARDS, _SHARDS_LIKE)
     p.add_argument('--manifest', metavar='M.csv', required=True,
         help='manifest of the clips; a path may be a URI such as s3://bucket/a.wav')
@@ -263,17 +269,17 @@ def _shards(add):
     p.add_argument('--encoder', metavar='ENC',
         help=_ENC+' (default: acoustic, or the encoder of --model)')
     _encoder_for(p)
-    p.add_argument('--model', metavar='DIR', type=Path, help="the folder 'model' of a run: "
-        'also name the emotions, corpus by corpus. Predictions of another model in --out '
-        'are replaced')
+    p.add_argument('--model', metavar='DIR', type=Path, help="the folder 'model' of a "
+        "run: also name the emotions, corpus by corpus. Predictions of another model "
+        "in --out are replaced")
     _workers(p)
     _quiet(p)
 
 # %% ../nbs/09_options.ipynb #79a54424
 def _workers(p):
     "Who does the work, and in which pieces"
-    p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or auto, '
-        'given on one of its machines (default: Ray on this machine alone)')
+    p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or '
+        'auto, given on one of its machines (default: Ray on this machine alone)')
     p.add_argument('--workers', metavar='N', type=_none_too, help='at most so many '
         '(default: one a GPU of the cluster, or else one a core); 0 works in this '
         'process, without Ray')
@@ -285,19 +291,20 @@ def _workers(p):
 # %% ../nbs/09_options.ipynb #d914a16b
 def _workshop(add):
     p = add('workshop', 'a half-day course in notebooks, to learn or to teach with',
-        'Files that are there already are left as they are.', "examples:\n"
-        "  sere workshop course                       for learners\n"
-        "  sere workshop course-teacher --solutions   with solutions, the teacher's guide "
-        "and slides")
+        'Files that are there already are left as they are.', "examples:\n  sere "
+        "workshop course                       for learners\n  sere workshop "
+        "course-teacher --solutions   with solutions, the teacher's guide and slides")
     p.add_argument('dir', metavar='DIR', type=Path, help='folder for the notebooks')
     p.add_argument('--solutions', action='store_true', help="with solutions in place of "
         "exercises, the teacher's guide and slides")
 
 def _corpus(add):
     p = add('corpus', 'a manifest from a public corpus as you unpacked it', '',
-        'examples:\n  sere corpus --list\n  sere corpus emodb path/to/EMO-DB -o emodb.csv')
+        'examples:\n  sere corpus --list\n  sere corpus emodb path/to/EMO-DB -o '
+            'emodb.csv')
     p.add_argument('recipe', metavar='RECIPE', nargs='?',
-        help='emodb, emovo, casia, enterface, ravdess, nemo, urdu, ...; --list names all')
+        help='emodb, emovo, casia, enterface, ravdess, nemo, urdu, ...; --list names '
+            'all')
     p.add_argument('root', metavar='ROOT', nargs='?', help="the corpus's folder")
     p.add_argument('-o', '--out', metavar='M.csv', type=Path, help='file to write')
     p.add_argument('--list', action='store_true',
@@ -306,15 +313,15 @@ def _corpus(add):
 # %% ../nbs/09_options.ipynb #e5110aa6
 def _manifest(add):
     p = add('manifest', 'a manifest of a folder of your own recordings', 'The first '
-        'sub-folder becomes the speaker; the column emotion stays empty, for you to fill '
-        'in what you know.',
+        'sub-folder becomes the speaker; the column emotion stays empty, for you to '
+        'fill in what you know.',
         'example:\n  sere manifest recordings --language hu -o mine.csv')
     p.add_argument('folder', metavar='FOLDER', type=Path,
         help='the recordings, in sub-folders or not')
     p.add_argument('--language', metavar='CODE', required=True,
         help='of all clips, such as hu')
-    p.add_argument('--corpus', metavar='NAME', default='', help='a name for clips recorded '
-        "under like conditions (default: the folder's)")
+    p.add_argument('--corpus', metavar='NAME', default='', help="a name for clips "
+        "recorded under like conditions (default: the folder's)")
     _out(p, 'M.csv', 'file to write')
 
 # %% ../nbs/09_options.ipynb #e8b87192
@@ -339,8 +346,8 @@ def _check(add):
         'Ends with status 2 if there are errors; warnings alone are fine.', _CHECK_LIKE)
     p.add_argument('manifest', metavar='M.csv', help='manifest')
     _list_options(p, labels=True)
-    p.add_argument('--fix', action='store_true', help='also write the list as it is read '
-        'to -o FILE: labels in one vocabulary, languages as codes, CSV in UTF-8')
+    p.add_argument('--fix', action='store_true', help='also write the list as it is '
+        'read to -o FILE: labels in one vocabulary, languages as codes, CSV in UTF-8')
     p.add_argument('-o', '--out', metavar='FIXED.csv', type=Path,
         help='file to write with --fix')
     _quiet(p, 'no progress bar')
@@ -361,8 +368,8 @@ def _voices(add):
     p.add_argument('--voices', metavar='N', type=_number,
         help='how many voices there are (in each corpus), if you know')
     p.add_argument('--voice-model', metavar='ENC', default='campplus', help='a speaker '
-        'encoder of transformers in place of CAM++: a model id on the hub with an x-vector '
-        'head, or a folder (default: campplus)')
+        'encoder of transformers in place of CAM++: a model id on the hub with an '
+        'x-vector head, or a folder (default: campplus)')
     _cached(p)
     _quiet(p, 'no progress bar')
 
@@ -385,11 +392,11 @@ def _segment(add):
     p.add_argument('--language', metavar='CODE', required=True,
         help='of all recordings, such as hu')
     _out(p, 'M.csv', 'manifest to write')
-    p.add_argument('--channels', action='store_true', help='a call with a speaker in each '
-        'channel: cut each channel for itself, and call each a speaker')
+    p.add_argument('--channels', action='store_true', help='a call with a speaker in '
+        'each channel: cut each channel for itself, and call each a speaker')
     p.add_argument('--speakers', choices=('none','found'), default='none', help='found: '
-        'also tell by sound who speaks, as sere voices does (extra voices) '
-        '(default: none)')
+        'also tell by sound who speaks, as sere voices does (extra voices) (default: '
+        'none)')
     for name,s,which in (('--least',1.,'shortest'), ('--most',12.,'longest')):
         p.add_argument(name, metavar='S', type=_seconds, default=s,
             help=f'seconds of the {which} stretch (default: {s:g})')
@@ -411,8 +418,8 @@ program"""
 def parser()->argparse.ArgumentParser:
     "All commands with their options"
     how = dict(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p = _Parser(prog='sere', description='Five labelled clips per emotion in one language, '
-        'emotions of unlabelled clips in another.', epilog=_FIRST, **how)
+    p = _Parser(prog='sere', description='Five labelled clips per emotion in one '
+        'language, emotions of unlabelled clips in another.', epilog=_FIRST, **how)
     p.add_argument('--version', action='version', version=f'sere_nb {sere_nb.__version__}')
     commands = p.add_subparsers(dest='command', metavar='COMMAND', title='commands',
         parser_class=_Parser)

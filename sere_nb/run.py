@@ -41,7 +41,8 @@ def _read_labels(args):
 def _read_tables(args, listener):
     "(source, target, files chosen as shots): manifests, before any work"
     source,target = _manifests(args, args.source, args.target)
-    _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out DIR')
+    _spare([Path(args.out)/o for o in _RESULTS], args, source, target, way_out='--out '
+        'DIR')
     labels = _read_labels(args)
     files = read_shots(args.shots_file, source, labels) if args.shots_file else None
     if args.taught: read_shots(args.taught, target, labels, 'target')

@@ -159,7 +159,7 @@ def test_deadly_work(two_nodes, monkeypatch):
 
 def test_wrong_on_a_worker(monkeypatch):
     "What a worker finds wrong is that one line here; a mistake of ours is all of its traceback"
-    def passed(ray, items, work, args, workers):
+    def passed(ray, items, work, args, n):
         said = workers._Actor(work, args, 1)(dict(item=np.array([json.dumps(o) for o in items], dtype=object)))
         yield from ((json.loads(i),json.loads(o)) for i,o in zip(said['item'], said['said']))
     monkeypatch.setattr(workers, '_pass', passed)
