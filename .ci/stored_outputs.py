@@ -3,6 +3,7 @@
 Each page of the website opens its notebook in Colab, so each notebook can install the package there. Widgets are dropped: they are dead then, and nbdev_clean leaves them. Figures of plotly, which JupyterLab shows by itself, get HTML beside them for the website, whose maker cannot show them."""
 import hashlib
 import json
+from html import escape
 from pathlib import Path
 import nbformat
 
@@ -11,8 +12,14 @@ PLOTLY = 'application/vnd.plotly.v1+json'
 
 
 def as_html(figure, name):
+    "As wide as it was drawn, or as the page where that is less; without tools that lie over its title"
     import plotly.io as pio
-    return pio.to_html(pio.from_json(json.dumps({k: v for k, v in figure.items() if k in ('data', 'layout', 'frames')})), include_plotlyjs='cdn', full_html=False, auto_play=False, div_id=name)
+    layout = {k: v for k, v in figure['layout'].items() if k != 'width'}
+    drawn = pio.from_json(json.dumps(dict(data=figure['data'], layout=layout, frames=figure.get('frames', []))))
+    html = pio.to_html(drawn, include_plotlyjs='cdn', full_html=False, auto_play=False, div_id=name, default_width='100%',
+                       config=dict(displayModeBar=False, responsive=True))
+    says = escape(figure['layout'].get('title', {}).get('text', ''), quote=True)
+    return f'<div role="figure" aria-label="{says}" style="max-width:{figure["layout"].get("width", 700)}px">{html}</div>'
 
 
 def with_install(nb):

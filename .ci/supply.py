@@ -16,6 +16,7 @@ TABLE, CONSTRAINTS, LOCK = ROOT/'nbs'/'about'/'dependencies.md', ROOT/'constrain
 ALLOWED = r'''Apache|BSD|MIT|ISC|PSF|Python Software Foundation|CNRI-Python|MPL-2\.0|Mozilla Public License 2\.0|Zlib|CC0|0BSD|Unlicense|HPND|LLVM-exception'''
 # Said here since their own word is missing or is no licence's name: checked by hand, with the reason.
 BY_HAND = {
+    'umap-learn': 'BSD-3-Clause (its LICENSE.txt; its metadata say "OSI Approved")',
     'cuda-toolkit': 'NVIDIA (a list of the CUDA packages; torch brings it on Linux)',
 }
 NVIDIA = 'NVIDIA (CUDA libraries, free to use and to pass on with a program; torch brings them on Linux)'

@@ -146,21 +146,35 @@ get_config().d['renderer'] = 'sere_nb._site.Signature'     # only where pages ar
 
 # ---- a page ----
 
+def source_address(name, names, cfg):
+    "Where the code of a name stands, or None"
+    module = names[name][1] if name in names else None
+    line = lines(module).get(name) if module else None
+    return line and f'{cfg.git_url}/blob/{cfg.branch}/sere_nb/{module.replace(".", "/")}.py#L{line}'
+
+def definition(text, name, address, sections):
+    "What is shown of a name: the link to its source within its own section; a heading of the second level where no section has begun"
+    if not sections: text = re.sub(r'^##(#+ )', r'#\1', text, count=1, flags=re.M)
+    if not address: return text
+    link = f'[source]({address}){{.source-link aria-label="source of {name}"}}'
+    return re.sub(r'^#+ .*$', lambda m: f'{m[0]}\n\n{link}', text, count=1, flags=re.M)
+
 class Pages(Processor):
     "Links, source links and the line below the title"
     def begin(self):
         cfg = get_config()
         nbs = Path(cfg.nbs_path)
         self.here = here = Path(self.nb.path_).resolve().relative_to(nbs.resolve())
-        names = shown(nbs)
+        names,sections = shown(nbs),False
         for c in self.nb.cells:
-            if c.cell_type == 'markdown': c.source = linked(c.source, here, nbs)
+            if c.cell_type == 'markdown':
+                c.source = linked(c.source, here, nbs)
+                sections |= bool(re.search(r'^## ', c.source, re.M))
             doc = re.search(r'^show_doc\(([\w.]+)\)', c.source, re.M) if c.cell_type == 'code' else None
             for o in c.get('outputs', ()):
                 if 'text/markdown' not in o.get('data', {}): continue
                 text = linked(''.join(o.data['text/markdown']), here, nbs)
-                if doc and doc[1] in names and (line := lines(names[doc[1]][1]).get(doc[1])):
-                    text = text.replace('---\n\n', f'---\n\n[source]({cfg.git_url}/blob/{cfg.branch}/sere_nb/{names[doc[1]][1].replace(".", "/")}.py#L{line}){{.source-link}}\n\n', 1)
+                if doc: text = definition(text, doc[1], source_address(doc[1], names, cfg), sections)
                 o.data['text/markdown'] = text
         if here.as_posix()=='index.ipynb' and os.environ.get('SERE_DOCS_EXTRAS')!='0': extras(cfg.config_path/'_proc')
         from execnb.nbio import mk_cell
@@ -168,6 +182,21 @@ class Pages(Processor):
 
 
 # ---- what no notebook makes ----
+
+_course_head = """<style>
+.highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.jp-InputPrompt { opacity: 1; color: #595959; }
+.highlight .c1 { color: #2f6666; } .highlight .mi, .highlight .mf { color: #007000; } .highlight .o, .highlight .ow { color: #8a1bd6; }
+.course-nav { margin: 0 1rem 0 clamp(.5rem, 6vw, 5rem); font: 1rem system-ui, sans-serif; }
+.course-nav a { color: #0b6b57; text-decoration: underline; }
+</style>
+<nav class="course-nav">%s</nav>
+"""
+
+def with_way_back(html, *links):
+    "A page of the course, with a line that leads back to the site, and code that wraps"
+    line = ' · '.join(f'<a href="{to}">{said}</a>' for said, to in (('← Teach a workshop', '../about/workshop.html'), *links))
+    return re.sub(r'<body[^>]*>', lambda m: m[0]+'\n'+_course_head % line, html, count=1)
 
 def workshop(to):
     "The course to look at before anything is installed: learners' notebooks, slides, the teacher's guide"
@@ -177,12 +206,13 @@ def workshop(to):
     to.mkdir(parents=True, exist_ok=True)
     def page(nb, title): return HTMLExporter().from_notebook_node(nb, resources=dict(metadata=dict(name=title)))[0]
     for source in sorted(course().glob('*.ipynb')):
-        nb = course_notebook(source)
+        nb, name = course_notebook(source), source.stem
         nbformat.write(nb, to/source.name)
-        (to/f'{source.stem}.html').write_text(page(nb, source.stem), encoding='utf-8')
-        (to/f'{source.stem}.slides.html').write_text(slides(source), encoding='utf-8')
+        html = with_way_back(page(nb, name), ('slides', f'{name}.slides.html'), ('download the notebook', source.name))
+        (to/f'{name}.html').write_text(html, encoding='utf-8')
+        (to/f'{name}.slides.html').write_text(slides(source), encoding='utf-8')
     guide = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell((course()/'teacher.md').read_text(encoding='utf-8'))])
-    (to/'teacher.html').write_text(page(guide, "Teacher's guide"), encoding='utf-8')
+    (to/'teacher.html').write_text(with_way_back(page(guide, "Teacher's guide")), encoding='utf-8')
 
 def extras(to):
     "Put the course and the page of `sere demo` beside the pages, where Quarto takes them along as they are (`resources` in _quarto.yml)"

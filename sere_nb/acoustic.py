@@ -216,7 +216,7 @@ def functionals(
 # %% ../nbs/02_acoustic.ipynb #12e34c89
 class AcousticEncoder(Encoder):
     """Views `acoustic` (`TRACKS`, a row each 10 ms)
-    and `prosody` (`FUNCTIONALS`, one row a clip)"""
+    and `prosody` (`FUNCTIONALS`, one row per clip)"""
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
     dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))
     _own = dict(part='acoustic', tracks=list(TRACKS), functionals=list(FUNCTIONALS))

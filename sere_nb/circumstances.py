@@ -12,7 +12,8 @@ import numpy as np, torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .structure import Standardiser, _PART, _low_rank, _must_be, _must_fit
+from .normalise import Standardiser
+from .tensors import _PART, _low_rank, _must_be, _must_fit
 
 # %% ../nbs/03b_circumstances.ipynb #bf2a8b36
 class Said:

@@ -39,7 +39,7 @@ def batches_by_length(
 _CODE = 3   # raise it whenever the same settings give other numbers than before
 
 class Encoder:
-    """What all encoders share. A subclass has `name`, `views` ({name: seconds a row}),
+    """What all encoders share. A subclass has `name`, `views` ({name: seconds per row}),
     `_own` settings, and `_encode`"""
     budget_s = 80.  # seconds of audio in a batch
     dims = {}       # columns of its views, as far as they are known beforehand
@@ -100,7 +100,7 @@ class Frames:
     "Frames of many clips, end to end"
     values:Tensor       # (all frames, d) float16
     offsets:Tensor      # (n_clips+1,) int64: clip i has rows offsets[i] to offsets[i+1]
-    hop_s:float         # seconds from frame to frame; 0 if there is one row a clip
+    hop_s:float         # seconds from frame to frame; 0 if there is one row per clip
 
     def __len__(self): return len(self.offsets)-1
     def __getitem__(self, i):
@@ -151,7 +151,7 @@ def _one_shape(view, shapes):
             "one model's folder.")
 
 def _described(lengths, shapes):
-    "A row a view"
+    "A row per view"
     row = lambda n, dims, hop_s: dict(clips=int((n>0).sum()), frames=int(n.sum()),
         dims=dims, hop_s=hop_s, MB=round(float(n.sum())*dims*2/1e6,2))
     rows = {view:row(n, *shapes[view]) for view,n in lengths.items()}
@@ -161,7 +161,7 @@ def _described(lengths, shapes):
 class Embeddings:
     """Clips with their views. Index with a mask, positions or a slice;
     join with `Embeddings.concat`"""
-    # a row a clip: the manifest's columns, start_s, seconds, key
+    # a row per clip: the manifest's columns, start_s, seconds, key
     table:pd.DataFrame
     views:dict              # view name: `Frames`
     skipped:pd.DataFrame = field(default_factory=_nothing)  # path, why
@@ -204,10 +204,10 @@ class Embeddings:
         return {view:f.lengths for view,f in self.views.items()}
 
     @property
-    def shapes(self)->dict: # view: (columns, seconds a row)
+    def shapes(self)->dict: # view: (columns, seconds per row)
         return {view:(f.values.shape[1],f.hop_s) for view,f in self.views.items()}
 
-    def describe(self)->pd.DataFrame: # a row a view
+    def describe(self)->pd.DataFrame: # a row per view
         "What is in here"
         return _described(self.lengths, self.shapes)
 
@@ -220,9 +220,9 @@ class Stored:
     """Clips whose views stay where they are until they are read.
     Indexed and joined like `Embeddings`; `load` makes `Embeddings` of it"""
     def __init__(self,
-        table:pd.DataFrame, # a row a clip, as in `Embeddings`
+        table:pd.DataFrame, # a row per clip, as in `Embeddings`
         lengths:dict,       # view: (n_clips,) frames of each clip, 0 where it has none
-        shapes:dict,        # view: (columns, seconds a row)
+        shapes:dict,        # view: (columns, seconds per row)
         read,               # positions (m,) -> `Embeddings` of these clips, in order
         skipped=None,       # table of path, why
     ):
@@ -276,7 +276,7 @@ class Stored:
         return cls(_end_to_end(e.table for e in several), lengths, shapes, read,
             _end_to_end(e.skipped for e in several))
 
-    def describe(self)->pd.DataFrame: # a row a view
+    def describe(self)->pd.DataFrame: # a row per view
         "What is in here"
         return _described(self.lengths, self.shapes)
 

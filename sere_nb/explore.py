@@ -21,7 +21,7 @@ from .corpora import EMOTIONS,write_manifest
 from .files import replaceable,write
 from .irf import SOUNDS
 from .learner import SETTINGS
-from .structure import VAD
+from .circumplex import VAD
 
 # %% ../nbs/08_explore.ipynb #5ada8fa2
 class Style(NamedTuple):
@@ -90,11 +90,12 @@ class Layout:
         kind:str='umap',    # one of `LAYOUTS`
         seed:int=0,         # of the sample that the ground is laid with
         most:int=3000,      # rows in that sample
+        package:bool=False, # have umap-learn lay it? The same, some ten seconds later
     ):
         if kind not in LAYOUTS:
             raise ValueError(f"layout {kind!r} is not known. There are: "
                 f"{', '.join(LAYOUTS)}.")
-        self.kind,self.seed,self.most = kind,seed,most
+        self.kind,self.seed,self.most,self.package = kind,seed,most,package
 
     def fit(self,
         history,    # `SERE.history_`, or some rounds of it
@@ -124,7 +125,8 @@ class Layout:
         # an eigenvector may point either way
         self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()
         if self.kind!='umap': return
-        self._rows,self._at = rows,_umap(rows, away@self._axes, self.seed)
+        lay = _umap_learn if self.package else _umap
+        self._rows,self._at = rows,lay(rows, away@self._axes, self.seed)
 
     def _raw(self, entry):
         if self.kind=='circumplex':
@@ -203,6 +205,15 @@ def _umap(
         pace = .9*pace+.3*(1-turn/turns)*(pull+push)
         y = y+pace
     return y.T.contiguous()
+
+def _umap_learn(rows, start, seed):
+    "The same by umap-learn"
+    import umap     # some seconds, mostly for its compiler
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')     # that a seed forbids threads
+        lay = umap.UMAP(n_neighbors=min(30, len(rows)-1), min_dist=.3, metric='cosine',
+            random_state=seed, n_epochs=200, init=5*start.numpy())
+        return torch.as_tensor(lay.fit_transform(rows.numpy()))
 
 # %% ../nbs/08_explore.ipynb #98615ebc
 _MOMENTS = 60   # drawn of a clip

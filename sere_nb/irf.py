@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .encoder import TRACKS
-from .structure import (HIGHLIGHTS, LearnerError, Prepared, Projection, Structure,
-    _must_be, _must_fit, audible, contributions)
+from .moments import audible
+from .structure import Structure
+from .tensors import LearnerError, _must_be, _must_fit
+from .views import HIGHLIGHTS, Prepared, Projection, contributions
 
 # %% ../nbs/04_irf.ipynb #ceaf75b7
 def softmax_by_clip(

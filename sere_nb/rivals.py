@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['METHODS', 'RIVALS', 'VARIANTS', 'PARTS', 'LADDER', 'ABLATION', 'blind', 'clip_vectors', 'Shared', 'nearest_prototype',
            'logistic_regression', 'self_training', 'label_spreading', 'full_labels', 'sees_source_labels', 'jdar_fit',
-           'jdar', 'jdar_full', 'em_fit', 'em', 'residual_clusters', 'em_clusters', 'coral_map', 'coral', 'sinkhorn',
-           'optimal_transport', 'neighbours', 'laplacian_fit', 'laplacian_shot', 'lame', 'pt_map_fit', 'pt_map',
-           'alpha_tim_fit', 'alpha_tim', 'prior_by_em', 'prior_by_counts', 'saerens', 'bbse', 'sere', 'on_views',
-           'all_labels', 'sere_true_shares', 'sees_target_shares', 'BenchError']
+           'jdar', 'jdar_full', 'em_fit', 'em', 'residual_clusters', 'em_clusters', 'BenchError', 'coral_map', 'coral',
+           'transported', 'optimal_transport', 'neighbours', 'laplacian_fit', 'laplacian_shot', 'lame', 'pt_map_fit',
+           'pt_map', 'alpha_tim_fit', 'alpha_tim', 'estimated_shares', 'saerens', 'bbse', 'kdey', 'sere', 'on_views',
+           'all_labels', 'sere_true_shares', 'sees_target_shares']
 
 # %% ../nbs/07b_rivals.ipynb #33ad0c34
 import copy,hashlib,inspect,io,json,os,time,warnings
@@ -25,8 +25,11 @@ import torch
 import sere_nb
 from .encoder import Embeddings,Stored
 from .irf import highlight_weights
-from .learner import SERE,SETTINGS,_footprint,_voice_by_voice
-from .structure import HIGHLIGHTS,Prepared,Projection,Space,groups,pool
+from .learner import SERE,SETTINGS
+from .moments import pool
+from .normalise import groups
+from .vectors import footprint,voice_by_voice
+from .views import HIGHLIGHTS,Prepared,Projection,Space
 
 # %% ../nbs/07b_rivals.ipynb #9db58ca0
 # all that a method may know of a clip beside its sound
@@ -70,11 +73,11 @@ def _pooled(prepared, loud):
 def _in_parts(emb, group, contents, most):
     "Positions of clips that fit in memory together"
     if isinstance(emb, Embeddings): return [np.arange(len(emb))]
-    return _voice_by_voice(group, _footprint(emb, contents), most)
+    return voice_by_voice(group, footprint(emb, contents), most)
 
 def _content_of_some(emb, together, contents, most):
     "What is said in many clips, found from some of them"
-    size = _footprint(emb, contents)
+    size = footprint(emb, contents)
     some = np.random.default_rng(0).permutation(len(emb))
     some = np.sort(some[:max(64, int((size[some].cumsum()<most).sum()))])
     space = Space(False, contents)
@@ -584,49 +587,61 @@ def em_clusters(task,
     "Gaussian expectation maximisation over views less residual clusters"
     return em_fit(task, without=residual_clusters(task, seed=seed))
 
+# %% ../nbs/07b_rivals.ipynb #3564054b
+class BenchError(ValueError):
+    "A bench cannot be run: one line that names the culprit and the way out"
+
 # %% ../nbs/07b_rivals.ipynb #4e6c50d2
-def _power(c, p):
-    w,v = np.linalg.eigh(c)
-    return (v*w.clip(1e-9)**p)@v.T
+def _library(name):
+    "A module of the extra `rivals`, or `BenchError`"
+    import importlib
+    try: return importlib.import_module(name)
+    except ImportError: raise BenchError(f"this rival needs the package {name!r}, "
+        "which is not there. Install it: pip install 'sere_nb[rivals]'") from None
 
 def coral_map(
     source,     # (n, d)
     target,     # (m, d)
-)->np.ndarray: # (d, d), to be multiplied from the right to source clips
+)->np.ndarray: # (n, d): the source with the target's mean and covariance
     "Correlation alignment"
-    s,t = (np.cov(o.T)+np.eye(o.shape[1]) for o in (source,target))
-    return _power(s, -.5)@_power(t, .5)
+    adapter = _library('skada').CORALAdapter(reg='auto')
+    domain = np.repeat([1,-2], [len(source),len(target)])    # as skada tells them apart
+    x = np.concatenate([source,target])
+    moved = adapter.fit(x, sample_domain=domain).transform(x,
+        sample_domain=domain, allow_source=True)[:len(source)]
+    return moved+target.mean(0)     # skada centres both
 
+# %% ../nbs/07b_rivals.ipynb #e065a4b4
 def _log_proba(task, x):
     "(n, K) log-probabilities of logistic regression on the shots"
     return _classifier(x[:len(task.y)], task.y).predict_log_proba(x)
 
 def _regress(task, x): return _settled(_log_proba(task, x), task)
 
-# %% ../nbs/07b_rivals.ipynb #e065a4b4
 @_dressed(_task)
 def coral(task):
     "Correlation alignment, then logistic regression"
     x = task.x.copy()
     source,target = task.whole[0],np.concatenate(task.whole[1:] or task.whole)
-    for v in x: v[source] = v[source]@coral_map(v[source], v[target])
+    for v in x: v[source] = coral_map(v[source], v[target])
     return _regress(task, _flat(x))
 
 # %% ../nbs/07b_rivals.ipynb #8e117d54
-def sinkhorn(
-    cost,           # (n, m)
+def _distances(a, b): return (a*a).sum(1)[:,None]-2*a@b.T+(b*b).sum(1)
+
+def transported(
+    source,         # (n, d)
+    target,         # (m, d)
     reg:float=.2,   # epsilon
     steps:int=200,
-)->np.ndarray: # (n, m) plan; rows sum to 1/n, columns to 1/m
-    "Entropic optimal transport (Cuturi 2013)"
-    k = np.exp(-(cost-cost.min(1, keepdims=True))/reg)
-    (n,m),u = k.shape,np.ones(len(k))
-    for _ in range(steps):
-        v = 1/m/np.maximum(k.T@u, 1e-300)
-        u = 1/n/np.maximum(k@v, 1e-300)
-    return u[:,None]*k*v
-
-def _distances(a, b): return (a*a).sum(1)[:,None]-2*a@b.T+(b*b).sum(1)
+)->np.ndarray: # (n, d) where each source clip is carried to
+    "Entropic optimal transport of one corpus to another"
+    ot = _library('ot')
+    cost = _distances(source, target)
+    even = lambda n: np.full(n, 1/n)
+    plan = ot.sinkhorn(even(len(source)), even(len(target)), cost/np.median(cost),
+        reg, method='sinkhorn_log', numItermax=steps, warn=False)
+    return plan/plan.sum(1, keepdims=True)@target
 
 # %% ../nbs/07b_rivals.ipynb #4412d962
 @_dressed(_task)
@@ -634,9 +649,7 @@ def optimal_transport(task):
     "Source clips carried to the target, then logistic regression"
     x,source = _flat(task.x),task.whole[0]
     target = np.concatenate(task.whole[1:] or task.whole)
-    cost = _distances(x[source], x[target])
-    plan = sinkhorn(cost/np.median(cost))
-    x[source] = plan/plan.sum(1, keepdims=True)@x[target]
+    x[source] = transported(x[source], x[target])
     return _regress(task, x)
 
 # %% ../nbs/07b_rivals.ipynb #e6ea3201
@@ -741,31 +754,20 @@ def alpha_tim(task):
     return alpha_tim_fit(_unit(x-x.mean(0)), task)
 
 # %% ../nbs/07b_rivals.ipynb #0d189dd6
-def prior_by_em(
-    p,              # (n, K) probabilities under equal shares
-    rounds:int=500,
+def estimated_shares(
+    how:str,        # 'em', 'counts' or 'densities'
+    p,              # (n, K) probabilities of the clips that are asked about
+    held_out=None,  # (m, K) those of labelled clips, by a classifier new to them
+    y=None,         # (m,) int: their emotions
 )->np.ndarray: # (K,) sums to 1
-    "Shares of emotions by expectation maximisation"
-    q = np.full(p.shape[1], 1/p.shape[1])
-    for _ in range(rounds):
-        new = p*q
-        new = (new/new.sum(1, keepdims=True).clip(1e-12)).mean(0)
-        if np.abs(new-q).max()<1e-7: break
-        q = new
-    return q
-
-def prior_by_counts(
-    held_out,   # (m, K) probabilities of labelled clips, by a classifier new to them
-    y,          # (m,) int: their emotions
-    p,          # (n, K) probabilities of the clips that are asked about
-)->np.ndarray: # (K,) sums to 1
-    "Shares of emotions by adjusted counts"
-    from scipy.optimize import nnls
+    "Shares of emotions by an estimator of quapy"
+    method = _library('quapy.method.aggregative')
     k = p.shape[1]
-    taken = np.stack([held_out[y==i].mean(0) for i in range(k)], axis=1)
-    # the last row: they sum to 1
-    q = nnls(np.r_[taken,np.full((1,k), 10.)], np.r_[p.mean(0),10.])[0]
-    return q/q.sum()
+    if how=='em': return method.EMQ.EM(np.full(k, 1/k), p)[0]
+    ask = dict(counts=method.PACC, densities=method.KDEyML)[how]()
+    ask.classifier.classes_ = np.arange(k)      # its own is not asked
+    ask.aggregation_fit(held_out, np.asarray(y))
+    return ask.aggregate(p)
 
 # %% ../nbs/07b_rivals.ipynb #f2ffc5ac
 def _reweighted(task, logp, estimate):
@@ -780,7 +782,8 @@ def _reweighted(task, logp, estimate):
 @_dressed(_task, 'shares')
 def saerens(task):
     "Logistic regression under shares that expectation maximisation finds"
-    return _reweighted(task, _log_proba(task, _flat(task.x)), prior_by_em)
+    return _reweighted(task, _log_proba(task, _flat(task.x)),
+        partial(estimated_shares, 'em'))
 
 # %% ../nbs/07b_rivals.ipynb #31e8d7c4
 def _held_out(x, y, k):
@@ -792,13 +795,21 @@ def _held_out(x, y, k):
             out[ask] = _classifier(x[learn], y[learn]).predict_proba(x[ask])
     return out
 
+def _by_held_out(task, how):
+    x,y = _flat(task.x),task.y
+    held_out = _held_out(x, y, len(task.names))
+    estimate = partial(estimated_shares, how, held_out=held_out, y=y)
+    return _reweighted(task, _log_proba(task, x), estimate)
+
 @_dressed(_task, 'shares')
 def bbse(task):
     "Logistic regression under shares from adjusted counts"
-    x,y = _flat(task.x),task.y
-    held_out = _held_out(x, y, len(task.names))
-    estimate = partial(prior_by_counts, held_out, y)
-    return _reweighted(task, _log_proba(task, x), estimate)
+    return _by_held_out(task, 'counts')
+
+@_dressed(_task, 'shares')
+def kdey(task):
+    "Logistic regression under shares from mixed densities"
+    return _by_held_out(task, 'densities')
 
 # %% ../nbs/07b_rivals.ipynb #47777731
 def sere(
@@ -836,7 +847,7 @@ METHODS = dict(sere=sere, nearest_prototype=nearest_prototype,
     jdar_full=jdar_full)
 RIVALS = dict(em=em, em_clusters=em_clusters, coral=coral,
     optimal_transport=optimal_transport, laplacian_shot=laplacian_shot, lame=lame,
-    pt_map=pt_map, alpha_tim=alpha_tim, saerens=saerens, bbse=bbse)
+    pt_map=pt_map, alpha_tim=alpha_tim, saerens=saerens, bbse=bbse, kdey=kdey)
 
 # %% ../nbs/07b_rivals.ipynb #d4d9e99b
 def _like(method, more=()):
@@ -911,10 +922,6 @@ def sees_target_shares(
 
 VARIANTS = {'sere:estimate':partial(sere, prior='estimate'),
     'sere:true_shares':sere_true_shares}
-
-# %% ../nbs/07b_rivals.ipynb #3564054b
-class BenchError(ValueError):
-    "A bench cannot be run: one line that names the culprit and the way out"
 
 # %% ../nbs/07b_rivals.ipynb #116539a7
 PARTS = dict(   # what switches each part off

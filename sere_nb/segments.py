@@ -288,7 +288,7 @@ def find_segments(
     least_s:float=1.,       # stretches are at least so long
     most_s:float=12.,       # and at most so long
     progress:bool=True,     # show a bar when it takes longer than two seconds?
-)->tuple: # a row a stretch; a row a recording (or channel): path, seconds, …
+)->tuple: # a row per stretch; a row per recording (or channel): path, seconds, …
     "Cut recordings into utterances. `SegmentError` if lengths or detector are unusable"
     if not 0.5<=least_s<=most_s/2 or most_s>30: raise SegmentError(
         f"stretches of {least_s:g} to {most_s:g} s cannot be made. The shortest is at "

@@ -13,10 +13,11 @@ import numpy as np, pandas as pd, torch
 
 from .encoder import Embeddings
 from .files import replacing
-from .learner import (SERE, _clean, _find_shares, _measured, _objective, _soft,
-                             _tric_clips)
-from .structure import LearnerError, Space, _must_be
+from .learner import SERE
+from .rounds import clean, find_shares, measured, objective, soft, softness_of, tric_clips
+from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
+from .views import Space
 
 # %% ../nbs/06b_train.ipynb #36bc0834
 _WARM = 10      # epochs in which the rate rises
@@ -157,15 +158,16 @@ def adopt(
     structure_of(tric, learner.structure)
     for f,e in learner.effects_.items(): e.effect = tric.effect[f].detach().clone()
     learner.circumstances_,learner._read_last = {},(None,None)
-    learner._near,r = _measured(learner, _clean(learner))
-    log_share,t = _find_shares(learner, learner.prior_),learner.structure
-    losses = _objective(learner, learner.prior_)
+    learner._near,r = measured(learner, clean(learner))
+    log_share,t = find_shares(learner, learner.prior_),learner.structure
+    losses = objective(learner, learner.prior_)
     known = None,learner._clips.cover,learner._near
     learner.history_.append(dict(
         round=len(learner.history_), losses={k:float(v) for k,v in losses.items()},
         profile=t.profile(*known).half().cpu(),
         landmarks=t.landmarks(*known).half().cpu(),
-        proba=_soft(learner, log_share).cpu(), resonance=r.cpu(),
+        proba=soft(log_share, softness_of(learner, learner._clips.corpus)).cpu(),
+        resonance=r.cpu(),
         prior={c:p.tolist() for c,p in learner.prior_.items()}))
     return learner
 
@@ -179,7 +181,7 @@ def fit_adapter(
     "Fit a learner by gradient: prototypes, adapter and effects on frozen embeddings"
     learner.begin(shots, unlabelled, space).step()
     tric = tric_of(learner.structure, learner.effects_, learner.settings['variance'])
-    clips = _tric_clips(learner, learner.prior_)
+    clips = tric_clips(learner, learner.prior_)
     if learner._clips.stored: how = dict(batch=4096)|how    # too many for one step
     learner.training_ = train(tric, clips, **how)
     return adopt(learner, tric)

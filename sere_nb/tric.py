@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .irf import _FIRM, even_out
-from .structure import LearnerError, _must_be, _must_fit
+from .tensors import LearnerError, _must_be, _must_fit
 
 # %% ../nbs/05_tric.ipynb #286f1879
 @dataclass

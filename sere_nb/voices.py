@@ -85,7 +85,7 @@ def _columns(*vectors): return tuple(v[:,None].contiguous() for v in vectors)
 
 # %% ../nbs/02b_voices.ipynb #fb9d183f
 class _Layer(NamedTuple):
-    "One layer of a dense block; matrices act on columns, a column a frame"
+    "One layer of a dense block; matrices act on columns, a column per frame"
     scale:Tensor; shift:Tensor      # batch norm of all that was found so far, (channels, 1)
     inner:Tensor; inner_bias:Tensor # to 128 channels
     taps:Tensor                     # K: three taps below each other, (3*32, 128)
@@ -229,7 +229,7 @@ def _middle(wave, max_s):
     return wave[(len(wave)-n)//2:][:n] if len(wave)>n else wave
 
 class VoiceEncoder(Encoder):
-    "CAM++ as an encoder: view `voice`, one row a clip"
+    "CAM++ as an encoder: view `voice`, one row per clip"
     name,views = 'campplus',dict(voice=0.)
     def __init__(self,
         device=None,        # 'cpu', 'cuda'; the fastest there is if None
@@ -271,7 +271,7 @@ def _load_xvector(folder, told):
     return model,sorted(k for k in info['missing_keys'] if not k.startswith(unused))
 
 class XVectorEncoder(Encoder):
-    "A speaker encoder of `transformers`, such as WavLMForXVector: view `voice`, one row a clip"
+    "A speaker encoder of `transformers`, such as WavLMForXVector: view `voice`, one row per clip"
     views = dict(voice=0.)
     def __init__(self,
         spec:str,           # folder, hub id, or hub id@revision
@@ -418,7 +418,7 @@ def _checked(vectors, n_voices):
     "(n, d) of length 1, or `VoiceError`"
     x = np.asarray(vectors, dtype=np.float64)
     if x.ndim!=2 or not np.isfinite(x).all(): raise VoiceError(
-        f"vectors of shape {x.shape} were given; there must be a row of finite numbers a clip.")
+        f"vectors of shape {x.shape} were given; there must be a row of finite numbers per clip.")
     if n_voices is not None and not 1<=n_voices<=max(1,len(x)): raise VoiceError(
         f"{n_voices} voices in {len(x)} clips cannot be. Give a number from 1 to {max(1,len(x))}.")
     return _unit(x)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import sere_nb.learner as L
+from sere_nb import rounds
 from sere_nb import evaluate as E
 from sere_nb.train import train
 from sere_nb.tric import tric_of
@@ -34,7 +35,7 @@ def ways(task, seed, rounds, epochs, rates):
         rows.append(('closed form', r, closed.history_[-1]['losses']['tric'], uar(closed._share)))
         closed.step()
     for rate in rates:
-        tric, clips = tric_of(first.structure, first.effects_, first.settings['variance']), L._tric_clips(first, first.prior_)
+        tric, clips = tric_of(first.structure, first.effects_, first.settings['variance']), rounds.tric_clips(first, first.prior_)
         look = clips.__class__(**vars(clips))
         said, plain = [], tric.posterior
         tric.posterior = lambda *a, **k: said.append(plain(*a, **k)) or said[-1]

@@ -157,7 +157,7 @@ def check_imports():
     ini = ConfigParser(delimiters=['='])
     ini.read(root/'settings.ini')
     declared = {re.split(r'[^\w-]', r)[0].replace('-', '_') for o in ('requirements','cluster_requirements','media_requirements','export_requirements') for r in ini['DEFAULT'][o].split()}
-    called = {'scikit_learn': 'sklearn'}
+    called = {'scikit_learn': 'sklearn', 'umap_learn': 'umap'}
     known = {called.get(d, d) for d in declared} | set(sys.stdlib_module_names) | {'sere_nb', 'IPython', 'huggingface_hub', 'nbconvert', 'nbformat'}  # the last come with jupyterlab and transformers
     for f in sorted((root/'sere_nb').glob('*.py')):
         if f.name=='_site.py': continue      # nbdev's, for the website; nothing in the package imports it

@@ -3,7 +3,7 @@
     .venv/bin/python tests/check_pages.py _proc
     .venv/bin/python tests/check_pages.py --built _docs
 """
-import argparse, json, os, re, sys
+import argparse, itertools, json, os, re, sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -145,6 +145,17 @@ def figures(all_pages):
 def shown_output(cell):
     return not re.search(r'^#\|\s*(?:output|include):\s*false', ''.join(cell['source']), re.M)
 
+def head_of(source):
+    "The lines of a code cell in which directives count: those above its code"
+    return '\n'.join(itertools.takewhile(lambda o: o.startswith('#|') or not o.strip(), source.split('\n')))
+
+def late_directives(all_pages):
+    "Directives that stand among code, where they are shown and do nothing"
+    for p in all_pages:
+        for c in p.cells:
+            source = ''.join(c['source'])
+            if c['cell_type'] == 'code' and (late := re.search(r'^#\|.*$', source[len(head_of(source)):], re.M)): yield p.name, f'{late[0]!r} stands among code; put it above, or begin another cell'
+
 def no_alt(all_pages):
     "Pictures without words for those who do not see them"
     for p in all_pages:
@@ -156,9 +167,9 @@ def no_alt(all_pages):
                 if not re.search(r'\balt="[^"]+"', img): yield p.name, f'picture without alt text: {img[:60]}'
         for c in p.cells:
             if c['cell_type'] != 'code' or not shown_output(c): continue
-            source = ''.join(c['source'])
-            if any(k.startswith('image/') for o in c.get('outputs', ()) for k in o.get('data', {})) and not re.search(r'^#\|\s*fig-alt:[ \t]*\S', source, re.M):
-                yield p.name, f'a figure has no alt text; put "#| fig-alt: what it shows" above {source.strip()[:50]!r}'
+            code = ''.join(c['source'])
+            if any(k.startswith('image/') for o in c.get('outputs', ()) for k in o.get('data', {})) and not re.search(r'^#\|\s*fig-alt:[ \t]*\S', head_of(code), re.M):
+                yield p.name, f'a figure has no alt text; put "#| fig-alt: what it shows" above {code.strip()[:50]!r}'
 
 def holes(all_pages):
     "Tables that show NaN, or an index that is called as no one would call it"
@@ -168,6 +179,40 @@ def holes(all_pages):
                 cells = re.findall(r'<td\b[^>]*>\s*(.*?)\s*</td>', row, re.S)
                 if sum(c in ('NaN', 'nan', 'None', '<NA>', '&lt;NA&gt;') for c in cells) > len(cells)/2: yield p.name, f'a table has a row of NaN; say what it means, or leave it empty (.fillna): {" ".join(re.sub("<[^>]+>", " ", row).split())[:60]}'
             if re.search(r'<tr[^>]*>\s*<th>it</th>\s*(?:<th|</tr>)', html): yield p.name, 'a table calls a column "it"'
+
+def side_by_side(all_pages):
+    "Equations side by side, which run out of the column and out of a phone"
+    for p in all_pages:
+        for text in p.markdown():
+            for maths in re.findall(r'\$\$(.+?)\$\$', plain(text), re.S):
+                if r'\qquad' in maths and r'\begin{' not in maths: yield p.name, rf'equations side by side; one below the other in \begin{{gathered}}: {" ".join(maths.split())[:50]}'
+
+def long_addresses(all_pages, most=40):
+    "Addresses in a table as they are, which squeeze its other columns or run out"
+    for p in all_pages:
+        for html in p.html():
+            for said in re.findall(r'<td[^>]*>\s*(?:<a\b[^>]*>)?\s*(https?://[^<\s]+)', html):
+                if len(said) > most: yield p.name, f'a table shows an address of {len(said)} characters; say whose it is and link that: {said[:50]}'
+
+def no_sections(all_pages, most=600):
+    "Long pages without headings, so without contents beside them"
+    for p in all_pages:
+        words = sum(len(plain(text).split()) for text in p.markdown())
+        shown = any('#### ' in text or '### ' in text or '## ' in text for text in p.markdown())
+        if words > most and not shown: yield p.name, f'{words} words without a heading: nobody finds anything'
+
+_each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?) an? (?:emotion|clip|language|corpus|moment|view|frame|sentence|speaker|task)\b(?! (?:has|covers|may|is|can|on|that|must))")
+_odd = re.compile(r'how far is far|what for what|out of reach of its guests', re.I)
+
+def odd_english(all_pages):
+    "'five shots an emotion' and what else a reader stumbles over"
+    for p in all_pages:
+        for c in p.cells:
+            if c['cell_type'] != 'markdown': continue
+            text = _inline.sub('', plain(''.join(c['source'])))
+            for m in _each.finditer(text):
+                if not re.search(r'(which|how many) $', text[:m.start()]): yield p.name, f'{m[0]!r}: say "per"'
+            for m in _odd.finditer(text): yield p.name, f'{m[0]!r} is no English'
 
 _address = re.compile(re.escape(SITE.removeprefix('https://'))+r'(/[^\s)#"\'>`]*)?')
 
@@ -182,7 +227,8 @@ def problems(top, notebooks=None):
     everything = pages(Path(top))
     notebooks = {p.name for p in everything if p.path.suffix == '.ipynb'} if notebooks is None else notebooks
     found = [*dead_links(everything, Path(top), notebooks), *wrong_words(everything), *raw_markdown(everything), *empty_docs(everything),
-             *no_notebook(everything, notebooks), *figures(everything), *no_alt(everything), *holes(everything)]
+             *no_notebook(everything, notebooks), *figures(everything), *no_alt(everything), *holes(everything), *late_directives(everything),
+             *side_by_side(everything), *long_addresses(everything), *no_sections(everything), *odd_english(everything)]
     return list(dict.fromkeys(found)), {p.url for p in everything}
 
 # ---- the built site ----
@@ -190,11 +236,12 @@ def problems(top, notebooks=None):
 class Built(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.ids, self.links, self.pictures = set(), [], []
+        self.ids, self.links, self.pictures, self.headings = set(), [], [], []
         self.feed(text)
     def handle_starttag(self, tag, attributes):
         a = dict(attributes)
         if 'id' in a: self.ids.add(a['id'])
+        if re.fullmatch('h[1-6]', tag): self.headings.append(int(tag[1]))
         if tag in ('a', 'img', 'source', 'iframe'): self.links += [a[k] for k in ('href', 'src', 'srcset') if a.get(k)]
         if tag == 'img' and not a.get('alt') and a.get('role') != 'presentation' and a.get('aria-hidden') != 'true': self.pictures.append(a.get('src', '')[:60])
 
@@ -204,6 +251,9 @@ def built_problems(top):
     for name, page in made.items():
         if name in MADE: continue
         for src in page.pictures: yield name, f'picture without alt text: {src}'
+        for above, below in zip(page.headings, page.headings[1:]):
+            if below > above+1: yield name, f'a heading of level {below} below one of level {above}'
+        if page.headings.count(1) != 1: yield name, f'{page.headings.count(1)} titles'
         for link in dict.fromkeys(page.links):
             at = '' if link.startswith(SITE) else os.path.dirname(name)
             link = link.removeprefix(SITE).lstrip('/') if link.startswith(SITE) else link

@@ -292,7 +292,7 @@ def alone(folder):
     import resource, traceback, warnings
     import pandas as pd
     from sere_nb.audio import AudioError
-    from sere_nb.corpora import _file
+    from sere_nb.paths import _file
     from sere_nb.encoder import load_encoder, embed
     encoder = load_encoder("acoustic")
     peak = peak_memory

@@ -43,7 +43,7 @@ def child(argv, log, watch="/nowhere", die=None, largest=None, years=0, closed=N
     "A command. `die`: at so many touches of files below `watch`; `largest`: bytes of a file; `years`: the clock is off by; `closed`: a folder that may not be written"
     os.setsid()
     for fd, name in ((0, os.devnull), (1, log+".out"), (2, log+".err")): os.dup2(os.open(name, os.O_RDWR|os.O_CREAT|os.O_TRUNC, 0o644), fd)
-    from sere_nb import cli, encoder
+    from sere_nb import cli, encoder, outcome
     encoded, touched, status = [], itertools.count(1), 1
     for kind in (encoder.AcousticEncoder, encoder.TransformerEncoder):
         def counted(self, waves, work=kind._encode):
@@ -70,7 +70,7 @@ def child(argv, log, watch="/nowhere", die=None, largest=None, years=0, closed=N
         class Wrong(datetime.datetime):
             @classmethod
             def now(cls, tz=None): return cls.fromtimestamp(time.time(), tz)
-        cli.datetime = Wrong
+        outcome.datetime = Wrong
     try:
         status = cli.main(argv)
         sys.stdout.flush()

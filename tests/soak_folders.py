@@ -121,7 +121,7 @@ def make_shards(folder):
 
 def change_shards(folder, rng):
     import numpy as np, pyarrow as pa, pyarrow.parquet as pq
-    from sere_nb import cluster
+    from sere_nb import shards, stores
     files = sorted(o for o in folder.rglob("*") if o.is_file())
     parquet = [o for o in files if o.suffix==".parquet"]
     way = rng.randrange(5)
@@ -129,7 +129,7 @@ def change_shards(folder, rng):
     if way<=2: return odd_json(folder/"about.json", rng, ("format", "manifest", "encoder", "clips", "each", "shards", "settings"))
     file = rng.choice(parquet)
     table, name = pq.read_table(file), file.relative_to(folder).as_posix()
-    meta = {k: v for k, v in (table.schema.metadata or {}).items() if k!=cluster._SEAL}
+    meta = {k: v for k, v in (table.schema.metadata or {}).items() if k!=shards._SEAL}
     n, i = len(table), rng.randrange(table.num_columns)
     field, kind = table.schema.field(i), rng.randrange(8)
     if kind==0: table = table.drop_columns([field.name])
@@ -150,7 +150,7 @@ def change_shards(folder, rng):
     else:               # very much in little
         big = rng.choice([10**5, 2*10**6])
         table = pa.table({f.name: pa.nulls(big, f.type) for f in table.schema}, schema=table.schema) if rng.random()<.5 else table.set_column(i, field.name, pa.array([[0.]*(big//100)]*n, pa.list_(pa.float32())))
-    cluster._write_parquet(cluster._Folder(folder), name, table.replace_schema_metadata(meta))
+    shards._write_parquet(stores._Folder(folder), name, table.replace_schema_metadata(meta))
     return f"{name} {field.name[:20]} {kind}"
 
 def judge_shards(folder, good):

@@ -212,7 +212,7 @@ def fits(quick):
     cases = [dict(freedom=f, k=k) for f in FREEDOMS for k in (2, 50)]
     cases += [dict(unlabelled=1, k=k, freedom=f) for k in (2, 50) for f in (1e-3, 1e6)]+[dict(identical=True, k=k, freedom=f) for k in (2, 50) for f in (1e-3, 8., 1e6)]
     cases += [dict(k=k, dtype=d) for k in (2, 50) for d in (torch.float32, torch.bfloat16)]+[dict(k=2, scale=s) for s in (1e-6, 1e-3, 1e3)]
-    cases += [dict(k=6, **o) for o in (dict(variance=1e-6), dict(variance=1e6), dict(balance=0.), dict(balance=1e6), dict(planned=(0., 0., 0.)), dict(planned=(1e6, 1e6, 1e6)), dict(prior="estimate"), dict(softness=1e-6), dict(softness=1e6), dict(shrinkage=0), dict(shrinkage=1), dict(even=1), dict(circumstances=1), dict(loud=1e3), dict(dims=1), dict(dims=300))]
+    cases += [dict(k=6, **o) for o in (dict(variance=1e-6), dict(variance=1e6), dict(balance=0.), dict(balance=1e6), dict(planned=(0., 0., 0.)), dict(planned=(1e6, 1e6, 1e6)), dict(prior="estimate"), dict(softness=(1e-6, 1e-6, 1e-6)), dict(softness=(1e6, 1e6, 1e6)), dict(shrinkage=0), dict(shrinkage=1), dict(even=1), dict(circumstances=1), dict(loud=1e3), dict(dims=1), dict(dims=300))]
     cases += [dict(k=6, said=True, **o) for o in (dict(), dict(variance=1e-6), dict(variance=1e6), dict(planned=(1e6, 1e6, 1e6)), dict(freedom=1e-3), dict(shrinkage=0))]
     if quick: cases = cases[::3]+[dict(unlabelled=1, k=2, freedom=1e-3), dict(identical=True, k=2, freedom=1e-3)]
     for case in cases:

@@ -243,7 +243,7 @@ def models(folder, first, quick):
     global EVIL
     import pickle, resource
     import numpy as np, torch
-    from sere_nb import learner as L
+    from sere_nb import learner as L, saved
     from sere_nb.cli import main
     from sere_nb.corpora import read_manifest
     from sere_nb.encoder import Embeddings, Frames, embed
@@ -281,7 +281,7 @@ def models(folder, first, quick):
             must = change(meta, tensors, rng)
             save_file({k: v.contiguous().clone() for k, v in tensors.items()}, model/"model.safetensors")
             if sealed:
-                with contextlib.suppress(Exception): meta["seal"] = L._seal(meta, model/"model.safetensors")
+                with contextlib.suppress(Exception): meta["seal"] = saved._seal(meta, model/"model.safetensors")
             elif meta!=json.loads(j) or (model/"model.safetensors").read_bytes()!=w: must = "refused"
             (model/"model.json").write_text(json.dumps(meta), encoding="utf-8", errors="surrogatepass")
         elif i<changes+damages:

@@ -4,7 +4,10 @@ import copy
 import numpy as np, pandas as pd, pytest, torch
 from sklearn.metrics import adjusted_rand_score
 
+from sere_nb import answers
+from sere_nb import designs
 import sere_nb.learner as L
+from sere_nb import rounds
 from sere_nb.circumstances import Design, Effects, Said, SameWords, find_design, words_are_free
 from sere_nb.encoder import SAID, STRETCHES, Embeddings, Frames
 from sere_nb.irf import even_out
@@ -44,7 +47,7 @@ def right(emb, called): return float((np.asarray(called) == emb.table.emotion.to
 @pytest.fixture
 def to_the_end(monkeypatch):
     "Shares are balanced until nothing moves"
-    monkeypatch.setattr(L, 'even_out', lambda logits, levels, prior, offsets=None: even_out(logits, levels, prior, offsets, 3000, 1e-7))
+    monkeypatch.setattr(rounds, 'even_out', lambda logits, levels, prior, offsets=None: even_out(logits, levels, prior, offsets, 3000, 1e-7))
 
 
 CASES = [dict(), dict(freedom=2.), dict(freedom=1e6), dict(variance=.2, shrinkage=.5), dict(planned=(300., 30., 30.)), dict(planned=(0., 0., 0.), balance=0.), dict(shrinkage=0., variance=30.), dict(prior='estimate'), dict(prior=dict(e0=.6, e1=.3, e2=.1))]
@@ -56,18 +59,18 @@ def test_no_step_raises_tric(seed, more, to_the_end):
     shape = {k: more[k] for k in ('voices', 'words', 'emotions', 'views') if k in more}
     s = SERE(seed=seed, **{k: v for k, v in more.items() if k not in shape}).begin(*split(clips(seed=seed, **shape)))
     assert 'voices' in s.effects_ and ('words' in s.effects_ or shape.get('words') == 1)
-    L._turn(s, s.prior_)
+    rounds.turn(s, s.prior_)
     assert not s.circumstances_ and s._clips.cover.all()
-    value = lambda: float(L._objective(s, s.prior_)['tric'])
-    def measure(): s._near = L._measured(s, L._clean(s))[0]
+    value = lambda: float(rounds.objective(s, s.prior_)['tric'])
+    def measure(): s._near = rounds.measured(s, rounds.clean(s))[0]
     now, first = value(), None
     for turn in range(4):
         for name in (*s.effects_, 'structure', 'shares'):
             if name in s.effects_:
-                s.effects_[name].fit(L._clean(s, name), s._clips.group[name], s._share, s._clips.cover, s.structure.mean, lambda rows: s.structure.pull(s._near[:, rows], s._clips.x.shape[2]))
+                s.effects_[name].fit(rounds.clean(s, name), s._clips.group[name], s._share, s._clips.cover, s.structure.mean, lambda rows: s.structure.pull(s._near[:, rows], s._clips.x.shape[2]))
                 measure()
-            elif name == 'structure': L._find_structure(s, L._clean(s)); measure()
-            else: L._find_shares(s, s.prior_)
+            elif name == 'structure': rounds._find_structure(s, rounds.clean(s)); measure()
+            else: rounds.find_shares(s, s.prior_)
             before, now = now, value()
             assert now <= before+1e-5*max(1, abs(before)), (turn, name, before, now)
         first = now if first is None else first
@@ -222,7 +225,7 @@ def test_told_designs_win():
     assert {v.partition('/')[0] for v in told.effects_['voices'].names} == {'aa'} and {w.partition('#')[0] for w in told.effects_['words'].names} == {'aa'}
     part = SERE(rounds=1, design={'bb': (True, False)}).fit(shots, rest)
     assert len(part.effects_['voices'].names) == 8 and len(part.effects_['words'].names) == 3
-    assert 'bb' in repr(part) and len(L._levels(part, 'bb', torch.arange(len(shots)+30, len(shots)+50))) == 1
+    assert 'bb' in repr(part) and len(designs.levels(part, 'bb', torch.arange(len(shots)+30, len(shots)+50))) == 1
     for wrong in (3, {'bb': 1}, {'bb': (True,)}, 'voices'):
         with pytest.raises(L.LearnerError, match='^design'): SERE(design=wrong)
 
@@ -294,14 +297,14 @@ def test_saved_with_voices_words_and_designs(fitted, tmp_path):
 def test_new_clips_of_known_voices_and_words_get_their_effects(fitted):
     s, shots, rest = fitted
     new = clips(seed=5, words=4)        # the fourth sentence was never heard
-    prepared = s.space.prepare(new, L._grounds(s, new.table))
-    group = L._groups_of_new(s, prepared, prepared.corpus.astype(str), L._who(new.table, prepared.corpus.astype(str), True))
+    prepared = s.space.prepare(new, designs.grounds(s, new.table))
+    group = answers.groups_of_new(s, prepared, prepared.corpus.astype(str), designs.who_speaks(new.table, prepared.corpus.astype(str), True))
     names = lambda f: np.array(['' if i < 0 else s.effects_[f].names[i] for i in group[f]])
     assert (names('voices') == new.table.corpus+'/'+new.table.speaker).all()
     known = ~new.table.words.str.endswith('3').to_numpy()
     assert (group['words'].numpy()[known] >= 0).mean() > .95 and (group['words'].numpy()[~known] < 0).mean() > .95
     assert adjusted_rand_score(new.table.words[known], names('words')[known]) > .9
-    _, clean, shift, cover, *_ = L._read(s, new)
+    _, clean, shift, cover, *_ = answers.read(s, new)
     assert torch.allclose(shift, sum(s.effects_[f](group[f], cover) for f in s.effects_), atol=1e-5) and shift.abs().amax((0, 2)).min() > 0
     named = right(new, s.predict(new))
     assert named > .8
@@ -318,10 +321,10 @@ def test_new_voices_in_numbers_get_effects_of_their_own(fitted):
     new = Embeddings(new.table.assign(speaker='new'), {v: f if v.endswith(SAID) else Frames((f.values+3).half(), f.offsets, f.hop_s) for v, f in new.views.items()})
     mixed_in = Embeddings.concat([new, clips(corpora=('bb',), seed=8)])         # measured among voices that are known
     corpus = np.array(['bb']*len(mixed_in))
-    assert [len(o) for o in L._fresh(s, corpus, L._who(mixed_in.table, corpus, True))] == [24]
+    assert [len(o) for o in answers.fresh_voices(s, corpus, designs.who_speaks(mixed_in.table, corpus, True))] == [24]
     few = mixed_in[np.r_[0:12, 24:len(mixed_in)]]
-    assert not L._fresh(s, corpus[:len(few)], L._who(few.table, corpus[:len(few)], True))
-    assert not L._fresh(s, np.array(['cc']*24), np.array(['cc/new']*24, dtype=object))      # how that corpus was made, nobody knows
+    assert not answers.fresh_voices(s, corpus[:len(few)], designs.who_speaks(few.table, corpus[:len(few)], True))
+    assert not answers.fresh_voices(s, np.array(['cc']*24), np.array(['cc/new']*24, dtype=object))      # how that corpus was made, nobody knows
     many, some = right(mixed_in[:24], s.predict(mixed_in)[:24]), right(few[:12], s.predict(few)[:12])
     assert many > some+.1 and many > .6
     assert np.array_equal(s.predict_proba(mixed_in), s.predict_proba(mixed_in[:]))
@@ -330,8 +333,8 @@ def test_new_voices_in_numbers_get_effects_of_their_own(fitted):
 def test_voices_and_words_on_another_device(monkeypatch, tmp_path):
     "Effects, words and new voices in numbers, far from the processor"
     from far import FAR, Away
-    from sere_nb import structure
-    monkeypatch.setattr(structure, '_default_dtype', lambda device: torch.float32)
+    from sere_nb import normalise
+    monkeypatch.setattr(normalise, '_default_dtype', lambda device: torch.float32)
     shots, rest = split(clips())
     new = clips(voices=1, times=4, words=2, corpora=('bb',), seed=7)
     new.table['speaker'] = 'new'

@@ -17,7 +17,7 @@ import soundfile as sf
 from conftest import BAD, FINE, SR, everywhere, make_corpus, voice
 
 from sere_nb.learner import SETTINGS
-from sere_nb import cli, corpora, encoder
+from sere_nb import corpora, encoder, folders, outcome
 from sere_nb.cli import main
 from sere_nb.corpora import read_manifest
 
@@ -240,7 +240,7 @@ def test_check_of_what_is_no_manifest(tmp_path, capsys):
 
 def test_manifest_of_a_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(corpora, "can_decode", lambda: False)
+    monkeypatch.setattr(folders, "can_decode", lambda: False)
     for name in ("my clips/eva/a.wav", "my clips/jan/B.WAV", "my clips/jan/.c.wav", "my clips/jan/d.m4a", "notes/e.txt"):
         to = tmp_path/name
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -504,7 +504,7 @@ def test_predict(done, pair, tmp_path, capsys):
 
 
 def test_no_answer_where_it_is_not_sure(pair, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(SETTINGS, "softness", 500.)     # these tones are told apart with certainty; make it waver
+    monkeypatch.setitem(SETTINGS, "softness", (500., 500., 500.))     # these tones are told apart with certainty; make it waver
     run = ["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "-q", "--out"]
     assert main([*run, str(tmp_path/"all")]) == 0
     full = pd.read_csv(tmp_path/"all"/"predictions.csv")
@@ -607,12 +607,12 @@ def test_the_interval_of_a_run_draws_speakers():
     table = pd.DataFrame(dict(emotion=["anger", "fear"]*20, p_anger=[.9, .1]*20, p_fear=[.1, .9]*20))
     truth = np.array(["anger", "fear"]*10+["fear", "anger"]*10)
     voices = np.repeat(list("abcdefgh"), 5)     # each all right or all wrong
-    by = {who: cli.judge(truth, table, ["anger", "fear"], speakers=o) for who, o in dict(none=None, some=np.where(voices == "a", "", voices), all=voices).items()}
+    by = {who: outcome.judge(truth, table, ["anger", "fear"], speakers=o) for who, o in dict(none=None, some=np.where(voices == "a", "", voices), all=voices).items()}
     assert [o["ci95_draws"] for o in by.values()] == ["clips", "clips", "speakers"]
     width = {k: np.diff(o["ci95"])[0] for k, o in by.items()}
     assert width["none"] == width["some"] < .8*width["all"]
-    assert "95 % interval over speakers" in next(iter(cli._verdict(by["all"]))) and json.dumps(by["all"])
-    some = cli.judge(truth, table, ["anger", "fear"], at_least=.8, speakers=voices)
+    assert "95 % interval over speakers" in next(iter(outcome._verdict(by["all"]))) and json.dumps(by["all"])
+    some = outcome.judge(truth, table, ["anger", "fear"], at_least=.8, speakers=voices)
     assert some["answered"]["ci95_draws"] == "speakers"
 
 

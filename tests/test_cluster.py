@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conftest import BAD,FINE,voice
-from sere_nb import cluster
+from sere_nb import cluster, stores, workers
 from sere_nb.audio import SR,AudioWarning
 from sere_nb.cluster import *
 from sere_nb.cli import main,prediction_table
@@ -144,35 +144,35 @@ def test_what_a_lost_worker_wrote_is_not_done_again(tmp_path):
     about,file = json.loads((tmp_path/'about.json').read_text()),shards(tmp_path)[0]
     first,when = made(file)['job'],file.stat().st_mtime_ns
     for job,again in ((first,False),('another',True)):
-        worker = cluster._EncodeShard(str(tmp_path), about, {'':cluster._light(AcousticEncoder('cpu'))}, job)
+        worker = cluster._EncodeShard(str(tmp_path), about, {'':workers._light(AcousticEncoder('cpu'))}, job)
         assert worker(0)['clips']==2 and (file.stat().st_mtime_ns!=when)==again and made(file)['job']==job
     assert len(first)==32
 
 def test_deadly_work(two_nodes, monkeypatch):
     "What takes each of its workers down is given up, and the rest is done"
-    monkeypatch.setattr(cluster, '_RETRIES', 0)
+    monkeypatch.setattr(workers, '_RETRIES', 0)
     done = []
     with pytest.raises(ClusterError) as e:
-        for i,o in cluster._spread([1,0], Deadly, (), two_nodes.address, 1): done.append(o)
+        for i,o in workers._spread([1,0], Deadly, (), two_nodes.address, 1): done.append(o)
     assert_line(e, '1 of 2 pieces of work took their workers down', 'the first: number 1', 'Memory may be short: buy some.')
     assert done==[0]
 
 def test_wrong_on_a_worker(monkeypatch):
     "What a worker finds wrong is that one line here; a mistake of ours is all of its traceback"
     def passed(ray, items, work, args, workers):
-        said = cluster._Actor(work, args, 1)(dict(item=np.array([json.dumps(o) for o in items], dtype=object)))
+        said = workers._Actor(work, args, 1)(dict(item=np.array([json.dumps(o) for o in items], dtype=object)))
         yield from ((json.loads(i),json.loads(o)) for i,o in zip(said['item'], said['said']))
-    monkeypatch.setattr(cluster, '_pass', passed)
-    monkeypatch.setattr(cluster, '_session', lambda *args: contextlib.nullcontext(SimpleNamespace(exceptions=SimpleNamespace(RayError=OSError))))
-    with pytest.raises(ClusterError) as e: list(cluster._spread([0], Wrong, (), None, 1))
+    monkeypatch.setattr(workers, '_pass', passed)
+    monkeypatch.setattr(workers, '_session', lambda *args: contextlib.nullcontext(SimpleNamespace(exceptions=SimpleNamespace(RayError=OSError))))
+    with pytest.raises(ClusterError) as e: list(workers._spread([0], Wrong, (), None, 1))
     assert_line(e, 'no such thing here. Get one.')
-    with pytest.raises(RuntimeError, match='(?s)a worker failed.*ZeroDivisionError'): list(cluster._spread([0], Wrong, (1,), None, 1))
+    with pytest.raises(RuntimeError, match='(?s)a worker failed.*ZeroDivisionError'): list(workers._spread([0], Wrong, (1,), None, 1))
 
 def test_no_cluster():
     pytest.importorskip('ray')
     import ray
     if ray.is_initialized(): ray.shutdown()
-    with pytest.raises(ClusterError) as e: list(cluster._spread([0], Wrong, (), 'nowhere', None))
+    with pytest.raises(ClusterError) as e: list(workers._spread([0], Wrong, (), 'nowhere', None))
     assert_line(e, 'nowhere: no Ray cluster can be reached', 'ray start --head')
 
 # ---- taking up again ----
@@ -347,20 +347,20 @@ def test_sent_encoder(whisper, tmp_path, monkeypatch):
     encoder = TransformerEncoder(whisper, layers=[1], dtype='float32', device='cpu')
     waves = [torch.tensor(voice(.5))]
     before = encoder.encode(waves)
-    sent = pickle.dumps(cluster._light(encoder))
+    sent = pickle.dumps(workers._light(encoder))
     assert len(sent)<20_000 and 'model' in encoder.__dict__         # no weights in it, and none taken from the sender
-    there = cluster._here(pickle.loads(sent), {})
+    there = workers._here(pickle.loads(sent), {})
     assert there.key==encoder.key and torch.equal(there.encode(waves)[0]['tiny.whisper.1'], before[0]['tiny.whisper.1'])
     monkeypatch.chdir(whisper.parent)       # a relative folder is meant from where the job was started
-    near = pickle.dumps(cluster._light(TransformerEncoder('tiny.whisper', layers=[1], dtype='float32')))
+    near = pickle.dumps(workers._light(TransformerEncoder('tiny.whisper', layers=[1], dtype='float32')))
     monkeypatch.chdir('/')
-    assert cluster._here(pickle.loads(near), {}).key==encoder.key
+    assert workers._here(pickle.loads(near), {}).key==encoder.key
     config = json.loads((whisper/'config.json').read_text())
     changed = shutil.copytree(whisper, tmp_path/'tiny.whisper')
     part, = pickle.loads(sent)
     part.spec = str(changed)
     (changed/'config.json').write_text(json.dumps(dict(config, remark='another')))
-    with pytest.raises(EncoderError) as e: cluster._here([part], {})
+    with pytest.raises(EncoderError) as e: workers._here([part], {})
     assert_line(e, 'another model')
 
 # ---- other programs ----
@@ -534,7 +534,7 @@ def test_extra_not_installed(lacking, command, tmp_path):
 
 def crafted(folder, rows, claims, path):
     "A manifest.parquet in which one row stands `rows` times, with its seal; about.json claims so many clips"
-    from sere_nb.cluster import _seal
+    from sere_nb.shards import _seal
     file = folder/'manifest.parquet'
     first = pq.ParquetFile(file).read().slice(0, 1)
     def column(o):
@@ -568,8 +568,8 @@ def test_a_manifest_is_refused_before_it_is_read(tmp_path, monkeypatch, rows, cl
 
 def test_a_store_that_ends_the_process(tmp_path, monkeypatch):
     "As Azure's library does where nobody is logged in: one line for the file, and the others are encoded"
-    monkeypatch.setattr(cluster, '_PROBE', "import os,sys; print('  what():  no token', file=sys.stderr, flush=True); os.abort()")
-    cluster._fatal.cache_clear()
+    monkeypatch.setattr(stores, '_PROBE', "import os,sys; print('  what():  no token', file=sys.stderr, flush=True); os.abort()")
+    stores._fatal.cache_clear()
     table = GERMAN[:3].copy()
     table.loc[1,['path','file']] = 'abfs://c@a/x.wav'
     with warnings.catch_warnings():
@@ -578,4 +578,4 @@ def test_a_store_that_ends_the_process(tmp_path, monkeypatch):
     got = read_shards(tmp_path/'s')
     assert len(got)==2 and list(got.skipped.path)==['abfs://c@a/x.wav'] and 'no token' in got.skipped.why[0]
     with pytest.raises(ClusterError, match='no token'): encode_shards(GERMAN[:3], 'acoustic', 'abfs://c@a/out', workers=0, progress=False)
-    cluster._fatal.cache_clear()
+    stores._fatal.cache_clear()

@@ -2,7 +2,7 @@
 import numpy as np, pandas as pd, pytest, torch
 
 from far import FAR, Away
-from sere_nb import evaluate, structure
+from sere_nb import evaluate, normalise, structure
 from sere_nb.encoder import AcousticEncoder, Embeddings, Frames, Stored, _offsets
 from sere_nb.learner import SERE
 
@@ -45,7 +45,7 @@ def everything(learner, emb, new, folder):
 
 
 @pytest.fixture(autouse=True)
-def same_arithmetic(monkeypatch): monkeypatch.setattr(structure, '_default_dtype', lambda device: torch.float32)
+def same_arithmetic(monkeypatch): monkeypatch.setattr(normalise, '_default_dtype', lambda device: torch.float32)
 
 
 @pytest.mark.parametrize('on_disk', [False, True])

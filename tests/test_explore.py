@@ -586,3 +586,14 @@ def test_the_quickstart_in_jupyterlab(lab):
         assert b.execute_script('return window.hit ?? null') is None
         assert (folder/'quickstart.html').stat().st_size > 1e6
         assert complaints(b) == []
+
+
+def test_the_map_keeps_neighbours_as_well_as_umap_learn_does():
+    from sklearn.datasets import make_blobs
+    from sklearn.manifold import trustworthiness
+    from sere_nb.explore import _umap, _umap_learn
+    rows, _ = make_blobs(300, 12, centers=6, cluster_std=2., random_state=0)
+    rows = torch.nn.functional.normalize(torch.as_tensor(rows, dtype=torch.float32), dim=1)
+    start = rows[:, :2]
+    ours, theirs, plain = (trustworthiness(rows, o, n_neighbors=10, metric="cosine") for o in (_umap(rows, start, 0), _umap_learn(rows, start, 0), start))
+    assert ours > theirs-.02 > plain

@@ -28,17 +28,17 @@ def test_results_on_a_full_disk(tmp_path):
 
 
 def test_a_model_is_replaced_by_both_its_files_or_by_none(tmp_path, monkeypatch):
-    from sere_nb import learner
+    from sere_nb import learner, saved
     from test_fuzz import some_clips
     emb = some_clips()
     one, two = (learner.SERE(rounds=2, seed=i).fit(emb[:12], emb[12:]) for i in range(2))
     one.save(tmp_path/"m")
     before = {o.name: o.read_bytes() for o in (tmp_path/"m").iterdir()}
-    dumps = learner.json.dumps
+    dumps = saved.json.dumps
     def full(o, **how):
         if "indent" in how: raise OSError(28, os.strerror(28))
         return dumps(o, **how)
-    monkeypatch.setattr(learner.json, "dumps", full)
+    monkeypatch.setattr(saved.json, "dumps", full)
     with pytest.raises(learner.LearnerError, match="^[^\n]*m: the model cannot be written .No space left on device.*stays.$"): two.save(tmp_path/"m")
     monkeypatch.undo()
     assert {o.name: o.read_bytes() for o in (tmp_path/"m").iterdir()}==before       # and no other file

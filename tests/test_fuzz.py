@@ -386,7 +386,7 @@ def test_learning_from_odd_frames(tmp_path_factory, data):
         assert np.allclose(again.predict_proba(emb), learner.predict_proba(emb), atol=1e-5)
 
 
-@pytest.mark.parametrize("wrong", [dict(rounds=-1), dict(rounds=2.), dict(rounds=True), dict(freedom=0), dict(freedom=math.nan), dict(variance=0), dict(balance=-1), dict(planned=3.), dict(planned=(1., 2.)), dict(planned=(1., 2., -3.)), dict(dims=0), dict(softness=math.inf),
+@pytest.mark.parametrize("wrong", [dict(rounds=-1), dict(rounds=2.), dict(rounds=True), dict(freedom=0), dict(freedom=math.nan), dict(variance=0), dict(balance=-1), dict(planned=3.), dict(planned=(1., 2.)), dict(planned=(1., 2., -3.)), dict(dims=0), dict(softness=2.), dict(softness=(1., 2., math.inf)),
                                    dict(contents=64), dict(contents=(64, 0)), dict(seed=-1), dict(seed=None), dict(even="x")])
 def test_settings_that_no_fit_can_do(wrong):
     with pytest.raises(structure.LearnerError, match=rf"^{next(iter(wrong))}.* is .*, but should "): SERE(**wrong)

@@ -86,6 +86,81 @@ def test_tables_without_holes(tmp_path):
     assert [p for p, _ in check_pages.holes(check_pages.pages(tmp_path))] == ['a.ipynb', 'b.ipynb']
 
 
+def test_directives_above_the_code(tmp_path):
+    page(tmp_path, 'a.ipynb', ('x = 1\n#| fig-alt: a map\nplot()', PNG))
+    page(tmp_path, 'b.ipynb', ('#| echo: false\n\n#| fig-alt: a map\nplot()  #| no', PNG))
+    pages_ = check_pages.pages(tmp_path)
+    assert [p for p, _ in check_pages.late_directives(pages_)] == [p for p, _ in check_pages.no_alt(pages_)] == ['a.ipynb']
+
+
+@pytest.mark.parametrize('text,wrong', [(r'$$a,\qquad b$$', True), (r'$$\begin{gathered}a,\\ b\end{gathered}$$', False), ('$$a$$', False), (r'`$$a,\qquad b$$`', True), ('```\n$$a,\\qquad b$$\n```', False)])
+def test_equations_one_below_the_other(tmp_path, text, wrong):
+    page(tmp_path, 'a.ipynb', text)
+    assert bool(said(tmp_path, check_pages.side_by_side)) == wrong
+
+
+def test_addresses_in_tables(tmp_path):
+    long = 'https://example.org/'+'x'*30
+    for name, cell in dict(a=long, b=f'<a href="{long}">{long}</a>', c=f'<a href="{long}">example.org</a>').items(): page(tmp_path, f'{name}.ipynb', (name, {'text/html': f'<td>{cell}</td>'}))
+    assert [p for p, _ in check_pages.long_addresses(check_pages.pages(tmp_path))] == ['a.ipynb', 'b.ipynb']
+
+
+def test_long_pages_have_headings(tmp_path):
+    page(tmp_path, 'a.ipynb', 'word '*700)
+    page(tmp_path, 'b.ipynb', '## Here\n\n'+'word '*700)
+    assert [p for p, _ in check_pages.no_sections(check_pages.pages(tmp_path))] == ['a.ipynb']
+
+
+@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
+def test_english(tmp_path, text, wrong):
+    page(tmp_path, 'a.ipynb', text)
+    assert bool(said(tmp_path, check_pages.odd_english)) == wrong
+
+
+def test_what_stands_below_a_name():
+    "Its source within its own section; a heading of the second level before the first section"
+    doc = '---\n\n### embed\n\n```python\ndef embed(x):\n```'
+    assert pages.definition(doc, 'embed', None, True) == doc
+    assert '\n\n## embed\n\n[source](a.py#L3){.source-link aria-label="source of embed"}\n\n```' in pages.definition(doc, 'embed', 'a.py#L3', False)
+
+
+def test_pages_of_the_course_lead_back():
+    html = pages.with_way_back('<html><body class="jp-Notebook" data-x="1"><main>x</main></body></html>', ('slides', 'a.slides.html'))
+    assert html.index('../about/workshop.html') < html.index('a.slides.html') < html.index('<main>') and 'pre-wrap' in html
+
+
+def test_style_of_the_pages():
+    "What was seen wrong in a browser and cannot be seen without one"
+    css = (root/'nbs'/'styles.css').read_text()
+    for rule in (':not(pre) > code:not(.sourceCode)', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a'): assert rule in css, rule
+
+
+def test_figures_are_no_wider_than_the_page():
+    for path in (root/'nbs').rglob('*.ipynb'):
+        if '.ipynb_checkpoints' in path.parts: continue
+        for c in json.loads(path.read_text())['cells']:
+            for html in (''.join(o.get('data', {}).get('text/html', '')) for o in c.get('outputs', ())):
+                if 'Plotly.newPlot' in html: assert 'role="figure"' in html and 'max-width:' in html and '"displayModeBar": false' in html, f'{path.name}: run make clean-nbs'
+
+
+def test_sections_of_the_sidebar():
+    "No more pages in one than can be looked over, and only one open"
+    import yaml
+    parts = [o for o in yaml.safe_load((root/'nbs'/'sidebar.yml').read_text())['website']['sidebar']['contents'] if isinstance(o, dict)]
+    assert len(parts) <= 12 and all(len(o['contents']) <= 10 for o in parts)
+    assert yaml.safe_load((root/'nbs'/'_quarto.yml').read_text())['website']['sidebar']['collapse-level'] == 1
+
+
+def test_the_way_of_a_newcomer():
+    "From the first table of the index, one click each: the formula of the field, the code of one round, recordings of one's own, limits"
+    cells = [''.join(c['source']) for c in json.loads((root/'nbs'/'index.ipynb').read_text())['cells']]
+    table = next(c for c in cells if '| I want to | go to |' in c)
+    for to in ('04_irf.ipynb#the-field', 'tutorials/one_round.ipynb', 'tutorials/02_your_language.ipynb', 'about/model_card.md'): assert to in table
+    assert cells.index(table) <= 3
+    own = [''.join(c['source']) for c in json.loads((root/'nbs'/'tutorials'/'02_your_language.ipynb').read_text())['cells']]
+    assert all(f'sere {o} ' in own[2] for o in ('manifest', 'check', 'corpus', 'run'))
+
+
 def test_addresses():
     urls = {'tutorials/quickstart.html', 'index.html'}
     text = 'see https://sere-nb.github.io/sere_nb/tutorials/01_quickstart.html), https://sere-nb.github.io/sere_nb/tutorials/quickstart.html, https://sere-nb.github.io/sere_nb and https://sere-nb.github.io/sere_nb/explorer.html.'
@@ -93,10 +168,11 @@ def test_addresses():
 
 
 def test_a_built_site(tmp_path):
-    (tmp_path/'a.html').write_text('<a href="b.html#x">a</a><a href="c.html">b</a><img src="a.html"><h2 id="y">y</h2><a href="#y">z</a>')
-    (tmp_path/'b.html').write_text('<h2 id="z">z</h2>')
+    (tmp_path/'a.html').write_text('<h1>a</h1><a href="b.html#x">a</a><a href="c.html">b</a><img src="a.html"><h2 id="y">y</h2><a href="#y">z</a>')
+    (tmp_path/'b.html').write_text('<h1>b</h1><h3 id="z">z</h3>')
     found = [what for _, what in check_pages.built_problems(tmp_path)]
-    assert len(found) == 3 and 'alt text' in found[0] and 'has this name' in found[1] and 'no such file' in found[2]
+    for what in ('alt text', 'has this name', 'no such file', 'level 3 below one of level 1'): assert sum(what in o for o in found) == 1
+    assert len(found) == 4
 
 
 # ---- sere_nb/_site.py ----

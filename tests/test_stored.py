@@ -9,7 +9,8 @@ from sere_nb.cli import main
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Stored, embed
 from sere_nb.explore import report_html
-from sere_nb.learner import SERE, _voice_by_voice
+from sere_nb.vectors import voice_by_voice
+from sere_nb.learner import SERE
 
 
 @pytest.fixture(scope='module')
@@ -35,9 +36,9 @@ def test_the_cache_is_read_clip_by_clip(clips):
 def test_parts_hold_voices_whole_where_they_fit():
     rng = np.random.default_rng(0)
     group, size = rng.integers(0, 9, 400), rng.uniform(1, 3, 400)
-    parts = _voice_by_voice(group, size, 60.)
+    parts = voice_by_voice(group, size, 60.)
     assert sorted(np.concatenate(parts)) == list(range(400)) and max(size[p].sum() for p in parts) <= 60
-    whole = _voice_by_voice(group, size, 120.)
+    whole = voice_by_voice(group, size, 120.)
     assert all(sum(np.isin(np.flatnonzero(group == g), p).any() for p in whole) == 1 for g in range(9))
 
 

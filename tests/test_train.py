@@ -3,7 +3,7 @@ import copy, inspect
 
 import numpy as np, pytest, torch
 
-import sere_nb.learner as L
+from sere_nb import rounds
 from sere_nb.encoder import Stored
 from sere_nb.evaluate import sere
 from sere_nb.learner import SERE
@@ -27,7 +27,7 @@ def begun(speech):
     return s
 
 
-def start(s): return tric_of(s.structure, s.effects_, s.settings['variance']), L._tric_clips(s, s.prior_)
+def start(s): return tric_of(s.structure, s.effects_, s.settings['variance']), rounds.tric_clips(s, s.prior_)
 
 
 def same(a, b): return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
@@ -131,7 +131,7 @@ def test_a_trained_learner_is_a_learner(speech, trained, tmp_path):
     shots, free, target = speech
     closed = SERE(seed=0, dims=8).fit(shots, free)
     assert trained.training_[-1]['tric'] <= min(closed.history_[-1]['losses']['tric']+1, trained.training_[0]['tric']-1)
-    assert trained.history_[-1]['losses']['tric'] == pytest.approx(float(tric_of(trained.structure, trained.effects_, 3.)(L._tric_clips(trained, trained.prior_)).detach()), abs=1e-3)
+    assert trained.history_[-1]['losses']['tric'] == pytest.approx(float(tric_of(trained.structure, trained.effects_, 3.)(rounds.tric_clips(trained, trained.prior_)).detach()), abs=1e-3)
     assert right(target, trained.predict(target)) > .9
     again = SERE.load(trained.save(tmp_path))
     assert np.allclose(again.predict_proba(target), trained.predict_proba(target), atol=1e-5)

@@ -6,7 +6,8 @@ import pytest, torch
 import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 
-import sere_nb.learner as L
+from sere_nb import designs
+from sere_nb import rounds
 from sere_nb.irf import even_out
 from sere_nb.learner import SERE
 from sere_nb.structure import LearnerError, Structure
@@ -151,11 +152,11 @@ def test_clips_that_do_not_fit_are_refused():
 def at_rest():
     "A small fit with voices and words, gone on with until nothing moves"
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(L, 'even_out', lambda logits, levels, prior, offsets=None: even_out(logits, levels, prior, offsets, 3000, 1e-7))
+        m.setattr(rounds, 'even_out', lambda logits, levels, prior, offsets=None: even_out(logits, levels, prior, offsets, 3000, 1e-7))
         s = SERE(seed=0, dims=4).begin(*split(speech(seed=0, voices=3, words=2, emotions=2)))
         for _ in range(150): s.step()
     assert set(s.effects_) == {'voices', 'words'} and not s.circumstances_ and s._clips.cover.all()
-    return s, tric_of(s.structure, s.effects_, s.settings['variance']), L._tric_clips(s, s.prior_)
+    return s, tric_of(s.structure, s.effects_, s.settings['variance']), rounds.tric_clips(s, s.prior_)
 
 
 def test_the_module_has_the_learners_value_and_no_slope_where_it_rests(at_rest):
@@ -297,7 +298,7 @@ def test_the_lines_of_one_round_find_the_learners_numbers(seed):
     s = SERE(seed=seed).begin(*split(speech(seed=seed, voices=3, words=2)))
     o, y = s._clips, s.label_.numpy()
     groups = {f: (o.group[f].numpy(), len(e.names)) for f, e in s.effects_.items()}
-    due = [(at.numpy(), s.prior_[c].numpy(), [(g.numpy(), k) for g, k in L._levels(s, c, at)]) for c, at in L._unlabelled_of(s).items()]
+    due = [(at.numpy(), s.prior_[c].numpy(), [(g.numpy(), k) for g, k in designs.levels(s, c, at)]) for c, at in designs.unlabelled_of(s).items()]
     assert set(groups) == {'voices', 'words'} and any(len(d[2]) == 3 for d in due) and o.x.shape[0] > 1
     p, was = s._share.numpy().copy(), None
     for _ in range(3):

@@ -330,7 +330,7 @@ def test_shots_of_several_voices(pair, listener, capsys):
 
 
 def test_later_clips(pair, listener, monkeypatch, capsys):
-    from sere_nb import cli
+    from sere_nb import inputs
     from sere_nb.learner import SERE
     assert sere(RUN+"o --speakers found")==0 and sere(RUN+"n --speakers none")==0
     assert json.loads((pair/"o"/"model"/"encoder.json").read_text())["speakers"]=="found"
@@ -353,7 +353,7 @@ def test_later_clips(pair, listener, monkeypatch, capsys):
         assert later("o/model")==0 and seen[-1]=={""}
     clips = embed(read_manifest("bb.csv"), "acoustic", progress=False)
     class args: cache, progress = None, False
-    got = cli._with_voices(clips, listener(), args, "new", ["bb/new_v1", "x/y/new__v2"])
+    got = inputs._with_voices(clips, listener(), args, "new", ["bb/new_v1", "x/y/new__v2"])
     assert set(got.table.speaker)=={"new___v1", "new___v2"} and set(clips.table.speaker)=={""}
 
 
