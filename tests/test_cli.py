@@ -85,6 +85,7 @@ def test_threads_that_wait_sleep(monkeypatch):
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's memory")
 def test_freed_memory_is_used_again():
     code = """
+import resource
 from sere_nb.cli import main
 main(['--version'])
 work = lambda: [b'x'*2**24 for _ in range(4)]

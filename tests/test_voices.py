@@ -373,6 +373,19 @@ def test_shards_hold_no_sound(pair, listener, capsys):
     assert said.startswith("sere: s: voices cannot be found in shards") and said.count("\n")==1
 
 
+def test_shards_carry_voices_that_were_found(pair, listener):
+    "Found before, they are in the shards, and count there as they do in a manifest"
+    pytest.importorskip("pyarrow")
+    from sere_nb.cluster import read_shards, shard_manifest
+    told(pair, "told")
+    assert sere("shards --manifest bb_told.csv --encoder acoustic --workers 0 -q --out s")==0
+    table, there = read_manifest("bb_told.csv"), shard_manifest("s")
+    assert set(table.speaker)=={"v1", "v2"} and there.speaker.tolist()==table.speaker.tolist()==read_shards("s").table.speaker.tolist()
+    assert there.voice_sure.astype(float).tolist()==table.voice_sure.astype(float).tolist()
+    for target, out in (("bb_told.csv", "near"), ("s", "far")): assert sere(RUN.replace("aa.csv", "aa_told.csv").replace("bb.csv", target)+out)==0
+    assert (pair/"near"/"predictions.csv").read_bytes()==(pair/"far"/"predictions.csv").read_bytes()
+
+
 def test_found_without_the_extra(pair, monkeypatch, capsys, tmp_path_factory):
     stub = pytest.MonkeyPatch()
     stub_voices(stub)
