@@ -243,7 +243,7 @@ def _descend(views, adam, steps):
         (part/len(rows)).backward()
         adam.step()
 
-# %% ../nbs/06c_tune.ipynb #52ab3429
+# %% ../nbs/06c_tune.ipynb #3c8d4a6c
 _OF_STRUCTURE = 'mean','adapter','log_det','scale','ready'
 
 def _stand(views, adam):
@@ -256,7 +256,7 @@ def _stand(views, adam):
     out |= {f'effect/{f}':e.effect for f,e in l.effects_.items()}
     out |= {f'due/{j}/{c}':o for c,level in l._offsets.items()
             for j,o in enumerate(level)}
-    out |= dict(share=l._share, near=l._near)
+    out |= {'learner/share':l._share, 'learner/near':l._near}
     return {k:x.detach().cpu().contiguous().clone() for k,x in out.items()}
 
 def _go_back(views, adam, known):
@@ -266,14 +266,15 @@ def _go_back(views, adam, known):
     for k,p in views.blocks.weights.items(): p.data.copy_(put[f'lora/{k}'])
     state = adam.state_dict()
     for name,x in known.items():
-        kind,key,*rest = name.split('/', 2)
-        if kind=='adam': state['state'].setdefault(names.index(rest[0]), {})[key] = x
+        kind,key,*of = name.split('/', 2)
+        if kind=='adam': state['state'].setdefault(names.index(of[0]), {})[key] = x
     adam.load_state_dict(state)
     for k in _OF_STRUCTURE: setattr(l.structure, k, put[f'structure/{k}'])
     for f,e in l.effects_.items(): e.effect = put[f'effect/{f}']
     for c,level in l._offsets.items():
         l._offsets[c] = [put[f'due/{j}/{c}'] for j in range(len(level))]
-    l._share,l._near,l._scale = put['share'],put['near'],put['structure/scale']
+    l._share,l._near = put['learner/share'],put['learner/near']
+    l._scale = l.structure.scale
 
 # %% ../nbs/06c_tune.ipynb #c22d8aaa
 def _keep(path, views, adam, history, how):
