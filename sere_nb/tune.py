@@ -6,8 +6,9 @@
 __all__ = ['whisper_of', 'Beneath', 'TunedBlocks', 'forward', 'tune', 'save', 'load', 'Tuned', 'tuned_encoder', 'fit_tuned',
            'sere_tuned']
 
-# %% ../nbs/06c_tune.ipynb #fec0b45d
+# %% ../nbs/06c_tune.ipynb #e0e549cd
 import copy,hashlib,json,warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np,pandas as pd,torch
@@ -124,12 +125,15 @@ def forward(self:TunedBlocks,
 
 TunedBlocks.forward = forward
 
-# %% ../nbs/06c_tune.ipynb #a69ae004
+# %% ../nbs/06c_tune.ipynb #89d547b3
 class _TunedViews:
     "The views of a learner that hang on tuned blocks"
     def __init__(self, learner, blocks, clips, beneath):
         self.learner,self.blocks,self.beneath = learner,blocks,beneath
         self.clips,self.device = clips,learner._clips.x.device
+        learner.space = copy.copy(learner.space)    # the caller's stays as it is
+        kept = learner.space.prepared
+        learner.space.prepared = replace(kept, moments=dict(kept.moments))
         places,own = {o:i for i,o in enumerate(learner.projection.views)},{}
         for v in blocks.views.values():
             own[v] = {o:i for o,i in places.items()
@@ -452,7 +456,7 @@ def fit_tuned(
     learner.blocks_ = blocks
     return learner
 
-# %% ../nbs/06c_tune.ipynb #f42a19a5
+# %% ../nbs/06c_tune.ipynb #cb441aba
 def sere_tuned(
     shots:Embeddings,       # with column `emotion`
     unlabelled:Embeddings,  # blind
@@ -468,6 +472,8 @@ def sere_tuned(
     **settings,             # of `SERE`
 )->np.ndarray: # (n_unlabelled,) emotions
     "`SERE`, with the upper block of its encoder tuned"
+    if listen is None: raise LearnerError(
+        "sere:tuned hears clips once more. Use it in a bench, or call fit_tuned.")
     if shares: settings = dict(prior=shares)|settings
     o = SERE(seed=seed, speakers=speakers, design=design, **settings)
     space = shared.space(o, shots, unlabelled, emotions=shots.table.emotion.nunique())

@@ -4,7 +4,8 @@
         --encoder ../shared/models/whisper-base-encoder+acoustic --cache out/cache --out nbs/tutorials/results/tuned_way.csv
 
 From where the closed form stops by itself: TRIC a clip and UAR (share, 0..1) of the target after each round more, with the block as it came
-and with the block tuned between rounds, without early stop. Beside them the adapter, as it stops by itself. Also what becomes of the clips:
+and with the block tuned between rounds, without early stop. After the last, a fit anew of the tuned
+encoder's views; and the adapter, as it stops by itself. Also what becomes of the clips:
 `right` how near the shares of the target's clips are to their true emotion (mean share of it), `sure` the mean of the largest share, `moved`
 the share of clips that are called otherwise than at the start, and of these `bettered` and `worsened` of all clips. Labels of the target are
 read to look, and for nothing else. Tasks that are in the file already are left out.
@@ -21,7 +22,7 @@ from sere_nb.encoder import load_encoder
 from sere_nb.learner import SERE
 from sere_nb.scores import uar
 from sere_nb.train import fit_adapter
-from sere_nb.tune import Beneath, fit_tuned
+from sere_nb.tune import Beneath, _TunedViews, fit_tuned
 
 TASKS = 'emodb-emovo', 'casia-ravdess', 'emovo-ased', 'ravdess-urdu'
 
@@ -47,7 +48,11 @@ def ways(task, seed, epochs, rates):
         begun, seen = time.perf_counter(), []
         way = f'tuned, rate {rate:g}' if rate else 'closed form'
         def watch(learner): seen.append(look(learner, way, len(seen), seen[0] if seen else None))
-        if rate: fit_tuned(SERE(seed=seed), shots, free, encoder, beneath, epochs=epochs, rate=rate, least=0., watch=watch)
+        if rate:
+            learner = fit_tuned(SERE(seed=seed), shots, free, encoder, beneath, epochs=epochs, rate=rate, least=0., watch=watch)
+            new = Embeddings.concat([shots, free])
+            new.views |= _TunedViews(learner, learner.blocks_, new, beneath).frames()
+            look(SERE(seed=seed).fit(new[:len(shots)], new[len(shots):]), way+', fitted anew', epochs, seen[0])
         else:
             learner = SERE(seed=seed).fit(shots, free)
             for _ in range(epochs+1):
