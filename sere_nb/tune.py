@@ -6,7 +6,7 @@
 __all__ = ['whisper_of', 'Beneath', 'TunedBlocks', 'forward', 'tune', 'save', 'load', 'Tuned', 'tuned_encoder', 'fit_tuned',
            'sere_tuned']
 
-# %% ../nbs/06c_tune.ipynb #e0e549cd
+# %% ../nbs/06c_tune.ipynb #783b29b2
 import copy,hashlib,json,warnings
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +23,10 @@ from .learner import SERE,_ASK,_clean
 
 from .speech import (TransformerEncoder,_EDGE,_SILENT,_log_counts,
                             _whisper_layers)
-from .structure import LearnerError,Standardiser,_must_be,nearest
+from .structure import LearnerError,Standardiser,Structure,_must_be,nearest
 from .train import settled
-from .tric import farness,labelled_prototype,unlabelled_prototype
+from .tric import (Clips,farness,labelled_prototype,tric_of,
+                          unlabelled_prototype)
 
 # %% ../nbs/06c_tune.ipynb #ea7d08e2
 def whisper_of(
@@ -225,14 +226,30 @@ def _vectors(self,
 
 _TunedViews.vectors = _vectors
 
-# %% ../nbs/06c_tune.ipynb #a2c06216
+# %% ../nbs/06c_tune.ipynb #45336acb
 def _steps(n, batch, steps, seed, epoch):
     "Rows of each step"
     g = torch.Generator().manual_seed(seed+1_000_003*epoch)
     each = [torch.randperm(n, generator=g) for _ in range(-(-steps*batch//n))]
     return torch.cat(each)[:steps*batch].split(batch)
 
-def _descend(views, adam, steps):
+def _one_for_all(l, clean):
+    "The structure of all clips, as if they had one emotion, and TRIC with it"
+    s,o = l.settings,l._clips
+    (V,n,D),near = o.x.shape,None
+    all_clips = torch.ones(n, 1, device=o.x.device)
+    t = Structure(V, D, 1, s['shrinkage'], s['freedom'])
+    t.scale = l._scale
+    effects = [(e.effect,e.variance) for e in l.effects_.values()]
+    for _ in range(30):     # as many turns as pulls need to settle
+        t.fit(clean, all_clips, o.cover, near, effects)
+        near = t.nearness(clean)
+    tric = tric_of(t, l.effects_, s['variance'])
+    clips = Clips(o.x, o.cover, torch.full((n,), -1, device=o.x.device), o.group)
+    far = farness(clean, o.cover, t.mean, t.adapter, t.freedom)
+    return t,float(tric.reducer(tric.parts(clips, all_clips, far)).detach())
+
+def _descend(views, adam, steps, against=None):
     "A step of AdamW on the low-rank weights for each mini-batch; all else is held"
     l,device = views.learner,views.device
     o,t,label = l._clips,l.structure,l.label_.to(device)
@@ -240,9 +257,11 @@ def _descend(views, adam, steps):
     for rows in steps:
         new = views.vectors(rows)
         x = torch.stack([new.get(i, o.x[i,rows]) for i in range(len(o.x))])
-        far = farness(x-taken[:,rows], seen[:,rows], t.mean, t.adapter, t.freedom)
-        y,p = label[rows],l._share[rows]
-        part = labelled_prototype(far, y)+unlabelled_prototype(far, p, y)
+        x = x-taken[:,rows]
+        far = lambda t: farness(x, seen[:,rows], t.mean, t.adapter, t.freedom)
+        y,p,rho = label[rows],l._share[rows],far(t)
+        part = labelled_prototype(rho, y)+unlabelled_prototype(rho, p, y)
+        if against is not None: part = part-far(against).sum()
         adam.zero_grad()
         (part/len(rows)).backward()
         adam.step()
@@ -303,20 +322,21 @@ def _resume(path, views, adam, how):
     _go_back(views, adam, known)
     return about['history']
 
-# %% ../nbs/06c_tune.ipynb #eacf8c7b
+# %% ../nbs/06c_tune.ipynb #4289d3f5
 def tune(
     views,                  # `_TunedViews`, whose learner has its rounds behind it
     epochs:int=8,           # at most
     steps:int=16,           # of AdamW, an epoch
     batch:int=32,           # clips a step
     rate:float=1e-3,        # of AdamW
+    relative:bool=True,     # less what TRIC would be if there were one emotion?
     patience:int=2,         # epochs,
-    least:float=.1,         # by which TRIC must have fallen in them; 0: to the end
+    least:float=.1,         # by which this must have fallen in them; 0: to the end
     seed:int=0,             # of the order of clips
     checkpoint=None,        # a file: gone on from if there, written after each epoch
     watch=None,             # function of the learner, called after each round
     progress:bool=False,    # show a bar?
-)->list: # a dict an epoch: epoch, tric, its parts
+)->list: # a dict an epoch: epoch, one (TRIC if there were one emotion), tric, its parts
     "Lower TRIC: a round in closed form, then some steps for the low-rank weights"
     from tqdm.auto import tqdm
     _must_be(epochs=(epochs,1,10**6), steps=(steps,1,10**6), batch=(batch,1,2**40),
@@ -327,16 +347,19 @@ def tune(
     n,history = len(l.label_),[]
     adam = torch.optim.AdamW(blocks.weights.values(), rate, weight_decay=0.)
     how = dict(epochs=epochs, steps=steps, batch=batch, rate=rate, seed=seed, clips=n,
-               block=blocks.block, rank=blocks.rank)
+               block=blocks.block, rank=blocks.rank, relative=bool(relative))
     if checkpoint and Path(checkpoint).exists():
         history = _resume(checkpoint, views, adam, how)
     for epoch in tqdm(range(len(history), epochs+1), disable=not progress, leave=False):
         views.hear()
-        history.append(dict(epoch=epoch, **l.step()['losses']))
+        losses = l.step()['losses']
+        one,value = _one_for_all(l, _clean(l))
+        history.append(dict(epoch=epoch, one=value, **losses))
         if watch: watch(l)
-        values = [h['tric'] for h in history]
+        values = [h['tric']-relative*h['one'] for h in history]
         if epoch==epochs or settled(values, patience, least, 0): break
-        _descend(views, adam, _steps(n, batch, steps, seed, epoch))
+        drawn = _steps(n, batch, steps, seed, epoch)
+        _descend(views, adam, drawn, one if relative else None)
         if checkpoint: _keep(checkpoint, views, adam, history, how)
     return history
 

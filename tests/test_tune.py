@@ -9,7 +9,7 @@ from sere_nb.bench import bench, make_protocol
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, EncoderError, JoinedEncoder, SAID, Stored, embed, load_encoder
 from sere_nb.files import LostError
-from sere_nb.learner import SERE
+from sere_nb.learner import SERE, _clean
 from sere_nb.models import toy_whisper
 from sere_nb.rivals import _method
 from sere_nb.structure import LearnerError
@@ -99,11 +99,30 @@ def test_vectors_with_a_gradient_are_those_of_the_learner(world, tuned):
     for i, v in x.items(): assert F.cosine_similarity(v, tuned._clips.x[i, rows], dim=1).min() > .98
 
 
-def test_it_lowers_tric_further_than_rounds_alone(world, tuned):
-    alone = fit(world, rate=0.)
-    assert tuned.training_[0] == alone.training_[0]
-    assert tuned.training_[-1]['tric'] < alone.training_[-1]['tric']-.02
-    for h in tuned.training_: assert h['tric'] == pytest.approx(sum(v for k, v in h.items() if k not in ('epoch', 'tric')), abs=1e-3)
+def test_it_lowers_what_it_is_asked_to(world, tuned):
+    "TRIC, or TRIC less what it would be if there were one emotion; either further than rounds alone"
+    alone, plain = fit(world, rate=0.), fit(world, relative=False)
+    assert tuned.training_[0] == alone.training_[0] == plain.training_[0]
+    last = lambda s, own: s.training_[-1]['tric']-own*s.training_[-1]['one']
+    assert last(plain, 0) < last(alone, 0)-.02 and last(plain, 0) < last(tuned, 0)
+    assert last(tuned, 1) < last(alone, 1)-.002 and last(tuned, 1) < last(plain, 1)
+    for h in tuned.training_: assert h['tric'] == pytest.approx(sum(v for k, v in h.items() if k not in ('epoch', 'tric', 'one')), abs=1e-3)
+
+
+def test_one_emotion_is_where_its_tric_is_lowest(world, tuned):
+    "Any other prototype or measure gives more; and it does not depend on the shares"
+    clean = _clean(tuned)
+    t, value = T._one_for_all(tuned, clean)
+    assert t.mean.shape[1] == 1
+    o, s = tuned._clips, tuned.settings
+    everyone = torch.ones(len(tuned.label_), 1)
+    def tric(change):
+        m = T.tric_of(t, tuned.effects_, s['variance'])
+        with torch.no_grad(): change(m)
+        with torch.no_grad(): return float(m.reducer(m.parts(T.Clips(o.x, o.cover, torch.full((len(everyone),), -1), o.group), everyone, T.farness(clean, o.cover, m.mean, m.adapter, m.freedom))))
+    assert tric(lambda m: None) == pytest.approx(value, abs=1e-4)
+    for change in (lambda m: m.mean.add_(.05), lambda m: m.root.add_(torch.diag_embed(torch.full(m.root.shape[:2], .05))), lambda m: m.root.sub_(torch.diag_embed(torch.full(m.root.shape[:2], .05)))):
+        assert tric(change) > value
 
 
 def test_it_stops_early_without_labels(world):
@@ -145,7 +164,7 @@ def test_checkpoints_of_others_are_refused_and_stay(world, tmp_path):
     path = tmp_path/'run.safetensors'
     fit(world, checkpoint=path, epochs=1)
     whole = path.read_bytes()
-    for how in dict(), dict(epochs=1, rate=.1), dict(epochs=1, seed=1), dict(epochs=1, rank=4), dict(epochs=1, block=2):
+    for how in dict(), dict(epochs=1, rate=.1), dict(epochs=1, seed=1), dict(epochs=1, relative=False), dict(epochs=1, rank=4), dict(epochs=1, block=2):
         world2 = (*world[:3], embed(Embeddings.concat(world[1:3]).table, Beneath(world[0], 2), progress=False), world[4]) if 'block' in how else world
         with pytest.raises(LearnerError, match='other clips or settings'): fit(world2, checkpoint=path, **how)
     for data in whole[:60], b'', b'my diary':
