@@ -70,7 +70,7 @@ def main():
     p.add_argument('--tasks', nargs='*', default=TASKS)
     p.add_argument('--rates', nargs='*', type=float, default=(2e-3,), help='of AdamW, for TRIC as it is')
     p.add_argument('--relative', nargs='*', type=float, default=(2e-3,), help='and for TRIC less what it would be if there were one emotion')
-    p.add_argument('--epochs', type=int, default=5)
+    p.add_argument('--epochs', type=int, default=4)
     p.add_argument('--seed', type=int, default=0)
     o = p.parse_args()
     protocol = read_protocol(o.protocol)
