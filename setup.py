@@ -10,8 +10,8 @@ ini.read(here/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
 
 stages = dict(enumerate('Planning|Pre-Alpha|Alpha|Beta|Production/Stable|Mature|Inactive'.split('|'), 1))
-extras = {o: cfg[f'{o}_requirements'].split() for o in ('dev','samples','cluster','speed','excel','voices','segments','media','export','rivals')}
-extras['dev'] += extras['cluster']+extras['excel']+extras['voices']+extras['segments']+extras['media']+extras['export']+extras['rivals']  # the tests start a cluster, read workbooks, find voices and speech, decode, export, compare
+extras = {o: cfg[f'{o}_requirements'].split() for o in ('dev','samples','cluster','speed','excel','voices','segments','media','export','rivals','tune')}
+extras['dev'] += extras['cluster']+extras['excel']+extras['voices']+extras['segments']+extras['media']+extras['export']+extras['rivals']+extras['tune']  # the tests start a cluster, read workbooks, find voices and speech, decode, export, compare, tune
 
 # Beside the package in the repository, within it once installed: `pip install --user` and `--target` put nothing anywhere else.
 inside = {'sere_nb.share.data_samples': 'data_samples', 'sere_nb.share.workshop': 'nbs/_workshop'}

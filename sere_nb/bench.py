@@ -380,6 +380,7 @@ class _Task:
                 f"have no view in common ({', '.join(a)}; {', '.join(b)}). "
                 "Add +acoustic to both: it is the bridge between them.")
         self.clips = Embeddings.concat([source,target])
+        self._how = {k:corpora.how[k] for k in ('encoder','cache')}
         self._scored = np.ones(len(target), bool)
         self.new = None     # clips to be scored that no fit sees
         self.said = {}      # what is told of the target
@@ -445,10 +446,20 @@ class _Task:
         shots.table['emotion'] = labels[picked]
         return shots,self.clips[~picked],labels[~picked]
 
+    def listen(self, encoder):
+        "All clips by another encoder, no less blind"
+        files = pd.concat([self._source,self._target], ignore_index=True)
+        emb = embed(files, encoder, self._how['cache'], False)
+        if len(emb)!=len(self.clips):
+            raise BenchError(f"{task_name(self.task)}: {emb.skipped.why[0]}")
+        return Embeddings(self.clips.table, emb.load().views
+            if isinstance(emb, Stored) else emb.views)
+
     def _told(self, method, source_labels):
         "What a method asks for by name"
         share = lambda e: float((self._target.emotion==e).mean())
         told = dict(source_labels=source_labels.copy(), proba=True, **self.said,
+            encoder=self._how['encoder'], listen=self.listen,
             target_shares={e:share(e) for e in self.task['emotions']})
         told = {k:v for k,v in told.items() if _asks(method, k)}
         return told|dict(new=self.new) if self.new else told

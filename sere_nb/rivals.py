@@ -943,7 +943,9 @@ ABLATION = {**LADDER, **{f'no_{o}':off for o,off in PARTS.items()},
 def _method(name):
     "A callable by name; `BenchError` if there is none"
     from sere_nb.train import sere_adapter
-    known = {**METHODS,**RIVALS,**VARIANTS,'sere:adapter':sere_adapter}
+    from sere_nb.tune import sere_tuned
+    known = {**METHODS,**RIVALS,**VARIANTS,'sere:adapter':sere_adapter,
+        'sere:tuned':sere_tuned}
     if name in known: return known[name]
     if name.startswith('sere:') and name[5:] in ABLATION:
         return partial(sere, **ABLATION[name[5:]])

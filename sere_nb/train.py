@@ -35,9 +35,10 @@ def settled(
     values,         # TRIC of each epoch so far
     patience:int,   # epochs
     least:float,    # by which it should have fallen in them
+    warm:int=_WARM, # epochs that are not judged
 )->bool:
     "Has TRIC hardly fallen of late?"
-    if len(values)<=max(patience, _WARM): return False
+    if len(values)<=max(patience, warm): return False
     return min(values[:-patience])-min(values[-patience:])<least
 
 # %% ../nbs/06b_train.ipynb #89eb661f

@@ -13,7 +13,9 @@ import pandas as pd
 
 import sere_nb.learner as L
 from sere_nb import rounds
-from sere_nb import evaluate as E
+from sere_nb.bench import _Corpora, _Task, _todo, read_protocol, read_tables
+from sere_nb.encoder import load_encoder
+from sere_nb.scores import uar as recall
 from sere_nb.train import train
 from sere_nb.tric import tric_of
 
@@ -22,12 +24,12 @@ TASKS = 'emodb-ravdess', 'ravdess-casia', 'ravdess-emovo'
 
 def ways(task, seed, rounds, epochs, rates):
     "Rows of one task"
-    paths = next(p for s, n, p in E._todo(task.task, task._source, [seed], None))
+    paths = next(p for s, n, p in _todo(task.task, task._source, [seed], None))
     shots, free, _ = task.draw(seed, paths)
     first = L.SERE(seed=seed).begin(shots, free)
     first.step()
     names, truth = first.classes_, task._target.emotion.to_numpy()
-    def uar(share): return E.uar(truth, names[np.asarray(share)[-len(truth):].argmax(1)])
+    def uar(share): return recall(truth, names[np.asarray(share)[-len(truth):].argmax(1)])
     rows, closed = [], copy.copy(first)
     closed.effects_ = {k: copy.copy(e) for k, e in first.effects_.items()}
     closed.history_, closed._share, closed._total, closed._offsets = list(first.history_), first._share.clone(), first._total.clone(), {}
@@ -51,13 +53,13 @@ def main():
     p.add_argument('--tasks', nargs='*', default=TASKS)
     p.add_argument('--seed', type=int, default=0)
     o = p.parse_args()
-    protocol = E.read_protocol(o.protocol)
-    tables = E.read_tables(protocol, o.corpora)
-    corpora = E._Corpora(tables, E.load_encoder(o.encoder), o.cache, False, None)
+    protocol = read_protocol(o.protocol)
+    tables = read_tables(protocol, o.corpora)
+    corpora = _Corpora(tables, load_encoder(o.encoder), o.cache, False, None)
     done = []
     for t in protocol['tasks']:
         if f"{t['source']}-{t['target']}" not in o.tasks: continue
-        done.append(ways(E._Task(t, corpora, 'known'), o.seed, 30, 100, (.03, .1)))
+        done.append(ways(_Task(t, corpora, 'known'), o.seed, 30, 100, (.03, .1)))
         pd.concat(done).round(4).to_csv(o.out, index=False)
         print(done[-1].groupby('way').last(), flush=True)
 
