@@ -65,7 +65,7 @@ def main():
     a = p.parse_args()
     protocol, rows = bench.read_protocol(a.protocol), []
     for t, task in tasks(protocol, a.corpora, a.encoder, a.cache):
-        began, clips, rng = time.time(), asked(task, t['shots'][0]), np.random.default_rng(0)
+        began, clips, rng = time.time(), asked(task, t['shots']['0']), np.random.default_rng(0)
         rows += [dict(source=t['source'], target=t['target'], **row) for part in (of_one, few) for row in part(*clips, rng)]
         print(f"{bench.task_name(t)}: {time.time()-began:.0f} s", flush=True)
     table = pd.DataFrame(rows)

@@ -156,7 +156,7 @@ def check_imports():
     from configparser import ConfigParser
     ini = ConfigParser(delimiters=['='])
     ini.read(root/'settings.ini')
-    declared = {re.split(r'[^\w-]', r)[0].replace('-', '_') for o in ('requirements','cluster_requirements','media_requirements','export_requirements') for r in ini['DEFAULT'][o].split()}
+    declared = {re.split(r'[^\w-]', r)[0].replace('-', '_') for o in ('requirements','cluster_requirements','media_requirements','export_requirements','tune_requirements') for r in ini['DEFAULT'][o].split()}
     called = {'scikit_learn': 'sklearn', 'umap_learn': 'umap'}
     known = {called.get(d, d) for d in declared} | set(sys.stdlib_module_names) | {'sere_nb', 'IPython', 'huggingface_hub', 'nbconvert', 'nbformat'}  # the last come with jupyterlab and transformers
     for f in sorted((root/'sere_nb').glob('*.py')):
