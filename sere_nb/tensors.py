@@ -105,12 +105,20 @@ def _shuffled(n, seed):
     "(n,) the numbers below n, in an order that the seed gives"
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
+# %% ../nbs/03_tensors.ipynb #706e53df
+def _alone(work, *args, **kw):
+    "What `work` gives, with one thread"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: return work(*args, **kw)
+    finally: torch.set_num_threads(threads)
+
 # %% ../nbs/03_tensors.ipynb #4fa9300b
 def _low_rank(x, dims):
     "Leading singular vectors, by randomised subspace iteration with a seed of its own"
     g = torch.Generator().manual_seed(0)
     drawn = torch.randn(len(x), min(dims+16, *x.shape), generator=g).to(x)
-    q = torch.linalg.qr(x.T@drawn)[0]
-    for _ in range(4): q = torch.linalg.qr(x.T@(x@q))[0]
-    u,s,v = torch.linalg.svd(x@q, full_matrices=False)
+    q = _alone(torch.linalg.qr, x.T@drawn)[0]
+    for _ in range(4): q = _alone(torch.linalg.qr, x.T@(x@q))[0]
+    u,s,v = _alone(torch.linalg.svd, x@q, full_matrices=False)
     return u,s,v@q.T
