@@ -159,6 +159,7 @@ def adopt(
     structure_of(tric, learner.structure)
     for f,e in learner.effects_.items(): e.effect = tric.effect[f].detach().clone()
     learner.circumstances_,learner._read_last = {},(None,None)
+    learner._clips.unknown = []     # nothing is clustered here
     learner._near,r = measured(learner, clean(learner))
     log_share,t = find_shares(learner, learner.prior_),learner.structure
     losses = objective(learner, learner.prior_)
