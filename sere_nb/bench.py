@@ -61,7 +61,7 @@ def nested_shots(
     task:dict,          # of a protocol
     table:pd.DataFrame, # the source's manifest
     seed:int,           # whose shots come first
-    n:int,              # shots an emotion
+    n:int,              # shots per emotion
 )->list: # of paths; `ProtocolError` if an emotion has fewer than `n` clips
     """The task's own shots, cut to `n` an emotion, or with others of the source
     behind them"""
@@ -652,7 +652,7 @@ def _fits(protocol, tables, seeds, levels, methods, kinds):
                 for k in kinds: yield _Fit(t, seed, n, paths, m, k)
 
 def _todo(task, table, seeds, levels):
-    "(seed, shots an emotion, their paths) of each fit of a method"
+    "(seed, shots per emotion, their paths) of each fit of a method"
     label = table.set_index('path').emotion
     for seed in seeds:
         own = task['shots'][str(seed)]

@@ -178,7 +178,7 @@ def _bench_text(results, n):
     rows = [('task',*table), *((task,*_some(row)) for task,row in table.iterrows()),
         ('mean',*_some(table.mean()))]
     text = ['UAR in %, mean over seeds', _rows(rows)]
-    if len(one)<len(results): text += ['Shots an emotion', _curve(results, list(table))]
+    if len(one)<len(results): text += ['Shots per emotion', _curve(results, list(table))]
     if part.any() and 'sere' in table: text += ['What each part brings',
         evaluate.ablation_table(one).round(1).to_string(na_rep='')]
     return '\n\n'.join(text)

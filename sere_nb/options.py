@@ -220,7 +220,7 @@ def _bench(add):
 # %% ../nbs/09_options.ipynb #aae0a9d5
 def _bench_tasks(p):
     "Tasks other than the protocol has them"
-    p.add_argument('--shots', metavar='1,2,...', help="so many shots an emotion in "
+    p.add_argument('--shots', metavar='1,2,...', help="so many shots per emotion in "
         "place of the protocol's own number, drawn so that fewer are a part of more")
     p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips '
         'until one emotion, drawn for each task, makes up this share, such as 0.6')

@@ -85,7 +85,7 @@ def _methods(results):
 
 def one_number(
     results:pd.DataFrame,   # as `bench` gives them
-    n=None,                 # shots an emotion; the largest number if `n` is not there
+    n=None,                 # shots per emotion; the largest number if `n` is not there
 )->pd.DataFrame: # a part of the results
     "Results with one number of shots"
     known = results.shots.dropna().unique() if 'shots' in results else []
@@ -286,7 +286,7 @@ def plot_shots(
             alpha=.12, lw=0)
     ax.set_xscale('log')
     ticks = sorted(curve.shots.unique())
-    ax.set(xticks=ticks, xticklabels=ticks, xlabel='shots an emotion',
+    ax.set(xticks=ticks, xticklabels=ticks, xlabel='shots per emotion',
         ylabel=f"{dict(uar='UAR', wa='WA', macro_f1='macro F1')[score]} %")
     ax.minorticks_off()
     ax.legend(frameon=False, bbox_to_anchor=(1.02,1), loc='upper left')
@@ -385,7 +385,7 @@ def _shots_text(results):
     "The curve over shots in Markdown"
     curve = shots_curve(results).pivot(index='method', columns='shots', values='mean')
     table = 100*curve.loc[_methods(results)]
-    return ('\n## Shots an emotion\n\n'+_head('mean UAR', *table)
+    return ('\n## Shots per emotion\n\n'+_head('mean UAR', *table)
         +''.join(_cells(m, *_short(row)) for m,row in table.iterrows()))
 
 # %% ../nbs/07c_tables.ipynb #721565ed
@@ -444,7 +444,7 @@ def summary(
     text = f"# {settings['protocol']['name'] or 'Bench'}: UAR in %\n\n"
     text += ''.join(f'- {o}\n' for o in _conditions(results, settings, lost))+'\n'
     if several:
-        text += (f'{int(one.shots.iloc[0])} shots an emotion; other numbers are '
+        text += (f'{int(one.shots.iloc[0])} shots per emotion; other numbers are '
             f'below.\n\n')
     text += _scores_text(main)+_pairs_text(main)
     if len(set(kinds.values()))>1: text += _kinds_text(main, kinds)

@@ -93,7 +93,7 @@ def encoded(n, memory_gb, encoder):
 
 
 def begun(clips, memory_gb):
-    "A learner with five shots an emotion of the first language, and everything else without labels"
+    "A learner with five shots per emotion of the first language, and everything else without labels"
     from sere_nb.corpora import draw_shots
     from sere_nb.learner import SERE
     shot = draw_shots(clips.table.assign(emotion=clips.table.emotion.where(clips.table.language == 'aa', '')), 5, 0)

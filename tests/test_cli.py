@@ -589,7 +589,7 @@ def test_bench_in_other_conditions(corpus, tmp_path, capsys):
     (tmp_path/"p.json").write_text(json.dumps(make_protocol(tmp_path, ["aa", "bb"], shots=2, seeds=[0])))
     def go(out, *options): return main(["bench", "--protocol", str(tmp_path/"p.json"), "--corpora", str(tmp_path), "--encoder", "acoustic", "--cache", str(tmp_path/"c"), "--out", str(tmp_path/out), "-q", *options])
     assert go("shots", "--methods", "logistic_regression", "--shots", "1,3", "--clips") == 0
-    assert "Shots an emotion" in capsys.readouterr().out and len(list((tmp_path/"shots"/"clips").glob("*.csv"))) == 4
+    assert "Shots per emotion" in capsys.readouterr().out and len(list((tmp_path/"shots"/"clips").glob("*.csv"))) == 4
     assert go("thin", "--methods", "jdar,nearest_prototype", "--thin", "0.6", "--missing", "1") == 0
     assert "one emotion 60 % of the target, 1 emotion missing" in (tmp_path/"thin"/"summary.md").read_text()
     capsys.readouterr()

@@ -499,7 +499,7 @@ def test_a_curve_goes_on_and_holds_the_main_table(world):
     assert len(r) == 16 and (out/"results.csv").read_text().count("\n") == 17
     pd.testing.assert_frame_equal(r[:8], main)
     text = (out/"summary.md").read_text()
-    assert "## Shots an emotion" in text and "2 shots an emotion; other numbers are below" in text
+    assert "## Shots per emotion" in text and "2 shots per emotion; other numbers are below" in text
     curve = shots_curve(r)
     assert curve.shots.tolist() == [1, 2]*2 and (curve.low <= curve["mean"]).all() and (curve["mean"] <= curve.high).all()
     assert curve["mean"][1] == pytest.approx(main[main.method == "nearest_prototype"].uar.mean())
