@@ -398,7 +398,7 @@ def softness_of(fit, corpus)->Tensor: # (n, 1)
         if c in unknown and fit.settings['circumstances']: return clusters
         return planned if c in fit.design_ and fit.design_[c].planned else others
     names,at = np.unique(corpus.astype(str), return_inverse=True)
-    return torch.tensor([of(c) for c in names], device=fit.device)[at,None]
+    return torch.tensor([of(c) for c in names])[at,None].to(fit.device)
 
 def soft(log_share, softness):
     "Shares as they are reported"
