@@ -50,26 +50,33 @@ def _state(tric, adam, offsets):
     out |= {f'due/{i}/{j}':o for i,level in offsets.items() for j,o in enumerate(level)}
     return {k:v.detach().cpu().contiguous().clone() for k,v in out.items()}
 
-def _keep(path, tric, adam, offsets, history, how):
+def _keep(path, state, how, history):
     "Write a checkpoint, whole or not at all"
     from safetensors.torch import save
     about = dict(sere=json.dumps(dict(how=how, history=history)))
-    with replacing(path) as (new,):
-        new.write_bytes(save(_state(tric, adam, offsets), about))
+    with replacing(path) as (new,): new.write_bytes(save(state, about))
 
-def _resume(path, tric, adam, how):
-    "Back to where a checkpoint was written: offsets and history"
+def _kept(path, how, fits):
+    "(tensors, history) of a checkpoint; `LearnerError` unless it `fits` and is of `how`"
     from safetensors import safe_open
     try:
         with safe_open(path, 'pt') as f:
             about = json.loads(f.metadata()['sere'])
-            known = {k:f.get_tensor(k) for k in f.keys()}
+            known,history = {k:f.get_tensor(k) for k in f.keys()},about['history']
     except Exception: raise LearnerError(
         f"{path}: this is no checkpoint of a training. Give another file.") from None
-    shape = lambda d: {k:list(v.shape) for k,v in d.items()}
-    mine = {k.removeprefix('tric/'):v for k,v in known.items() if k.startswith('tric/')}
-    if about['how']!=how or shape(mine)!=shape(tric.state_dict()): raise LearnerError(
+    if about.get('how')!=how or not fits(known): raise LearnerError(
         f"{path}: this checkpoint is of other clips or settings. Give another file.")
+    return known,history
+
+def _resume(path, tric, adam, how):
+    "Back to where a checkpoint was written: offsets and history"
+    shape = lambda d: {k:list(v.shape) for k,v in d.items()}
+    of_tric = lambda known: {k.removeprefix('tric/'):v for k,v in known.items()
+        if k.startswith('tric/')}
+    known,history = _kept(path, how,
+        lambda known: shape(of_tric(known))==shape(tric.state_dict()))
+    mine = of_tric(known)
     device = tric.mean.device
     tric.load_state_dict({k:v.to(device) for k,v in mine.items()})
     state,offsets = adam.state_dict(),{}
@@ -78,7 +85,7 @@ def _resume(path, tric, adam, how):
         if kind=='adam': state['state'].setdefault(int(i), {})[key[0]] = v
         if kind=='due': offsets.setdefault(int(i), {})[int(key[0])] = v.to(device)
     adam.load_state_dict(state)
-    return {i:[o[j] for j in sorted(o)] for i,o in offsets.items()},about['history']
+    return {i:[o[j] for j in sorted(o)] for i,o in offsets.items()},history
 
 # %% ../nbs/06b_train.ipynb #e85a9103
 _ROWS = 16_384      # clips asked at a time
@@ -147,7 +154,7 @@ def train(
         history.append(dict(epoch=epoch, rate=rate_at(epoch, epochs, rate),
                             tric=values[-1], **parts))
         if checkpoint and not (epoch+1)%every:
-            _keep(checkpoint, tric, adam, offsets, history, how)
+            _keep(checkpoint, _state(tric, adam, offsets), how, history)
     return history
 
 # %% ../nbs/06b_train.ipynb #d3b1ddee

@@ -28,7 +28,7 @@ from .speech import (TransformerEncoder,_EDGE,_SILENT,_log_counts,
 from .normalise import Standardiser,nearest
 from .structure import Structure
 from .tensors import LearnerError,_must_be
-from .train import settled
+from .train import _keep,_kept,settled
 from .tric import (Clips,farness,labelled_prototype,tric_of,
                           unlabelled_prototype)
 
@@ -304,27 +304,13 @@ def _go_back(views, adam, known):
     l._scale = l.structure.scale
 
 # %% ../nbs/06c_tune.ipynb #c22d8aaa
-def _keep(path, views, adam, history, how):
-    "Write a checkpoint, whole or not at all"
-    from safetensors.torch import save
-    about = dict(sere=json.dumps(dict(how=how, history=history)))
-    with replacing(path) as (new,): new.write_bytes(save(_stand(views, adam), about))
-
 def _resume(path, views, adam, how):
     "Back to where a checkpoint was written: its history"
-    from safetensors import safe_open
-    try:
-        with safe_open(path, 'pt') as f:
-            about = json.loads(f.metadata()['sere'])
-            known = {k:f.get_tensor(k) for k in f.keys()}
-    except Exception: raise LearnerError(
-        f"{path}: this is no checkpoint of a tuning. Give another file.") from None
     shape = lambda d: {k:list(x.shape) for k,x in d.items() if not k.startswith('adam/')}
-    if about.get('how')!=how or shape(known)!=shape(_stand(views, adam)):
-        raise LearnerError(f"{path}: this checkpoint is of other clips or settings. "
-            "Give another file.")
+    known,history = _kept(path, how,
+        lambda known: shape(known)==shape(_stand(views, adam)))
     _go_back(views, adam, known)
-    return about['history']
+    return history
 
 # %% ../nbs/06c_tune.ipynb #4289d3f5
 def tune(
@@ -364,7 +350,7 @@ def tune(
         if epoch==epochs or settled(values, patience, least, 0): break
         drawn = _steps(n, batch, steps, seed, epoch)
         _descend(views, adam, drawn, one if relative else None)
-        if checkpoint: _keep(checkpoint, views, adam, history, how)
+        if checkpoint: _keep(checkpoint, _stand(views, adam), how, history)
     return history
 
 # %% ../nbs/06c_tune.ipynb #cb71a70f
