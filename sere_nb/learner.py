@@ -76,7 +76,7 @@ def change(self:SERE,
     self.effects_ = {f:copy.copy(e) for f,e in self.effects_.items()}
     for e in self.effects_.values(): e.variance = self.settings['variance']
     if moved&{'loud','even','dims'}:
-        x,cover,_ = project(self)
+        x,cover,*_ = project(self)
         self._clips = SimpleNamespace(**{**vars(self._clips), 'x':x, 'cover':cover})
         self.structure = self._near = self._scale = None
         for e in self.effects_.values(): e.effect = None

@@ -153,10 +153,12 @@ def _in_a_line(says):
 
 def _design(learner, corpora, told=False):
     "How corpora were made: {corpus: what it says}, one line"
+    from sere_nb.designs import how_made
     found = {c:learner.design_[c] for c in sorted(corpora) if c in learner.design_}
-    line = _in_a_line({c:str(d) for c,d in found.items()})+(' (as told)' if told else '')
+    line = _in_a_line({c:how_made(learner, c) for c in found})+(' (as told)' if told else '')
+    heard = {c:dict(voices_found=len(v.centres)) for c,v in learner.hidden_.items() if v}
     return {c:dict(voices=d.voices, words=d.words, planned=d.planned, told=told)
-        for c,d in found.items()},line
+        |heard.get(c, {}) for c,d in found.items()},line
 
 def _how_assumed(learner, corpus, shares):
     if corpus in learner._told: return 'as told, firmly: '+', '.join(

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SETTLE', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', 'turn', 'tric_clips', 'objective',
-           'ground', 'priors', 'begin', 'settled', 'softness_of', 'soft', 'step', 'fit_rounds', 'fit']
+           'ground', 'priors', 'begin', 'heard_in_groups', 'settled', 'softness_of', 'soft', 'step', 'fit_rounds',
+           'fit']
 
 # %% ../nbs/06_rounds.ipynb #96861395
 import copy, warnings
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from .circumstances import Design, Effects
 from .designs import (ASK, FACTORS, ask_again, balanced_together, by_counts,
-    find_circumstances, grounds, levels, unlabelled_of, who_speaks)
+    find_circumstances, grounds, hear_voices, hidden_name, levels, some_of,
+    unlabelled_of, who_speaks)
 from .encoder import Embeddings, Stored, _device
 from .irf import class_prior, even_out
 from .normalise import groups
@@ -37,8 +39,10 @@ SETTINGS = dict(
     balance=.3,     # kappa: force of the assumption that a corpus has its shares,
     planned=(30.,3.,3.),    # and where it was made by a plan: of a corpus, of each
                             # voice, of each voice and sentence
-    circumstances=30,       # where nobody knows who speaks: clips a cluster of voice
-                            # and words; 0 to leave them in
+    hidden=1.,      # where nobody says who speaks: the same of each voice that is found;
+                    # 0: voices are not looked for
+    circumstances=30,       # there, and where no view tells what is said: clips per
+                            # cluster of voice and words; 0 to leave them in
     loud=.1,        # highlights: per dB; 0 for none
     even=.5,        # how far principal components are brought to equal deviation
     softness=(1.,2.,6.),    # reported shares are this many times softer than the
@@ -50,7 +54,8 @@ SETTINGS = dict(
 
 # %% ../nbs/06_rounds.ipynb #3076c2dc
 _BOUNDS = dict(rounds=(0,10_000), freedom=(1e-3,1e6), variance=(1e-6,1e6),
-    shrinkage=(0.,1.), balance=(0.,1e6), circumstances=(0,2**30), loud=(0.,1e3),
+    shrinkage=(0.,1.), balance=(0.,1e6), hidden=(0.,1e6),
+    circumstances=(0,2**30), loud=(0.,1e3),
     even=(0.,1.), dims=(1,65536), memory_gb=(.01,1e6))
 _LISTS = dict(
     contents=(None,(1,2**30),'numbers of clusters, such as (64, 256), or nothing'),
@@ -147,19 +152,11 @@ def clean(fit, without=None):
     return o.x-shift(torch.arange(o.x.shape[1], device=fit.device))
 
 # %% ../nbs/06_rounds.ipynb #07f853e4
-_MANY = 20_000  # clips that clusters are made of at most
-
-def _some(at, seed):
-    "At most so many of the clips"
-    if len(at)<=_MANY: return at
-    chance = torch.Generator().manual_seed(seed)
-    return at[torch.randperm(len(at), generator=chance)[:_MANY]].sort().values
-
 def _find_clusters(fit):
     "Circumstances of the corpora of which nobody knows who speaks, or what is said"
     s,o = fit.settings,fit._clips
     for c in o.unknown:
-        at = _some((o.corpus_at==o.names.index(c)).nonzero()[:,0], fit.seed)
+        at = some_of((o.corpus_at==o.names.index(c)).nonzero()[:,0], fit.seed)
         fit.circumstances_[c] = Circumstances(s['circumstances'], seed=fit.seed).fit(
             o.x[:,at], fit._share[at], o.cover[:,at])
 
@@ -169,6 +166,7 @@ def _find_effects(fit):
     V,_,D = o.x.shape
     mean,pull = torch.zeros(V, len(fit.classes_), D, device=fit.device),None
     if old is not None:
+        hear_voices(fit)
         mean,pull = old.mean,lambda rows: old.pull(fit._near[:,rows], D)
     for f,e in fit.effects_.items():
         e.fit(clean(fit, f), o.group[f], fit._share, o.cover, mean, pull)
@@ -271,7 +269,7 @@ def ground(self:SERE,
     """The `Space` that a fit of these clips works in; it does not depend on their
     order, nor on which are shots"""
     own = copy.copy(self)
-    own.said_,own.voices_,own.home_ = {},(),None
+    own.said_,own.prints_,own.voices_,own.home_ = {},{},(),None
     corpus = groups(emb.table, self.speakers)[1].astype(str)
     who = who_speaks(emb.table, corpus, self.speakers)
     counted = by_counts(emb, corpus, who, emotions or len(self.classes_))
@@ -327,6 +325,7 @@ def _reset(fit):
     shot = fit.label_>=0
     fit.offset_,fit.circumstances_,fit._offsets = {},{},{}
     fit.structure = fit._near = fit._scale = None
+    fit.hidden_ = dict.fromkeys(fit.hidden_)
     for e in fit.effects_.values(): e.effect = None
     fit._share = torch.full((n,K), 1/K, device=fit.device)
     fit._share[shot] = F.one_hot(fit.label_[shot], K).to(fit._share)
@@ -338,12 +337,12 @@ def _begin(self, shots, unlabelled, space):
         "there are no clips to begin with. Give shots and unlabelled clips.")
     self.history_,self._read_last = [],(None,None)
     self.voices_ = sorted(set(map(str, self._group)))
-    x,cover,said = project(self)
+    x,cover,said,voice = project(self)
     corpus = self._corpus.astype(str)
     names,at = np.unique(corpus, return_inverse=True)
-    self._clips = SimpleNamespace(x=x, cover=cover, corpus=corpus, names=names.tolist(),
-        corpus_at=torch.as_tensor(at).to(self.device), anchors=_anchors(self),
-        stored=self._stored is not None)
+    self._clips = SimpleNamespace(x=x, cover=cover, voice=voice, corpus=corpus,
+        names=names.tolist(), corpus_at=torch.as_tensor(at).to(self.device),
+        anchors=_anchors(self), stored=self._stored is not None)
     find_circumstances(self, said)
     self.prior_,self._guessed,self._told = priors(self, self.prior)
     _reset(self)
@@ -371,12 +370,26 @@ SERE.begin = begin
 # %% ../nbs/06_rounds.ipynb #365b2e3a
 SETTLE = 3      # turns of circumstances and shares for clips without shares
 
-def settled(fit, x, cover, corpus, group, total, fresh=()):
+def heard_in_groups(fit, group, corpus, voice, share):
+    "The groups of clips, with voices that are found by their sound"
+    if not any(fit.hidden_.values()) or 'voices' not in fit.effects_: return group
+    place = {v:i for i,v in enumerate(fit.effects_['voices'].names)}
+    of = group['voices'].clone()
+    for c,known in fit.hidden_.items():
+        at = torch.as_tensor(np.flatnonzero(corpus==c), device=of.device)
+        if known is None or not len(at): continue
+        found = known(voice[at].float(), share[at]).tolist()
+        of[at] = of.new_tensor([place.get(hidden_name(c, v), -1) for v in found])
+    return {**group, 'voices':of}
+
+def settled(fit, x, cover, corpus, group, total, voice, fresh=()):
     """Log-shares (m, K), clean vectors and what was taken from them (V, m, D).
-    `fresh`: rows of each voice that gets an effect of its own"""
+    `voice` (m, d) tells whose it is where nobody says; `fresh`: rows of each voice that
+    gets an effect of its own"""
     K,v = fit.structure.mean.shape[1],fit.settings['variance']
     share = torch.full((x.shape[1],K), 1/K, device=x.device)
     for turn in range(SETTLE+1 if fit.circumstances_ or len(fresh) else 1):
+        if turn: group = heard_in_groups(fit, group, corpus, voice, share)
         if turn or not fit.circumstances_:
             shift = shift_of(fit, x, share, cover, corpus, group)
         else: shift = torch.zeros_like(x)
@@ -411,7 +424,7 @@ def _asked_again(self, log_share, r):
     for p in parts(len(o.corpus)):
         group = {f:g[p] for f,g in o.group.items()}
         log_share[p],x,_ = settled(self, o.x[:,p], o.cover[:,p], o.corpus[p], group,
-            self._total[p])
+            self._total[p], o.voice[p])
         near[:,p],r[p] = self.structure.nearness(x),self.structure.resonance(x,
             o.cover[:,p])
     return log_share,near,r

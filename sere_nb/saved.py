@@ -16,6 +16,7 @@ import torch
 from .circumstances import Design, Effects, Said, SameWords
 from .designs import FACTORS
 from .files import is_plain, misfit, read_json, replacing
+from .hidden import HiddenVoices, Voiceprint
 from .normalise import ContentRemover, Standardiser
 from .rounds import SERE
 from .structure import Circumstances, Structure
@@ -23,13 +24,14 @@ from .tensors import LearnerError, _LARGEST
 from .views import HIGHLIGHTS, Projection, Space
 
 # %% ../nbs/06_saved.ipynb #181f07c9
-_VERSION = 8
+_VERSION = 9    # 8 had no hidden voices
 _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offset=1,
-    effects=1, said=2, said_by=2, same=1, circumstances=5)      # tensors of a key
+    effects=1, said=2, said_by=2, same=1, circumstances=5,
+    hidden=4)       # tensors of a key
 _CIRCUMSTANCES = 'emotion','centre','components','clusters','shift'
 _STRUCTURE = 'adapter','mean','ready','log_det'
 _META = ('version','home','seed','speakers','prior','settings','classes','voices','bin_s',
-    'views','names','design','said','groups','seal')
+    'views','names','design','said','groups','prints','seal')
 _FAMILIES = 2000    # some for each view, one for each corpus in which words were found
 
 def _tensors(fit):
@@ -44,7 +46,9 @@ def _tensors(fit):
         **{f'said_by/{c}':y.voices.known for c,(_,y) in fit.said_.items()},
         'said':{c:(y.centre,y.components) for c,(_,y) in fit.said_.items()},
         'same':{c:(o.middle,) for c,o in fit.same_.items() if len(o.middle)},
-        'circumstances':{c:of(o, _CIRCUMSTANCES) for c,o in fit.circumstances_.items()}}
+        'circumstances':{c:of(o, _CIRCUMSTANCES) for c,o in fit.circumstances_.items()},
+        'hidden':{c:(*of(fit.prints_[c][1], ('centre','basis')),
+            *of(o, ('emotion','centres'))) for c,o in fit.hidden_.items() if o}}
 
 def _about(fit, families):
     "The rest, for JSON"
@@ -53,6 +57,7 @@ def _about(fit, families):
         voices=fit.voices_, bin_s=fit.space.bin_s, views=fit.projection.views,
         design={c:[d.voices,d.words,d.planned] for c,d in fit.design_.items()},
         said={c:v for c,(v,_) in fit.said_.items()},
+        prints={c:fit.prints_[c][0] for c,o in fit.hidden_.items() if o},
         groups={f:list(map(str, e.names)) for f,e in fit.effects_.items()},
         names={name:list(known) for name,known in families.items()})
 
@@ -118,6 +123,7 @@ def _check_about(meta):
         design=dict_of(of('design'), flags),
         groups=dict_of(of('groups'), texts) and set(of('groups'))<=set(FACTORS),
         said=dict_of(of('said'), is_text),
+        prints=dict_of(of('prints'), texts),
         names=dict_of(of('names'), texts) and all(
             n.partition('/')[0] in _PARTS for n in of('names')),
     ).items(): _must(fits, name)
@@ -128,7 +134,8 @@ def _check_tensors(meta, tensors):
     names = meta['names']
     alike = (list(meta['groups'])==names['effects'] and list(meta['said'])==names['said']
         and set(names['same'])<=set(meta['said']) and meta['views']==names['basis']
-        and names['structure']==['state'] and names['offset'])
+        and names['structure']==['state'] and names['offset']
+        and list(meta['prints'])==names['hidden'])
     _must(alike, 'names')
     due = {f'{n}/{i}/{j}' for n,keys in names.items() for i in range(len(keys))
         for j in range(_PARTS[n.partition('/')[0]])}
@@ -161,6 +168,7 @@ def _check_shapes(meta, tensors):
     fit('offset', (K,)); fit('basis', 'w', 'wc')
     fit('circumstances', (V,K,D), (V*D,), (V*D,'c'), 'kc', (V,'k',D))
     fit('said', 'w', 'wc'); fit('same', 'gc')
+    fit('hidden', 'w', 'wc', (K,'c'), 'qc')
     for i,f in enumerate(names['effects']):
         n = len(meta['groups'][f])
         _must(tensors[f'effects/{i}/0'].shape==(V,n,D), 'effects')
@@ -179,6 +187,11 @@ def _check_views(meta, tensors, fit, below):
     names,plain,contents = meta['names'],below('voices'),below('content')
     width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
     _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
+    for i,views in enumerate(meta['prints'].values()):
+        heard = sum(width.get(v, 0)//2 for v in views)
+        basis = tensors[f'hidden/{i}/1']
+        fits = views and len(basis)==heard and basis.shape[1]<=Voiceprint().dims
+        _must(fits and set(views)<=set(width), 'hidden')
     due = {f'{v}-content{k}' for v in plain if width[v]>=128
         for k in meta['settings']['contents']}
     _must(set(contents)==due, 'contents')
@@ -203,7 +216,7 @@ def _files(folder):
     few = {'names':lambda o: isinstance(o, dict) and len(o)<=_FAMILIES}
     try:
         meta = read_json(folder/'model.json', {}, 2**28)
-        if misfit(meta, few) and meta.get('version')==_VERSION: raise ValueError('names')
+        if misfit(meta, few) and meta.get('version') in (8,_VERSION): raise ValueError('names')
         return meta,load_file(folder/'model.safetensors')
     except Exception as e:
         raise LearnerError(f"{folder}: the saved model cannot be read "
@@ -281,10 +294,20 @@ def _set_circumstances(fit, meta, known):
     for c,values in known['circumstances'].items():
         fit.circumstances_[c] = o = Circumstances(fit.settings['circumstances'])
         for k,v in zip(_CIRCUMSTANCES, values): setattr(o, k, v)
+    fit.prints_,fit.hidden_ = {},{}
+    for c,(centre,basis,emotion,centres) in known['hidden'].items():
+        tell,voices = Voiceprint(),HiddenVoices(len(centres), fit.seed)
+        tell.centre,tell.basis = centre,basis
+        voices.emotion,voices.centres = emotion,centres
+        fit.prints_[c],fit.hidden_[c] = (meta['prints'][c],tell),voices
 
 def _short(text): return ' '.join(str(text).split())[:300]  # names may be of any length
 
 # %% ../nbs/06_saved.ipynb #6c72562e
+def _with_no_hidden(meta):
+    names = meta['names']
+    return meta|dict(prints={}, names=names|dict(hidden=[]))
+
 def load(
     folder,     # as `save` wrote it
     device=None,# 'cpu', 'cuda'; the fastest there is if None
@@ -293,13 +316,14 @@ def load(
     folder = Path(folder)
     meta,tensors = _files(folder)
     version = meta.get('version') if isinstance(meta, dict) else None
-    if version!=_VERSION:
+    if version not in (8,_VERSION):
         raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the "
             f"format; this sere_nb reads version {_VERSION}. Fit again.")
     try:
         if meta.get('seal')!=_seal(meta, folder/'model.safetensors'):
             raise LearnerError("model.json and model.safetensors are not as they were "
                 "saved.")
+        if version==8: meta = _with_no_hidden(meta)
         return _rebuilt(meta, tensors, device)
     except LearnerError as e:
         raise LearnerError(f"{folder}: {_short(e)} Save the model again.") from None
