@@ -6,6 +6,7 @@
 __all__ = ['TRACKS', 'FUNCTIONALS', 'autocorrelation', 'pitch', 'timbre', 'acoustic_tracks', 'functionals', 'AcousticEncoder']
 
 # %% ../nbs/02_acoustic.ipynb #5d5c5c4d
+import math
 from functools import cache
 
 import torch
@@ -16,15 +17,35 @@ from torchaudio.functional import create_dct,melscale_fbanks
 from .audio import SR,HOP
 from .embeddings import Encoder,_device,_half
 
+# %% ../nbs/02_acoustic.ipynb #4b1f0a52
+_STEP,_EDGE = 10,SR//10     # samples: of a mean; held on beyond both edges
+
+def _above_50(wave):
+    "The wave (samples,) less what lies below 50 Hz"
+    n = -(-(len(wave)+2*_EDGE)//5120)*5120      # quick to transform
+    wave = wave-wave.mean()
+    edged = F.pad(wave[None], (_EDGE,n-len(wave)-_EDGE), mode='replicate')
+    spectrum = torch.fft.rfft(F.avg_pool1d(edged, _STEP))
+    hz = torch.linspace(0, SR/_STEP/2, spectrum.shape[1], device=wave.device)
+    share = .5+.5*torch.cos(math.pi*((hz-40)/20).clamp(0,1))
+    low = torch.fft.irfft(spectrum*share, n//_STEP)
+    low = F.interpolate(low[None], scale_factor=_STEP, mode='linear')[0,0]
+    return wave-low[_EDGE:_EDGE+len(wave)]
+
 # %% ../nbs/02_acoustic.ipynb #b69aa75e
 _WIN,_NFFT = 1024,1536         # 64 ms; zeros behind it, so that no lag wraps around
-_LAGS = (SR//500, SR//60+1)    # shortest and longest period: 500 Hz and 60 Hz
+_LAGS = (SR//800, SR//55+1)    # shortest and longest period: 800 Hz and 55 Hz
 
 @cache
 def _window_autocorrelation(device):
     w = torch.hann_window(_WIN, device=device)
     r = torch.fft.irfft(torch.fft.rfft(w,_NFFT).abs()**2, _NFFT)
     return w, r[0]/r.clamp_min(r[0]*.05)
+
+@cache
+def _price(device):
+    "What each lag costs: an octave is worth .03"
+    return .03*torch.log2(torch.arange(*_LAGS, device=device)/_LAGS[0])
 
 def autocorrelation(
     frames:Tensor,  # (n, 1024) samples, 64 ms each
@@ -45,13 +66,12 @@ def pitch(
     "Pitch and how surely there is one, frame by frame"
     r = autocorrelation(frames)
     lo,hi = _LAGS
-    lags = torch.arange(lo, hi, device=r.device)
-    best = (r[:,lo:hi]-.02*torch.log2(lags/lo)).argmax(1)+lo
-    best = best.clamp(lo+1, hi-2)
+    best = (r[:,lo:hi]-_price(r.device)).argmax(1)+lo
     a,b,c = (r.gather(1,(best+d)[:,None])[:,0] for d in (-1,0,1))
     bend = a-2*b+c
     shift = torch.where(bend.abs()>1e-6, (a-c)/(2*bend), 0.).clamp(-.5,.5)
-    return 12*torch.log2(SR/(best+shift)/50), b.clamp(0,1)
+    peak = (best>lo)&(best<hi-1)
+    return 12*torch.log2(SR/(best+shift)/50), b.clamp(0,1).where(peak, 0)
 
 # %% ../nbs/02_acoustic.ipynb #d2ed4efc
 def _frames(wave):
@@ -105,12 +125,12 @@ def timbre(
     hammarberg = _db(band(0,2000).amax(1)/band(2000,5000).amax(1))
     bins = 50*2**(semitones/12)/(SR/_SPEC)
     at = lambda k: db.gather(1, (k*bins).round().long().clamp(0,_SPEC//2)[:,None])[:,0]
-    columns = [centroid/1000, spread/1000, _slope(db,hz,0,500), _slope(db,hz,500,1500),
+    columns = [centroid/1000, spread/1000, _slope(db,hz,50,500), _slope(db,hz,500,1500),
         alpha, hammarberg, at(1)-at(2)]
     return _db(total), mel, torch.cat([(mel@dct)[:,1:], torch.stack(columns,1)], 1)
 
 # %% ../nbs/02_acoustic.ipynb #62891183
-_BLOCK = 1024
+_BLOCK = dict(cpu=96)   # elsewhere as many as there are: few and large steps
 
 def _median5(x):
     "Running median over five frames that ignores NaN"
@@ -121,13 +141,14 @@ def _median5(x):
 def _tracks(wave):
     "(frames, 24) of one clip"
     columns = []
-    for block in _frames(wave).split(_BLOCK):
+    n = _BLOCK.get(wave.device.type, 4096)
+    for block in _frames(_above_50(wave)).split(n):
         semitones,voicing = pitch(block)
         loudness,mel,rest = timbre(block, semitones)
         parts = semitones[:,None],voicing[:,None],loudness[:,None],mel,rest
         columns.append(torch.cat(parts, 1))
     semitones,voicing,loudness,mel,rest = torch.cat(columns).split([1,1,1,26,20], 1)
-    voiced = (voicing>.45)&(loudness>loudness.max()-40)
+    voiced = (voicing>.5)&(loudness>loudness.max()-30)
     nan = torch.full_like(semitones, torch.nan)
     melody = _median5(semitones.where(voiced, nan)[:,0])[:,None].where(voiced, nan)
     flux = F.pad(mel.diff(dim=0).square().mean(1,keepdim=True).sqrt(), (0,0,1,0))
@@ -219,6 +240,7 @@ class AcousticEncoder(Encoder):
     and `prosody` (`FUNCTIONALS`, one row per clip)"""
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
     dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))
+    _code = 4       # 3 halved what is above 500 Hz, and heard rumble
     _own = dict(part='acoustic', tracks=list(TRACKS), functionals=list(FUNCTIONALS))
 
     def __init__(self,

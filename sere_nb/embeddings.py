@@ -36,12 +36,11 @@ def batches_by_length(
     return [np.array(b) for b in batches if b]
 
 # %% ../nbs/02_embeddings.ipynb #1e4089cc
-_CODE = 3   # raise it whenever the same settings give other numbers than before
-
 class Encoder:
     """What all encoders share. A subclass has `name`, `views` ({name: seconds per row}),
     `_own` settings, and `_encode`"""
     budget_s = 80.  # seconds of audio in a batch
+    _code = 3       # raise it whenever the same settings give other numbers than before
     dims = {}       # columns of its views, as far as they are known beforehand
 
     @property
@@ -52,7 +51,7 @@ class Encoder:
         taken = inspect.signature(load_audio).parameters.items()
         audio = {k:p.default for k,p in taken if p.default is not p.empty}
         return dict(name=self.name, **self._own, audio=dict(rate=SR, **audio),
-            code=_CODE)
+            code=self._code)
 
     @cached_property
     def key(self)->str: # names the cache folder

@@ -93,7 +93,8 @@ def _by_ffmpeg(path, out, kind):
         capture_output=True, stdin=subprocess.DEVNULL)
     lines = done.stderr.decode('utf-8', 'replace').strip().splitlines()
     if done.returncode or os.path.getsize(out)<=100:
-        raise ValueError(lines[-1] if lines else 'ffmpeg found no sound')
+        none = not lines or any('matches no streams' in o for o in lines)
+        raise ValueError('there is no sound in it' if none else lines[-1])
     return dict(declared_s=0., seconds=0., damaged=len(lines))
 
 def _with():
@@ -116,9 +117,17 @@ def _limit():
                       (resource.RLIMIT_CORE,0)):
         resource.setrlimit(what, (most,most))
 
-def _answer(path, out, kind):
+def _ready():
+    "What decodes here; the program, too, where PyAV is there but cannot be loaded"
+    if _with()!='av': return _by_ffmpeg
+    try: import av
+    except Exception: return _by_ffmpeg if shutil.which('ffmpeg') else to_wav
+    av.logging.set_level(av.logging.PANIC)
+    return to_wav
+
+def _answer(decode, path, out, kind):
     "What the process says of a file"
-    try: return dict(done=(to_wav if _with()=='av' else _by_ffmpeg)(path, out, kind or None))
+    try: return dict(done=decode(path, out, kind or None))
     except MemoryError: return dict(why='it asks for too much memory')
     except Exception as e:
         why = getattr(e, 'strerror', None) or str(e) or type(e).__name__
@@ -126,12 +135,10 @@ def _answer(path, out, kind):
 
 def _serve():
     "Answer tasks until there are no more"
-    if _with()=='av':
-        import av
-        av.logging.set_level(av.logging.PANIC)
+    decode = _ready()
     _limit()
     for line in sys.stdin:
-        print(json.dumps(_answer(**json.loads(line))), flush=True)
+        print(json.dumps(_answer(decode, **json.loads(line))), flush=True)
 
 # %% ../nbs/00_media.ipynb #17167433
 class MediaError(ValueError):

@@ -313,7 +313,7 @@ _TUREV = Recipe('turev', 'TurEV-DB', 'tr', 1735,
         'Sound Source/Calm/1234_sk_algi.wav'),
     pattern=re.compile(
         r'(?:^|/)(?P<code>Angry|Calm|Happy|Sad)/(?P<speaker>\d{4})'
-        r'_[a-z]+_(?P<text_id>[a-z]+)$'),
+        r'_[a-z]+_(?P<text_id>[a-z]+)\d?$'),
     emotions=_words('Angry','Calm','Happy','Sad'),
     leave_out=((re.compile(r'/Model Output'), 'filtered copies for listeners'),),
     note='Single words, so clips are short.')
@@ -340,9 +340,10 @@ _SUBESCO = Recipe('subesco', 'SUBESCO', 'bn', 7000,
     examples=('F_01_OISHI_S_1_ANGRY_1.wav','M_10_RASEL_S_10_SURPRISE_5.wav'),
     pattern=re.compile(
         r'(?:^|/)(?P<gender>[FM])_(?P<speaker>\d\d)_[A-Z]+_S_(?P<text_id>\d+)'
-        r'_(?P<code>ANGRY|DISGUST|FEAR|HAPPY|NEUTRAL|SAD|SURPRISE)_\d+$'),
+        r'_(?P<code>ANGRY|DISGUST|FEAR|HAPPY|NEUTRAL|SAD|SURPRISE)_\d+\]?$'),
     emotions=_words('ANGRY','DISGUST','FEAR','HAPPY','NEUTRAL','SAD','SURPRISE'),
-    genders=_FM, voice='{gender}{speaker}')
+    genders=_FM, voice='{gender}{speaker}',
+    note='One name ends in a bracket: F_02_MONIKA_S_2_SURPRISE_3].wav.')
 
 # %% ../nbs/01_recipes.ipynb #f6eb0b56
 def _listed_below(root, names):
@@ -378,7 +379,8 @@ def _meld_labels(root):
 
 def _msp_labels(root):
     wanted,found = ('FileName','EmoClass','SpkrID','Gender'),{}
-    for file in _listed_below(root, ['labels_consensus.csv']):
+    # as older releases spell it
+    for file in _listed_below(root, ['labels_concensus.csv','labels_consensus.csv']):
         for o in _lines_of(file, wanted):
             who = '' if is_placeholder(o['SpkrID'], True) else o['SpkrID']
             found[Path(o['FileName']).stem] = dict(code=o['EmoClass'], speaker=who,

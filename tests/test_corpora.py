@@ -334,10 +334,10 @@ TREES = {
     "esd": ["0001/Angry/0001_000351.wav", "0001/Neutral/train/0001_000001.wav", "0020/Surprise/test/0020_001421.wav", "0001/0001.txt", "README.wav"],
     "emotale": ["DK_004_A_5.wav", "EN_004_N_1.wav", "annotations.csv"],
     "ketts": ["1263201035/train/1263201035_neutral_17.wav", "399172782/eval/77_scared_4.wav", "399172782/eval/77_scared_4.txt"],
-    "turev": ["Sound Source/Angry/1157_kz_acik.wav", "Sound Source/Calm/1234_sk_algi.wav",
+    "turev": ["Sound Source/Angry/1157_kz_acik.wav", "Sound Source/Calm/1234_sk_algi.wav", "Sound Source/Sad/7895_hl_ogul1.wav",
               "Model Output for Test Data/500/sound/Angry/1157_kz_beste.wav"],
     "banglaser": ["Actor_01/03-01-01-01-01-01-01.wav", "Actor_34/03-01-05-01-03-02-34.wav"],
-    "subesco": ["F_01_OISHI_S_1_ANGRY_1.wav", "M_01_RASEL_S_10_SURPRISE_5.wav"],
+    "subesco": ["F_01_OISHI_S_1_ANGRY_1.wav", "F_02_MONIKA_S_2_SURPRISE_3].wav", "M_01_RASEL_S_10_SURPRISE_5.wav"],
     "iemocap": ["Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav", "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M000.wav",
                 "Session5/sentences/wav/Ses05M_script03_2/Ses05M_script03_2_M045.wav", "Session1/dialog/wav/Ses01F_impro01.wav"],
     "meld": ["train/train_splits/dia0_utt0.wav", "dev_splits_complete/dia0_utt0.wav", "output_repeated_splits_test/dia0_utt0.wav"],
@@ -372,9 +372,9 @@ WANT = {  # emotion, speaker, gender, text_id
     "esd": ["anger 0001  zh001", "neutral 0001  zh001", "surprise 0020  en021"],
     "emotale": ["anger 004  DK5", "neutral 004  EN1"],
     "ketts": ["neutral 1263201035  ", "fear 399172782  "],
-    "turev": ["anger 1157  acik", "calm 1234  algi"],
+    "turev": ["anger 1157  acik", "calm 1234  algi", "sadness 7895  ogul"],
     "banglaser": ["happiness 01 m 01", "neutral 34 f 03"],
-    "subesco": ["anger F01 f 1", "surprise M01 m 10"],
+    "subesco": ["anger F01 f 1", "surprise F02 f 2", "surprise M01 m 10"],
     "iemocap": ["neutral 01F f ", " 01M m ", "frustration 05M m "],
     "meld": ["anger Joey  ", "sadness Phoebe  ", "happiness Chandler  "],
     "msp": ["anger 127 m ", "  f ", "   "],
@@ -417,6 +417,17 @@ def test_every_recipe_is_told_apart_and_complete():
         assert all((r.title, r.licence, r.url, r.cite, r.examples))
         assert set(r.emotions.values())<={*EMOTIONS, *OWN.get(r.name, ())}
         assert all(r.parse(o) for o in r.examples)
+
+
+@pytest.mark.parametrize("name, text", [
+    ("Labels/labels_concensus.csv", "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\nMSP-PODCAST_0001_0008.wav,A,4,2,5,127,Male,Train\n"),
+    ("Labels/Labels/labels_consensus.csv", "FileName,EmoClass,SpkrID,Gender\nMSP-PODCAST_0001_0008.wav,A,127,Male\n")])
+def test_lists_of_other_releases(tmp_path, name, text):
+    for o in ("Audios/MSP-PODCAST_0001_0008.wav", name): (tmp_path/o).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path/"Audios/MSP-PODCAST_0001_0008.wav").touch()
+    write(tmp_path/name, text)
+    t = make_manifest("msp", tmp_path)
+    assert [*t.emotion, *t.speaker]==["anger", "msp_127"]
 
 
 def test_a_list_of_labels_that_is_another(tmp_path):

@@ -171,6 +171,7 @@ FFMPEG = """#!{python}
 import sys, wave
 args = sys.argv[1:]
 assert args[args.index('-i')+1].startswith('file:/') and args[args.index('-protocol_whitelist')+1] == 'file'
+if b'mute' in open(args[args.index('-i')+1][5:], 'rb').read(): sys.exit("Stream map '0:a:0' matches no streams.\\nTo ignore this, add a trailing '?' to the map.")
 if b'broken' in open(args[args.index('-i')+1][5:], 'rb').read(): sys.exit('moov atom not found')
 with wave.open(args[-1], 'wb') as w:
     w.setparams((2, 2, 16000, 0, 'NONE', None))
@@ -189,13 +190,32 @@ def test_the_program_ffmpeg_serves_where_there_is_no_pyav(tmp_path, monkeypatch)
     assert media._with() == "ffmpeg" and media.can_decode()
     monkeypatch.setattr(media, "_COMMAND", [sys.executable, "-c",
         "from sere_nb import media as m; m._with = lambda: 'ffmpeg'; m._serve()"])
-    for name, what in dict(a=b"", b=b"hole", c=b"broken").items():
+    for name, what in dict(a=b"", b=b"hole", c=b"broken", d=b"mute").items():
         (tmp_path/f"{name}.m4a").write_bytes(b"\0\0\0\x20ftypM4A "+what)
     made = converted(tmp_path/"a.m4a", "mov")
     assert sf.info(made.path).channels == 2 and sf.info(made.path).duration == 1 and not made.note
     assert "parts of it are damaged" in converted(tmp_path/"b.m4a", "mov").note
     with pytest.raises(MediaError, match="moov atom not found"):
         converted(tmp_path/"c.m4a", "mov")
+    with pytest.raises(MediaError, match="there is no sound in it"):
+        converted(tmp_path/"d.m4a", "mov")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+@pytest.mark.parametrize("program", (True, False))
+def test_a_pyav_that_cannot_be_loaded(tmp_path, monkeypatch, program):
+    """Such as one whose libraries are missing: the program serves, and without it the reason is told."""
+    (tmp_path/"bin").mkdir()
+    (tmp_path/"av.py").write_text("raise ImportError('libavcodec.so.62: cannot open shared object file')\n")
+    if program:
+        (tmp_path/"bin"/"ffmpeg").write_text(FFMPEG.format(python=sys.executable))
+        (tmp_path/"bin"/"ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path/"bin"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path/"a.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    if program: assert sf.info(converted(tmp_path/"a.m4a", "mov").path).duration == 1
+    else:
+        with pytest.raises(MediaError, match="libavcodec.so.62"): converted(tmp_path/"a.m4a", "mov")
 
 
 def test_one_process_for_many_files_and_no_wav_left(films, tmp_path, monkeypatch):
