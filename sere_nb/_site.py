@@ -2,6 +2,7 @@
 
 - a line of links below the title: source, download, Colab;
 - `names` in backticks lead to the page that shows them, and only names that are meant: with a capital or an underscore inside, or written with brackets, as in `embed()`;
+- tables whose long names may break;
 - signatures in short lines, as a class where it is one, and with a source link to the right module.
 
 With the index it also makes what no notebook makes: the page of `sere demo` and the course with its slides and its teacher's guide (not where `SERE_DOCS_EXTRAS` is 0, as in tests: it takes half a minute)."""
@@ -110,6 +111,15 @@ def notebook_links(here, cfg):
             f'[open in Colab](https://colab.research.google.com/github/{repo}/blob/{cfg.branch}/{path})\n:::')
 
 
+_cell = re.compile(r'(<t[hd]\b[^>]*>)([^<>]*)(?=</t[hd]>)')
+_seam = re.compile(r'(?<=\w)[_./](?=\w)')
+
+def breakable(html, most=9):
+    "Tables in which a long name (a column's, a file's) may go on in a second line, behind `_`, `.` or `/`: by a space of no width, for Pandoc drops <wbr>"
+    def word(m): return _seam.sub(lambda o: o[0]+'&#8203;', m[0]) if len(m[0]) > most and re.search('[A-Za-z]', m[0]) else m[0]
+    return _cell.sub(lambda m: m[1]+re.sub(r'\S+', word, m[2]), html) if '<table' in html else html
+
+
 # ---- signatures ----
 
 def in_short_lines(code, comment, indent=4):
@@ -172,6 +182,7 @@ class Pages(Processor):
                 sections |= bool(re.search(r'^## ', c.source, re.M))
             doc = re.search(r'^show_doc\(([\w.]+)\)', c.source, re.M) if c.cell_type == 'code' else None
             for o in c.get('outputs', ()):
+                if html := o.get('data', {}).get('text/html'): o.data['text/html'] = breakable(''.join(html))
                 if 'text/markdown' not in o.get('data', {}): continue
                 text = linked(''.join(o.data['text/markdown']), here, nbs)
                 if doc: text = definition(text, doc[1], source_address(doc[1], names, cfg), sections)

@@ -224,7 +224,7 @@ def _joined(done, parts):
 def each_of(
     fit,        # a fitted `SERE`
     clips,      # Embeddings (or Stored), of the fit or new; rows of `table_`; None
-    work,       # function from `Known` to a list, a table or an array: one a clip
+    work,       # function from `Known` to a list, a table or an array: one per clip
     frames=True,# does it need them?
 ):
     "What `work` makes of all that is known of clips"

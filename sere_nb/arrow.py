@@ -57,7 +57,7 @@ def _view_columns(name, frames, at, n):
         return [(o,pa.nulls(n, _LISTS)) for o in kinds]
     d = frames.values.shape[1]
     columns = [('frames',_lists(frames.values, (frames.lengths*d).numpy(), at, n))]
-    if not frames.hop_s: return columns     # a row a clip has no mean over time
+    if not frames.hop_s: return columns     # one row per clip: no mean over time
     widths = np.where(frames.lengths>0, d, 0)
     return [*columns,('mean',_lists(_clip_means(frames), widths, at, n))]
 
@@ -77,7 +77,7 @@ def _with_views(table, views, at):
 # %% ../nbs/10_arrow.ipynb #72ee3e00
 def to_arrow(
     emb:Embeddings, # clips with their views
-)->pa.Table: # a row a clip: `emb.table`; a list a view, one of its mean; `error`
+)->pa.Table: # one row per clip: `emb.table`; one list per view, one of its mean; `error`
     "Embeddings as a table. Clips that could not be used come last: `path` and `error`"
     skipped = emb.skipped.rename(columns=dict(why='error'))
     table = pd.concat([emb.table,skipped], ignore_index=True)

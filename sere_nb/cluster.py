@@ -38,7 +38,7 @@ def _located(table):
         for p,f in zip(table['path'], file)])
 
 def _made(encoder):
-    "An encoder, or one a language, from names"
+    "An encoder, or one per language, from names"
     if isinstance(encoder, dict): return {k:_made(e) for k,e in encoder.items()}
     return encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
 
@@ -84,8 +84,8 @@ def _heard(table, encoder):
 # %% ../nbs/10_cluster.ipynb #f6f6ed60
 def encode_rows(
     table:pd.DataFrame, # a stretch of a manifest
-    encoder,            # an `Encoder` or its name, or one a language: {'de': ...}
-)->pa.Table: # a row a row: the manifest; start_s, …, error, warning; lists of views
+    encoder,            # an `Encoder` or its name, or one per language: {'de': ...}
+)->pa.Table: # one row for each of the manifest: start_s, …, error, warning; lists of views
     "Encode each row, or say in `error` why not"
     table,encoder = _located(table),_made(encoder)
     emb,at,error,warning = _heard(table, encoder)
@@ -147,14 +147,14 @@ def _bar(what, total, left, progress):
 # %% ../nbs/10_cluster.ipynb #0edeb13c
 def encode_shards(
     table:pd.DataFrame, # as `read_manifest` gives it; paths may be URIs: s3://bucket/a
-    encoder,            # an `Encoder` or its name, or one a language: {'de': ...}
+    encoder,            # an `Encoder` or its name, or one per language: {'de': ...}
     out,                # folder or URI that all machines see; what is whole is kept
-    each:int=256,       # clips a shard; a worker holds one shard at a time
+    each:int=256,       # clips per shard; a worker holds one shard at a time
     ray:str=None,       # cluster, HOST:PORT or 'auto'; Ray on this machine if None
-    workers:int=None,   # at most; one a GPU or core if None; 0: here, without Ray
+    workers:int=None,   # at most; one per GPU or core if None; 0: here, without Ray
     again:bool=False,   # compute shards that hold errors once more?
     progress:bool=True, # show a bar when it takes longer than two seconds?
-)->pd.DataFrame: # a row a shard: file, clips, errors, new
+)->pd.DataFrame: # one row per shard: file, clips, errors, new
     "Encode a manifest of any length to Parquet shards, or go on doing so"
     table = _in_manifest(table)
     if each<1: raise ClusterError(
@@ -242,7 +242,7 @@ def _gather(folder, shards, each, corpus=None, memory_gb=4.):
 # %% ../nbs/10_cluster.ipynb #18bbddf7
 def read_shards(
     out,            # folder or URI that `encode_shards` wrote
-    encoder=None,   # an `Encoder` or its name, or one a language: no other one will do
+    encoder=None,   # an `Encoder` or its name, or one per language: no other one will do
     corpus:str=None,# only clips of this corpus; all if None
     memory_gb:float=4., # what would fill more than a quarter stays there: `Stored`
 )->Embeddings: # clips in the order of the manifest; those with an `error` in `skipped`
@@ -331,10 +331,10 @@ def score_shards(
     out,                # of `encode_shards`; what another model said there is replaced
     model,              # folder that `SERE.save`, or sere run, wrote
     ray:str=None,       # cluster, HOST:PORT or 'auto'; Ray on this machine if None
-    workers:int=None,   # at most; one a GPU or core if None; 0: here, without Ray
+    workers:int=None,   # at most; one per GPU or core if None; 0: here, without Ray
     progress:bool=True, # show a bar when it takes longer than two seconds?
-)->pd.DataFrame: # a row a corpus: corpus, file, clips (with a prediction), new
-    "What a model says of the clips, to `predictions`, a file a corpus"
+)->pd.DataFrame: # one row per corpus: corpus, file, clips (with a prediction), new
+    "What a model says of the clips, to `predictions`, one file per corpus"
     folder,about = _open(out)
     _complete(folder, about)
     learner = SERE.load(model)

@@ -47,7 +47,7 @@ def resonance(self:SERE,
     # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips
     # of the fit
     clips=None,
-)->list: # a dict a clip: time_s, heard, weight (moments,), r (moments, K), origin (K,)
+)->list: # one dict per clip: time_s, heard, weight (moments,), r (moments, K), origin (K,)
     """The field of each clip: `r` is what each moment adds to the score of each emotion,
     in nats; with `origin`, what the average clip of its corpus has, it sums to the
     score. `time_s` is the middle of each moment in seconds of the original file, `heard`
@@ -89,7 +89,7 @@ def _places(fit, known, spans):
 
 def highlights(self:SERE,
     clips=None, # as for `resonance`
-)->pd.DataFrame: # a row a clip: start_s, end_s in seconds of the file; resonance, -1..1
+)->pd.DataFrame: # one row per clip: start_s, end_s in seconds of the file; resonance, -1..1
     """The stretch that carries the answer: over it, the evidence for the named emotion
     against the next sums highest. `resonance` is that with the named emotion"""
     return each_of(self, clips, lambda o: _places(self, o, _spans(self, o)))

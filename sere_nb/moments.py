@@ -68,7 +68,7 @@ def _fitting(found):
 
 # %% ../nbs/03_moments.ipynb #f3d43efb
 def _grid(x, frames, bin_s):
-    "Frames a moment, and (n_clips+1,) offsets of the moments"
+    "Frames per moment, and (n_clips+1,) offsets of the moments"
     _must_be(bin_s=(bin_s,1e-3,1e6), hop_s=(frames.hop_s,1e-4,1e6))
     if x.ndim!=2 or len(x)!=frames.lengths.sum():
         raise LearnerError(f"frames of shape {tuple(x.shape)} were given for "

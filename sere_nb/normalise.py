@@ -16,7 +16,7 @@ from .tensors import LearnerError,_PART,_must_be,_must_fit,_rows,_shuffled,_sums
 # %% ../nbs/03_normalise.ipynb #e59eca22
 def groups(
     table:pd.DataFrame,     # with `language`, and `corpus` and `speaker` where known
-    speakers:bool=True,     # one group a speaker? one a corpus if not
+    speakers:bool=True,     # one group per speaker? one per corpus if not
     min_clips:int=4,        # speakers with fewer clips are measured with their corpus,
     known=(),               # unless their group is one of these
 )->tuple: # two arrays (n_clips,) of str: group and corpus of each clip
@@ -151,7 +151,7 @@ def kmeans(
 class ContentRemover:
     "Takes from each frame the mean of its content's cluster, corpus by corpus"
     def __init__(self,
-        k:int,  # clusters a corpus
+        k:int,  # clusters per corpus
     ): self.k,self.known = k,{}     # corpus: (centres, means), each (k, d)
 
 @patch

@@ -243,7 +243,7 @@ def _embed(add):
     _list_options(p)
     _shared(p, encoder=False)
 
-_SHARDS = """A shard is a Parquet file with a row a clip; embeddings/ opens as one table in \
+_SHARDS = """A shard is a Parquet file with one row per clip; embeddings/ opens as one table in \
 pandas, polars, DuckDB or datasets, and `sere run` takes DIR in place of a manifest.
 A job that was stopped, or lost a worker, goes on where it was when the same command is \
 given again.
@@ -281,10 +281,10 @@ def _workers(p):
     p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or '
         'auto, given on one of its machines (default: Ray on this machine alone)')
     p.add_argument('--workers', metavar='N', type=_none_too, help='at most so many '
-        '(default: one a GPU of the cluster, or else one a core); 0 works in this '
+        '(default: one a GPU of the cluster, or else one per core); 0 works in this '
         'process, without Ray')
     p.add_argument('--each', metavar='N', type=_number, default=256,
-        help='clips a shard (default: 256)')
+        help='clips per shard (default: 256)')
     p.add_argument('--again', action='store_true',
         help='try clips once more that could not be used, with all of their shard')
 
@@ -325,7 +325,7 @@ def _manifest(add):
     _out(p, 'M.csv', 'file to write')
 
 # %% ../nbs/09_options.ipynb #e8b87192
-_CHECK_LIKE = """A manifest is a CSV file, a row a clip. path and language must be there; \
+_CHECK_LIKE = """A manifest is a CSV file, one row per clip. path and language must be there; \
 paths are seen from the manifest's folder:
 
   path,language,speaker,emotion

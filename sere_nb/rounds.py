@@ -49,7 +49,7 @@ SETTINGS = dict(
                             # learner's own: of a corpus made by a plan, of others, of
                             # those where clusters stand in; predictions stay the same
     contents=(64,256),      # clusters of the content-free views
-    dims=64,        # principal components a view
+    dims=64,        # principal components per view
     memory_gb=4.)   # for clips that stay on disk: about what a fit of them may take
 
 # %% ../nbs/06_rounds.ipynb #3076c2dc

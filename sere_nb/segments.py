@@ -74,7 +74,7 @@ def _shares(w, memory, x):
     return torch.sigmoid(x@w['last.weight'][0,:,0]+w['last.bias'])
 
 class SpeechDetector(Encoder):
-    "Silero VAD as an encoder: view `speech`, a row each 32 ms, from 0 to 1"
+    "Silero VAD as an encoder: view `speech`, one row every 32 ms, from 0 to 1"
     name,views = 'silero',dict(speech=MOMENT_S)
     def __init__(self):
         self._file = find_detector()

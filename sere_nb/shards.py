@@ -303,7 +303,7 @@ def _must_go_on(folder, about):
     known = _open(folder.where)[1]
     for what,name,shown,unit in (('manifest','manifest','clips',' clips'),
             ('encoder','encoder','encoder',''),
-            ('each','size','each',' clips a shard')):
+            ('each','size','each',' clips per shard')):
         if known[what]!=about[what]: raise ClusterError(
             f"{folder}: holds shards of another {name} ({known[shown]}{unit} there, "
             f"{about[shown]} here). Give another folder, or go on with what these "

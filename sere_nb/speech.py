@@ -81,7 +81,7 @@ def _whisper_layers(
     waves:list,     # of tensors (samples,), on the model's device
     layers:tuple,   # wanted, one-based
     silent:int=_SILENT, # frames that stand for the silence
-)->tuple: # tensors (clips, longest or more, d), one a layer; (clips,) frames of each
+)->tuple: # tensors (clips, longest or more, d), one per layer; (clips,) frames of each
     """Outputs of some blocks of Whisper's encoder, as if each clip were padded with
     silence to the whole window (30 s)"""
     window,places = model.max_source_positions,model.embed_positions.weight
@@ -133,7 +133,7 @@ def _wav2vec_layers(
     waves:list,     # of tensors (samples,), on the model's device
     layers:tuple,   # wanted, one-based
     normalise:bool, # each wave to mean 0, variance 1, as the checkpoint was trained?
-)->tuple: # tensors (clips, longest, d), one a layer; number of frames of each clip
+)->tuple: # tensors (clips, longest, d), one per layer; number of frames of each clip
     "Outputs of some blocks of an encoder that hears the waveform"
     # torch's word to the authors of WavLM's attention, not to its users
     warnings.filterwarnings('ignore', message='Support for mismatched key_padding_mask')
@@ -195,7 +195,7 @@ def _whole_layers(model, inputs, layers):
 _HOPS = .002,.5     # seconds a frame that can be
 
 def _hop_by_config(config):
-    """Seconds a frame by the strides of the convolutions;
+    """Seconds per frame by the strides of the convolutions;
     None if config.json has none, or squeezes frames once more"""
     strides = config.get('conv_stride')
     if strides is None or 'squeeze_factor' in config: return None

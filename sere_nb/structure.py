@@ -241,7 +241,7 @@ class Circumstances:
     """Takes from each clip of a corpus what it shares with clips of like voice
     and words, but not with its emotion"""
     def __init__(self,
-        each:int=30,    # clips a cluster, on average
+        each:int=30,    # clips per cluster, on average
         most:int=64,    # clusters
         dims:int=40,    # principal components to cluster in
         seed:int=0,     # of the first centres

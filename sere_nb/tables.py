@@ -95,7 +95,7 @@ def one_number(
 def task_table(
     results:pd.DataFrame,   # as `bench` gives them
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a task, a column a method; per cent, mean over seeds
+)->pd.DataFrame: # one row per task, one column per method; per cent, mean over seeds
     "What each method gets on each task"
     r = _with_task(results)
     table = r.pivot_table(index='task', columns='method', values=score, aggfunc='mean')
@@ -212,7 +212,7 @@ def kind_table(
 def condition_table(
     results:dict,       # condition (such as 'known', 'found'): results of `bench`
     score:str='uar',    # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a method, a column a condition; per cent, mean over tasks
+)->pd.DataFrame: # one row per method, one column per condition; per cent, mean over tasks
     """Methods under several conditions, such as who is known to speak;
     NaN where a method has not every task"""
     mean = {k:task_table(r, score).mean(skipna=False) for k,r in results.items()}

@@ -104,7 +104,7 @@ def _batches(n, batch, seed, epoch, device):
     return torch.randperm(n, generator=g).to(device).split(batch)
 
 def _epoch(tric, clips, adam, offsets, batches):
-    "Shares, then a step a batch. The parts of TRIC before it; None if it went astray"
+    "Shares, then one step per batch. The parts of TRIC before it; None if it went astray"
     whole = batches[0] is None
     far = tric.far(clips) if whole else _farness(tric, clips)
     if not (far<_ASTRAY).all(): return None     # or not a number
@@ -123,15 +123,15 @@ def train(
     clips:Clips,
     epochs:int=80,          # at most
     rate:float=.03,         # of AdamW, at its highest
-    batch:int=None,         # clips a step; all if None
+    batch:int=None,         # clips per step; all if None
     patience:int=10,        # epochs,
     least:float=.5,         # by which TRIC must have fallen in them; 0: to the end
     decay:float=0.,         # weight decay of AdamW
     seed:int=0,             # of the order of mini-batches
-    checkpoint=None,        # a file: gone on from if there, written on the way
+    checkpoint=None,        # a file: resumed from if there, written on the way
     every:int=20,           # epochs from one writing to the next
     progress:bool=False,    # show a bar?
-)->list: # a dict an epoch: epoch, rate, tric, its parts
+)->list: # one dict per epoch: epoch, rate, tric, its parts
     "Minimise TRIC by gradient"
     from tqdm.auto import tqdm
     n = len(clips.label)

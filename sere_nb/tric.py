@@ -32,7 +32,7 @@ class Clips:
     cover:Tensor    # (V, n) bool: which views cover which clip
     label:Tensor    # y_i: (n,) int64, emotion of a shot; -1: a clip without label
     group:dict      # {factor: (n,) int64}: whose voice, which words; -1 for none
-    due:tuple=()    # a `Due` a corpus
+    due:tuple=()    # one `Due` per corpus
 
     def __post_init__(self):
         told = dict(x=(self.x,'V n D')) if isinstance(self.x, Tensor) else {}
@@ -107,7 +107,7 @@ def spread(
 
 # %% ../nbs/05_tric.ipynb #28265c70
 def circumstances(
-    effects,            # b: tensors (V, q, D), one a factor
+    effects,            # b: tensors (V, q, D), one per factor
     adapter:Tensor,     # A: (V, D, D)
     variance:float=3.,  # psi
 )->Tensor: # scalar
@@ -229,7 +229,7 @@ def parts(self:TRIC,
     share=None,     # p: (n, K); the best ones if None
     far=None,       # rho: (n, K), or of `rows`, where it is known already
     rows=None,      # (b,) int64: a mini-batch, with `share` given; all clips if None
-)->dict: # name: scalar, a clip
+)->dict: # name: scalar, per clip
     "The parts of TRIC by name"
     far = self.far(clips, slice(None) if rows is None else rows) if far is None else far
     share = self.posterior(clips, far) if share is None else share

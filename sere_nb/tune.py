@@ -316,17 +316,17 @@ def _resume(path, views, adam, how):
 def tune(
     views,                  # `_TunedViews`, whose learner has its rounds behind it
     epochs:int=8,           # at most
-    steps:int=16,           # of AdamW, an epoch
-    batch:int=32,           # clips a step
+    steps:int=16,           # of AdamW, per epoch
+    batch:int=32,           # clips per step
     rate:float=1e-3,        # of AdamW
     relative:bool=True,     # less what TRIC would be if there were one emotion?
     patience:int=2,         # epochs,
     least:float=.1,         # by which this must have fallen in them; 0: to the end
     seed:int=0,             # of the order of clips
-    checkpoint=None,        # a file: gone on from if there, written after each epoch
+    checkpoint=None,        # a file: resumed from if there, written after each epoch
     watch=None,             # function of the learner, called after each round
     progress:bool=False,    # show a bar?
-)->list: # a dict an epoch: epoch, one (TRIC if there were one emotion), tric, its parts
+)->list: # one dict per epoch: epoch, one (TRIC if there were one emotion), tric, its parts
     "Lower TRIC: a round in closed form, then some steps for the low-rank weights"
     from tqdm.auto import tqdm
     _must_be(epochs=(epochs,1,10**6), steps=(steps,1,10**6), batch=(batch,1,2**40),

@@ -25,7 +25,7 @@ from .tensors import LearnerError,_low_rank,_must_be,_stretches,_sums,_whose
 class Prepared:
     "Clips on common ground"
     moments:dict        # view: `Moments` of standardised frames
-    rows:dict           # view: (n_clips, d) for views with one row a clip
+    rows:dict           # view: (n_clips, d) for views with one row per clip
     cover:dict          # view: (n_clips,) bool, which clips the view covers
     loudness:Tensor     # (n_moments,) dB, on the grid of `offsets`
     offsets:Tensor      # (n_clips+1,)
@@ -97,11 +97,11 @@ class Space:
 
 # %% ../nbs/03_views.ipynb #7aa85ffa
 def _rows_into(p, view, frames):
-    "A view of one row a clip"
+    "A view of one row per clip"
     covered,x = frames.lengths>0,frames.values
     if len(x)!=covered.sum():
         raise LearnerError(
-            f"view {view}: {len(x)} rows, but it should have one row a clip.")
+            f"view {view}: {len(x)} rows, but it should have one row per clip.")
     full = torch.zeros(len(p), x.shape[1], device=x.device)
     full.index_copy_(0, covered.nonzero()[:,0], x.float())
     if view.endswith(SAID): p.said[view] = full     # who said the same, not how
@@ -200,7 +200,7 @@ HIGHLIGHTS = ' at highlights'   # behind a view's name: pooled with highlight we
 class Projection:
     "From prepared clips to vectors of one width, view by view"
     def __init__(self,
-        dims:int=64,        # principal components a view
+        dims:int=64,        # principal components per view
         even:float=0.,      # are components brought to one deviation? 0 no, 1 whitened
         sphere:bool=False,  # scale each vector to the length `dims`**.5?
     ):
@@ -334,8 +334,8 @@ def contributions(
 def utterance_vectors(
     emb:Embeddings,
     speakers:bool=True,     # measure each speaker apart?
-    dims:int=64,            # principal components a view
-)->Tensor: # (n_clips, dims a view)
+    dims:int=64,            # principal components per view
+)->Tensor: # (n_clips, dims per view)
     """One plain vector a clip, for the baselines:
     every view's mean and deviation, standardised, side by side"""
     prepared = Space(speakers, contents=(), contour=False).prepare(emb)

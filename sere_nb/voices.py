@@ -35,7 +35,7 @@ def _kaldi(device):
 
 def mel_bands(
     wave:Tensor,    # (samples,), 16 kHz, at least 25 ms
-)->Tensor: # (frames, 80), natural logarithm, a row each 10 ms
+)->Tensor: # (frames, 80), natural logarithm, one row every 10 ms
     "Kaldi's log mel bands, without dither"
     window,filters = _kaldi(wave.device)
     x = wave.unfold(0, 400, HOP)
@@ -85,7 +85,7 @@ def _columns(*vectors): return tuple(v[:,None].contiguous() for v in vectors)
 
 # %% ../nbs/02b_voices.ipynb #fb9d183f
 class _Layer(NamedTuple):
-    "One layer of a dense block; matrices act on columns, a column per frame"
+    "One layer of a dense block; matrices act on columns, one column per frame"
     scale:Tensor; shift:Tensor      # batch norm of all that was found so far, (channels, 1)
     inner:Tensor; inner_bias:Tensor # to 128 channels
     taps:Tensor                     # K: three taps below each other, (3*32, 128)

@@ -94,13 +94,13 @@ _code = re.compile(r'```.*?```|~~~.*?~~~|``.*?``|`[^`\n]*`', re.S)
 _link = re.compile(r'\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)|\b(?:src|href)\s*=\s*"([^"]*)"|^\[[^\]]+\]:\s*(\S+)', re.M)
 
 def anchors(path):
-    "Headings of a notebook or Markdown file, as Quarto and GitHub name them"
+    "Headings of a notebook or Markdown file, as Quarto and GitHub name them, and what is given a name by <a id=…>"
     text = path.read_text(encoding='utf-8')
     if path.suffix == '.ipynb':
         cells = json.loads(text)['cells']
         names = {m.lower() for c in cells if c['cell_type'] == 'code' for m in re.findall(r'^(?:class|def)\s+(\w+)', ''.join(c['source']), re.M)}
         text = '\n\n'.join(''.join(c['source']) for c in cells if c['cell_type'] == 'markdown')
-    else: names = set()
+    else: names = set(re.findall(r'<a id="([\w-]+)"', text))
     for h in re.findall(r'^#+\s+(.*?)\s*$', text, re.M):
         if own := re.search(r'\{#([\w-]+)', h): names.add(own[1])
         names.add(re.sub(r'[^\w\- ]', '', h.lower().replace('`', '')).strip().replace(' ', '-'))

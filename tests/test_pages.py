@@ -200,6 +200,12 @@ def test_links_at_names(nbs, text, then):
     assert pages.linked(text, Path('tutorials/01_t.ipynb'), nbs) == then
 
 
+@pytest.mark.parametrize('cell,then', [('p_happiness', 'p_&#8203;happiness'), ('it/it_s1.ogg', 'it/&#8203;it_&#8203;s1.&#8203;ogg'), ('123456.789012', '123456.789012'), ('uar', 'uar'), ('two words, and a_long_name', 'two words, and a_&#8203;long_&#8203;name'), ('<a href="x_y_z_long">x_y_z_long</a>', '<a href="x_y_z_long">x_y_z_long</a>')])
+def test_long_names_in_tables_break(cell, then):
+    assert pages.breakable(f'<table><tr><td class="a_long_name">{cell}</td></tr></table>') == f'<table><tr><td class="a_long_name">{then}</td></tr></table>'
+    assert pages.breakable(f'<td>{cell}</td>') == f'<td>{cell}</td>'      # no table
+
+
 def test_signatures():
     def short(a:int=1, # how many
               b=None, # `one` or the other, which takes some words to say and runs out of any column that holds it
