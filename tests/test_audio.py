@@ -14,6 +14,17 @@ from sere_nb.audio import (SR, AudioError, AudioWarning, audio_html, audio_info,
                            to_mono_16k, toy_voice, trim_edges)
 
 
+def test_old_places():
+    "Audio is in rooms; what could be imported from it still can, and is the same"
+    from sere_nb import audio, opening, sounds, waves
+    rooms = [o for room in (sounds, opening, waves) for o in room.__all__]
+    names = """SR LEAD_S MIN_S SILENT_DB RATES LOUDEST FRAME HOP AudioError SilentError AudioWarning toy_voice Stretch stretch stretch_name
+        AudioInfo audio_info to_mono_16k frame_db trim_edges plot_wave set_level level_db Clip load_audio audio_html""".split()
+    assert set(names)==set(audio.__all__)=={*rooms, "Clip", "load_audio", "audio_html"}
+    for room in (sounds, opening, waves):
+        for o in room.__all__: assert getattr(audio, o) is getattr(room, o)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_refused_in_one_line(odd, name):
     with pytest.raises(AudioError) as e: load_audio(odd/name)
