@@ -49,12 +49,16 @@ def _ratio(rate)->tuple: # (old, new), small whole numbers
     r = Fraction(SR, int(rate)).limit_denominator(1000)
     return r.denominator,r.numerator
 
+_SINC = dict(resampling_method='sinc_interp_kaiser', lowpass_filter_width=64,
+    rolloff=.955, beta=10.)
+
 @lru_cache(8)   # damaged headers name many rates
 def _filter(old, new):
     """Resampling as a product of matrices: (stretches, samples out in each)
     from (stretches, samples in). Also samples from one to the next, samples before
     the first"""
-    kernel,width = (r := Resample(old, new)).kernel[:,0],r.width
+    r = Resample(old, new, **_SINC, dtype=torch.float64)
+    kernel,width = r.kernel[:,0],r.width
     # a filter alone makes `new` samples; so few do not fill a processor's registers
     each = max(1, 32//new)
     m = torch.zeros(each*new, (each-1)*old+kernel.shape[1])
@@ -62,8 +66,8 @@ def _filter(old, new):
     return m.T.contiguous(),each*old,width
 
 def _resample(x, old, new):
-    """What torchaudio's `Resample` makes of one channel, but that its convolution
-    takes two to three times as long"""
+    """What torchaudio's `Resample` makes of one channel with such weights, but that its
+    convolution takes several times as long"""
     m,step,width = _filter(old, new)
     n = -(-len(x)*new//old)
     stretches = -(-n//m.shape[1])
