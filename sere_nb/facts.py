@@ -60,7 +60,8 @@ def field_data(
     if not len(rows):
         return dict(rows=[], low=0., high=1., first_s=[], last_s=[], r=[], weight=[],
             from_s=[], to_s=[], near=[], far=[], heard=[], sounds=[])
-    thin,spans = [_thin(o) for o in learner.resonance(rows)],learner.heard(rows)
+    spans = learner.heard(rows, fields=True)
+    thin = [_thin(o) for o in spans.field]
     every = np.concatenate([r.ravel() for _,_,r,_ in thin])
     low,high = (float(every.min()),float(every.max())) if len(every) else (0.,1.)
     near,far = _neighbours(learner, rows)

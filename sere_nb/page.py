@@ -6,8 +6,9 @@
 __all__ = ['safe_json', 'audio_order', 'mp3_of', 'embed_audio', 'report_html']
 
 # %% ../nbs/08_page.ipynb #4ac792d7
-import base64, html, json, os, warnings
+import base64, html, json, os, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np, pandas as pd
 
@@ -56,6 +57,7 @@ def embed_audio(
     order,                  # rows, the first to be heard first
     audio_mb:float=20.,     # no more than this, in millions of characters of the page
     progress:bool=False,    # show a bar when it takes longer than two seconds?
+    stop=None,              # a `threading.Event` that ends it early
 )->dict: # row: mp3
     "Sound for the page, clip by clip until it is full"
     from tqdm import tqdm
@@ -65,6 +67,7 @@ def embed_audio(
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool, tqdm(total=len(order),
             desc='sound', unit='clip', delay=2, disable=not progress) as bar:
         for start in range(0, len(order), ahead):
+            if stop and stop.is_set(): break
             some = order[start:start+ahead]
             for i,sound in zip(some, pool.map(mp3_of, [file[i] for i in some])):
                 if sound and len(sound)<=left:
@@ -157,15 +160,27 @@ def _page(title, about, verdict, blocks):
         f'<script type="module">{bundle("page.js")}</script></body></html>\n'])
 
 # %% ../nbs/08_page.ipynb #cc09c5eb
-def _to_be_heard(learner, audio_mb, progress):
-    "Clips in the order in which they should be heard, and sounds {row: bytes}"
+def _to_be_heard(learner):
+    "Clips in the order in which they should be heard"
     last = learner.history_[-1]['proba']
     shot,target = (learner.label_>=0).numpy(),target_clips(learner)
     heard = audio_order(learner.classes_[last.argmax(1)], last.max(1).values)
-    order = [*heard[shot[heard]], *heard[target[heard]&~shot[heard]],
+    return [*heard[shot[heard]], *heard[target[heard]&~shot[heard]],
         *heard[~target[heard]&~shot[heard]]]
-    if not audio_mb>0 or 'file' not in learner.table_: return order,{}
-    return order,embed_audio(learner.table_.file.tolist(), order, audio_mb, progress)
+
+def _sounds_of(learner, order, audio_mb, progress, stop):
+    "{row: bytes}"
+    if not audio_mb>0 or 'file' not in learner.table_: return {}
+    return embed_audio(learner.table_.file.tolist(), order, audio_mb, progress, stop)
+
+@contextmanager
+def _aside(work, *args):
+    "Work in a thread; told to stop if what is done meanwhile fails"
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        try: yield pool.submit(work, *args, stop)
+        except BaseException: stop.set(); raise
+
 
 # %% ../nbs/08_page.ipynb #2b925273
 def _what_is_missing(learner, sounds, audio_mb):
@@ -198,7 +213,7 @@ def report_html(
     scores:dict=None,       # from `scores` of notebook 07, if there are labels
     layouts=('umap','pca','circumplex'), # of `LAYOUTS`, or laid ones; the first on show
     audio_mb:float=20.,     # sound up to this size goes into the page; 0 for none
-    fields:int=5000,        # clips with a field: those to be heard, then the target's
+    fields:int=5000,        # clips with a field: the first of those to be heard
     progress:bool=False,    # show a bar when it takes longer than two seconds?
 )->str: # HTML
     "One page that holds everything: map with its rounds, sound, resonance, scores"
@@ -206,16 +221,18 @@ def report_html(
         raise ValueError("this learner has no rounds to show. Call fit; a loaded one "
             "holds no clips.")
     learner,labels,notes = _on_a_page(learner, labels, notes)
-    lay = lambda o: o if isinstance(o, Layout) else Layout(o, learner.seed).fit(
-        learner.history_, learner.classes_)
-    laid = [lay(o) for o in layouts]
-    order,sounds = _to_be_heard(learner, audio_mb, progress)
+    laid = [o if isinstance(o, Layout) else Layout(o, learner.seed) for o in layouts]
+    order,h = _to_be_heard(learner),learner.history_
+    # most of the work is to code sound: all else is done meanwhile
+    with _aside(_sounds_of, learner, order, audio_mb, progress) as coding:
+        for o in laid:
+            if o not in layouts: o.fit(h, learner.classes_)
+        data = page_data(learner, labels) | dict(revealed=labels is not None,
+            layouts={o.kind:LAYOUTS[o.kind] for o in laid},
+            rounds=[round_data(r, laid) for r in h])
+        shown = field_data(learner, sorted(order[:fields]))
+        sounds = coding.result()
     notes = [*notes, *_what_is_missing(learner, sounds, audio_mb)]
-    data = page_data(learner, labels)
-    data['layouts'] = {o.kind:LAYOUTS[o.kind] for o in laid}
-    data |= dict(revealed=labels is not None,
-        rounds=[round_data(h, laid) for h in learner.history_])
-    rows = sorted({*list(sounds)[:fields], *order[:max(0, fields-len(sounds))]})
-    blocks = dict(clips=data, fields=field_data(learner, rows), sounds=sounds)
+    blocks = dict(clips=data, fields=shown, sounds=sounds)
     return _page(title, _about(about, [*notes, _holds(data, sounds)]),
         _verdict_html(scores) if scores else '', blocks)
