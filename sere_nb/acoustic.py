@@ -240,7 +240,7 @@ class AcousticEncoder(Encoder):
     and `prosody` (`FUNCTIONALS`, one row per clip)"""
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
     dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))
-    _code = 4       # 3 halved what is above 500 Hz, and heard rumble
+    _code = 5       # 3 halved what is above 500 Hz, and heard rumble
     _own = dict(part='acoustic', tracks=list(TRACKS), functionals=list(FUNCTIONALS))
 
     def __init__(self,

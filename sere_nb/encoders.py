@@ -6,7 +6,7 @@
 __all__ = ['load_encoders', 'write_encoders', 'read_encoders']
 
 # %% ../nbs/09_encoders.ipynb #30db316f
-import json,os
+import json,os,re
 from pathlib import Path
 
 import sere_nb
@@ -142,6 +142,13 @@ def _loaded(spec, how, told, folder):
     except EncoderError as e: raise UseError(f"{str(e)[:400]} The model was made with "
         "it; if it is elsewhere now, or to be fetched: --encoder FOLDER or ID.") from None
 
+# %% ../nbs/09_encoders.ipynb #81fd36b8
+def _as_now(told):
+    "Settings of code 3 as they would be told today"
+    text = json.dumps(told)
+    return json.loads(re.sub(r'(?<="code": )3\b', '4', text))
+
+
 # %% ../nbs/09_encoders.ipynb #31d12b11
 def read_encoders(
     folder,         # of the model
@@ -160,7 +167,7 @@ def read_encoders(
         key = json.dumps([spec,*how.values()])
         if key not in made: made[key] = _loaded(spec, how, told, folder)
         out[language] = made[key]
-        if json.loads(json.dumps(made[key].settings))!=likely['settings']:
+        if _as_now(made[key].settings)!=_as_now(likely['settings']):
             raise UseError(f"{spec}: not the encoder that {folder} was made with "
                 f"('{likely['encoder']}'), or changed since. Give that one with "
                 "--encoder, or make the model again.")

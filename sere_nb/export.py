@@ -26,30 +26,38 @@ class ExportError(ValueError):
 def predicted(
     file, # predictions.csv
 )->tuple: # table of texts; (n, K) probabilities; their K emotions
-    "A table of predictions, as anybody may have made it. `ValueError` that says what is wrong with it"
-    try: t = pd.read_csv(io.BytesIO(plain(file, 2**30)), dtype=str, keep_default_na=False)
+    """A table of predictions, as anybody may have made it.
+    `ValueError` that says what is wrong with it"""
+    text = io.BytesIO(plain(file, 2**30))
+    try: t = pd.read_csv(text, dtype=str, keep_default_na=False)
     except ValueError: raise ValueError('is no CSV table in UTF-8') from None
     own = [o for o in t if o.startswith('p_') and len(o)>2]
     if not {'path','emotion'}<=set(t) or len(own)<2:
         raise ValueError('has no columns path and emotion, or fewer than two with p_')
     try: t,p = join_stretches(t),t[own].to_numpy(float)
-    except ValueError: raise ValueError('holds what is no number where there should be one') from None
+    except ValueError:
+        raise ValueError('holds what is no number where there should be one') from None
     fine = np.isfinite(p).all() and (p>=0).all() and (abs(p.sum(1)-1)<.02).all()
-    if not (fine and len(p)): raise ValueError('has rows of p_ that are no probabilities, or no rows')
+    if not (fine and len(p)):
+        raise ValueError('has rows of p_ that are no probabilities, or no rows')
     return t,p,[o[2:] for o in own]
 
 def read_predictions(
     where,          # predictions.csv, or the folder of a run
-    manifest=None,  # as `read_manifest` gives it; None if the recordings lie beside the predictions
-)->pd.DataFrame: # path, file (both name the part that is meant), emotion, p_<emotion>..., sure, speaker
-    "Predictions with their recordings. `ExportError` if they cannot be used"
+    # as `read_manifest` gives it; None if the recordings lie beside the predictions
+    manifest=None,
+)->pd.DataFrame: # path, file, emotion, p_<emotion>..., sure, speaker
+    """Predictions with their recordings; path and file both name the part that is
+    meant. `ExportError` if they cannot be used"""
     where = Path(where)
     if where.is_dir(): where = where/'predictions.csv'
     try: table,p,emotions = predicted(where)
-    except OSError as e: raise ExportError(f"{where}: no predictions there ({e.strerror}). "
-        "Give the folder of a run, or the file that sere predict wrote.") from None
-    except ValueError as e: raise ExportError(f"{where}: {e}. "
-        "Give the file as sere run or sere predict wrote it.") from None
+    except OSError as e:
+        raise ExportError(f"{where}: no predictions there ({e.strerror}). Give "
+            "the folder of a run, or the file that sere predict wrote.") from None
+    except ValueError as e:
+        raise ExportError(f"{where}: {e}. Give the file as sere run or sere predict "
+            "wrote it.") from None
     table = table.assign(sure=p.max(1), **dict(zip([f'p_{o}' for o in emotions], p.T)))
     return _with_files(table, where, manifest)
 
@@ -57,12 +65,15 @@ def _with_files(table, where, manifest):
     "Predictions with the columns `file` and `speaker`"
     if manifest is None:
         here = os.path.abspath(where.parent)
-        return table.assign(file=[os.path.normpath(os.path.join(here, o)) for o in table.path], speaker='')
+        beside = [os.path.normpath(os.path.join(here, o)) for o in table.path]
+        return table.assign(file=beside, speaker='')
     told = manifest.drop_duplicates('path').set_index('path')
     lost = table.path[~table.path.isin(told.index)]
-    if len(lost): raise ExportError(f"{where}: {len(lost)} of {len(table)} clips are not in the manifest, "
-        f"such as {lost.iloc[0]}. Give the manifest that was named.")
-    return table.assign(**{o:told[o].reindex(table.path).to_numpy() for o in ('file','speaker')})
+    if len(lost):
+        raise ExportError(f"{where}: {len(lost)} of {len(table)} clips are not in the "
+            f"manifest, such as {lost.iloc[0]}. Give the manifest that was named.")
+    return table.assign(**{o:told[o].reindex(table.path).to_numpy()
+        for o in ('file','speaker')})
 
 # %% ../nbs/08c_export.ipynb #7156c254
 def _length_s(file):
@@ -71,35 +82,42 @@ def _length_s(file):
     except AudioError: return None
 
 def _recordings(table):
-    "(name with '/', file, seconds, rows with start_s, end_s, channel) of each recording"
+    """(name with '/', file, seconds, rows with start_s, end_s, channel)
+    of each recording"""
     at = pd.DataFrame([stretch(o) for o in table.file], index=table.index)
     rows = table.assign(recording=at.file, start_s=at.start_s.astype(float),
         end_s=at.end_s.astype(float), channel=at.channel.fillna(0).astype(int))
     names = _names(list(dict.fromkeys(rows.recording)))
     for file,mine in rows.groupby('recording', sort=False):
         seconds = _length_s(file)
-        if seconds is None and mine.end_s.isna().any(): raise ExportError(
-            f"{file}: cannot be read, so nothing tells how long it is. Recordings are looked for "
-            "beside the predictions; say where they are: --manifest M.csv, the list that was named.")
-        seconds = max(seconds or 0., mine.end_s.max() if mine.end_s.notna().any() else 0.)
-        mine = mine.assign(end_s=mine.end_s.fillna(seconds)).sort_values(['start_s','end_s'])
+        if seconds is None and mine.end_s.isna().any():
+            raise ExportError(f"{file}: cannot be read, so nothing tells how long it "
+                "is. Recordings are looked for beside the predictions; say where they are: "
+                "--manifest M.csv, the list that was named.")
+        last = mine.end_s.max() if mine.end_s.notna().any() else 0.
+        seconds = max(seconds or 0., last)
+        mine = mine.assign(end_s=mine.end_s.fillna(seconds))
+        mine = mine.sort_values(['start_s','end_s'])
         yield names[file],file,seconds,mine
 
 def _names(files):
-    "{file: its name without ending, below the folder that all have in common, unlike all others}"
+    """{file: its name without ending, below the folder that all have in common,
+    unlike all others}"""
     root = os.path.commonpath([os.path.dirname(o) for o in files]) if files else ''
     below = {o:Path(os.path.relpath(o, root)).as_posix() for o in files}
     bare = {o:os.path.splitext(name)[0] for o,name in below.items()}
     times = pd.Series(bare).map(str.casefold).value_counts()
-    return {o:name if times[name.casefold()]==1 else below[o] for o,name in bare.items()}
+    return {o:name if times[name.casefold()]==1 else below[o]
+        for o,name in bare.items()}
 
 # %% ../nbs/08c_export.ipynb #ca85ddf0
 def _library(name, of):
     "A module of the extra, or `ExportError`"
     import importlib
     try: return importlib.import_module(name)
-    except ImportError: raise ExportError(f"--as {of} needs a package that is not there. "
-        "Install it: pip install 'sere_nb[export]'") from None
+    except ImportError:
+        raise ExportError(f"--as {of} needs a package that is not there. Install it: "
+            "pip install 'sere_nb[export]'") from None
 
 def _tiers(rows):
     "Rows of a recording in groups within which nothing overlaps"
@@ -117,7 +135,8 @@ def _labels(rows):
         if what=='speaker' and not rows.speaker.any(): continue
         for i,tier in enumerate(_tiers(rows), 1):
             name = what+(f' {i}' if i>1 else '')
-            yield name,[(o.start_s,o.end_s,getattr(o, what)) for o in tier if getattr(o, what)]
+            yield name,[(o.start_s,o.end_s,getattr(o, what)) for o in tier
+                if getattr(o, what)]
 
 # %% ../nbs/08c_export.ipynb #859127cc
 def _textgrid(path, seconds, rows):
@@ -132,17 +151,20 @@ def _textgrids(table, out):
     return {f'{name}.TextGrid':partial(_textgrid, seconds=seconds, rows=rows)
             for name,_,seconds,rows in _recordings(table)}
 
-_MIME = {'.wav':'audio/x-wav', '.mp3':'audio/mpeg', '.mp4':'video/mp4', '.mov':'video/quicktime'}
+_MIME = {'.wav':'audio/x-wav', '.mp3':'audio/mpeg', '.mp4':'video/mp4',
+    '.mov':'video/quicktime'}
 
 def _eaf(path, file, place, rows):
     eaf = _library('pympi', 'elan').Eaf(author='sere')
     eaf.remove_tier('default')
     kind = Path(file).suffix.lower()
     near = os.path.relpath(file, place.parent)
-    eaf.add_linked_file(Path(file).as_uri(), Path(near).as_posix(), _MIME.get(kind, f'audio/{kind[1:]}'))
+    eaf.add_linked_file(Path(file).as_uri(), Path(near).as_posix(),
+        _MIME.get(kind, f'audio/{kind[1:]}'))
     for name,spans in _labels(rows):
         eaf.add_tier(name)
-        for a,b,label in spans: eaf.add_annotation(name, round(1000*a), round(1000*b), label)
+        for a,b,label in spans:
+            eaf.add_annotation(name, round(1000*a), round(1000*b), label)
     Path(path).unlink()     # else it would be kept under another name
     eaf.to_file(os.fspath(path))
 
@@ -157,17 +179,19 @@ _LOCAL = '/data/local-files/?d='
 def _regions(rows, whole):
     for i,o in enumerate(rows.itertuples()):
         if not o.emotion: continue
-        value = dict(choices=[o.emotion]) if whole else dict(start=o.start_s, end=o.end_s,
-            channel=max(o.channel-1, 0), labels=[o.emotion])
-        yield dict(id=str(i), from_name='emotion', to_name='audio', score=round(float(o.sure), 4),
-            type='choices' if whole else 'labels', value=value)
+        value = dict(choices=[o.emotion]) if whole else dict(start=o.start_s,
+            end=o.end_s, channel=max(o.channel-1, 0), labels=[o.emotion])
+        yield dict(id=str(i), from_name='emotion', to_name='audio',
+            score=round(float(o.sure), 4), type='choices' if whole else 'labels',
+            value=value)
 
 def _task(name, rows, whole, url):
     result = list(_regions(rows, whole))
     score = round(float(rows.sure.mean()), 4)
     data = dict(audio=url+quote(name), recording=name)
     if whole and rows.speaker.any(): data['speaker'] = rows.speaker.iloc[0]
-    return dict(data=data, predictions=[dict(model_version='sere', score=score, result=result)])
+    guess = dict(model_version='sere', score=score, result=result)
+    return dict(data=data, predictions=[guess])
 
 def _interface(emotions, whole):
     from xml.sax.saxutils import quoteattr
@@ -180,51 +204,60 @@ def _tasks(table, out, url=_LOCAL):
     "Tasks in a file, the interface beside it"
     whole = not any(any(stretch(o)[1:]) for o in table.file)
     emotions = [o[2:] for o in table if o.startswith('p_')]
-    if whole: rows = ((stretch(p).file,o.assign(channel=0)) for p,o in table.groupby('path', sort=False))
+    if whole: rows = ((stretch(p).file,o.assign(channel=0))
+        for p,o in table.groupby('path', sort=False))
     else: rows = ((stretch(o.path.iloc[0]).file,o) for _,_,_,o in _recordings(table))
     tasks = [_task(p, o, whole, url) for p,o in rows]
     text = json.dumps(tasks, indent=1, ensure_ascii=False)+'\n'
-    return {out.name:lambda path: Path(path).write_text(text, encoding='utf-8'),
-        out.stem+'.xml':lambda path: Path(path).write_text(_interface(emotions, whole), encoding='utf-8')}
+    put = lambda path, text: Path(path).write_text(text, encoding='utf-8')
+    return {out.name:partial(put, text=text),
+        out.stem+'.xml':partial(put, text=_interface(emotions, whole))}
 
 # %% ../nbs/08c_export.ipynb #da52bb7a
 def _database(table):
     audformat = _library('audformat', 'audformat')
     p = [o for o in table if o.startswith('p_')]
     db = audformat.Database('predictions', source='sere', usage='unrestricted',
-        description='Emotions predicted by sere from a few labelled clips of another language')
+        description='Emotions predicted by sere from a few labelled clips of another '
+            'language')
     db.schemes['emotion'] = audformat.Scheme('str', labels=[o[2:] for o in p])
     db.schemes['probability'] = audformat.Scheme('float', minimum=0, maximum=1)
     if table.speaker.any():
-        db.schemes['speaker'] = audformat.Scheme('str', labels=sorted(set(table.speaker)-{''}))
+        voices = sorted(set(table.speaker)-{''})
+        db.schemes['speaker'] = audformat.Scheme('str', labels=voices)
     db['emotion'] = audformat.Table(_index(audformat, table))
-    columns = dict(emotion='emotion', sure='probability', **dict.fromkeys(p, 'probability'),
-        **(dict(speaker='speaker') if 'speaker' in db.schemes else {}))
+    columns = dict(emotion='emotion', sure='probability',
+        **dict.fromkeys(p, 'probability'))
+    if 'speaker' in db.schemes: columns['speaker'] = 'speaker'
     for o,scheme in columns.items():
         db['emotion'][o] = audformat.Column(scheme_id=scheme)
-        values = table[o].where(table[o]!='') if scheme!='probability' else table[o].astype(float)
+        values = (table[o].astype(float) if scheme=='probability'
+            else table[o].where(table[o]!=''))
         db['emotion'][o].set(values.to_numpy())
     return db
 
 def _index(audformat, table):
     at = [stretch(o) for o in table.path]
     files = [Path(o.file).as_posix() for o in at]
-    if not any(o.start_s or o.end_s is not None for o in at): return audformat.filewise_index(files)
+    if not any(o.start_s or o.end_s is not None for o in at):
+        return audformat.filewise_index(files)
     time = lambda s: pd.NaT if s is None else pd.Timedelta(round(s*1e6), 'us')
-    return audformat.segmented_index(files, [time(o.start_s) for o in at], [time(o.end_s) for o in at])
+    return audformat.segmented_index(files, [time(o.start_s) for o in at],
+        [time(o.end_s) for o in at])
 
 def _audformat(table, out):
     @cache
     def made():
         folder = tempfile.TemporaryDirectory()
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')     # of pandas, for those who write audformat
+            warnings.simplefilter('ignore')     # of pandas, for who writes audformat
             _database(table).save(folder.name, storage_format='csv')
         return folder
     _library('audformat', 'audformat')
     twice = table.path.map(lambda o: stretch(o)[:3]).duplicated()
-    if twice.any(): raise ExportError(f"{table.path[twice].iloc[0]}: audformat knows no channels, and "
-        "a segment once only. Export the channels apart, or take another form.")
+    if twice.any():
+        raise ExportError(f"{table.path[twice].iloc[0]}: audformat knows no channels, "
+            "and a segment once only. Export the channels apart, or take another form.")
     fill = lambda path, name: shutil.copyfile(Path(made().name)/name, path)
     return {o:partial(fill, name=o) for o in ('db.yaml','db.emotion.csv')}
 
@@ -235,24 +268,31 @@ _MOST_FILES = 500   # in a folder
 def _clip(path, file):
     at = stretch(file)
     try:
-        if not any(at[1:]) and Path(file).suffix.lower() in _AS_IT_IS: shutil.copyfile(file, path); return
+        if not any(at[1:]) and Path(file).suffix.lower() in _AS_IT_IS:
+            return shutil.copyfile(file, path)
         wave = load_audio(file, None, trim=False, level=False).wave
-    except (AudioError,OSError) as e: raise ExportError(f"{e}"+("" if isinstance(e, AudioError) else
-        ". Recordings are looked for beside the predictions; say where they are: --manifest M.csv.")) from None
-    sf.write(os.fspath(path), wave.numpy().clip(-1, 1), SR, format='WAV', subtype='PCM_16')
+    except AudioError as e: raise ExportError(str(e)) from None
+    except OSError as e:
+        raise ExportError(f"{e}. Recordings are looked for beside the predictions; say "
+            "where they are: --manifest M.csv.") from None
+    sf.write(os.fspath(path), wave.numpy().clip(-1, 1), SR, format='WAV',
+        subtype='PCM_16')
 
 def _clip_name(i, file):
     at = stretch(file)
     kind = Path(at.file).suffix.lower()
     kind = kind if kind in _AS_IT_IS and not any(at[1:]) else '.wav'
-    return f"audio/{i//_MOST_FILES:03d}/{i:06d}-{re.sub(r'[^A-Za-z0-9.-]+', '_', Path(at.file).stem)[:60]}{kind}"
+    plain_name = re.sub(r'[^A-Za-z0-9.-]+', '_', Path(at.file).stem)[:60]
+    return f"audio/{i//_MOST_FILES:03d}/{i:06d}-{plain_name}{kind}"
 
 def _dataset(table, out):
     names = [_clip_name(i, o) for i,o in enumerate(table.file)]
     p = [o for o in table if o.startswith('p_')]
     lost = next((o for o in table.file if not os.path.isfile(stretch(o).file)), None)
-    if lost: raise ExportError(f"{lost}: no such file. Recordings are looked for beside the predictions; "
-        "say where they are: --manifest M.csv, the list that was named.")
+    if lost:
+        raise ExportError(f"{lost}: no such file. Recordings are looked for beside the "
+            "predictions; say where they are: --manifest M.csv, the list that was "
+            "named.")
     columns = ['path','emotion','sure',*p,*(['speaker'] if table.speaker.any() else [])]
     about = table[columns].rename(columns=dict(path='clip'))
     about.insert(0, 'file_name', names)
@@ -260,23 +300,28 @@ def _dataset(table, out):
         'metadata.csv':partial(about.to_csv, index=False)}
 
 # %% ../nbs/08c_export.ipynb #4fe0c1d1
-FORMS = dict(audformat=_audformat, labelstudio=_tasks, textgrid=_textgrids, elan=_eafs, datasets=_dataset)
+FORMS = dict(audformat=_audformat, labelstudio=_tasks, textgrid=_textgrids, elan=_eafs,
+    datasets=_dataset)
 
 def export_predictions(
     table:pd.DataFrame, # as `read_predictions` gives it
     form:str,           # a name in `FORMS`
-    out,                # the folder to write; for labelstudio the file, such as tasks.json
+    out,        # the folder to write; for labelstudio the file, such as tasks.json
     inputs=(),          # files that are read beside the recordings
     url=None,           # labelstudio: what an address of a recording begins with
 )->list: # of files
-    "Hand predictions on. `ExportError` if it cannot be done; `LostError` if something would be lost"
-    if form not in FORMS: raise ExportError(f"no form '{form}'. There are: {', '.join(FORMS)}")
+    """Hand predictions on. `ExportError` if it cannot be done;
+    `LostError` if something would be lost"""
+    if form not in FORMS:
+        raise ExportError(f"no form '{form}'. There are: {', '.join(FORMS)}")
     out = Path(os.path.abspath(out))
     if form=='labelstudio' and out.suffix!='.json': raise ExportError(
         f"{out}: give the file of tasks to write: -o {out.name}.json")
     folder = out.parent if form=='labelstudio' else out
-    if folder.exists() and not folder.is_dir(): raise ExportError(f"{folder}: a file. Give a folder to write to.")
-    files = {folder/k:v for k,v in FORMS[form](table, out, **({} if url is None else dict(url=url))).items()}
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder}: a file. Give a folder to write to.")
+    more = {} if url is None else dict(url=url)
+    files = {folder/k:v for k,v in FORMS[form](table, out, **more).items()}
     not_read(files, [*inputs, *{stretch(o).file for o in table.file}])
     replaceable(files)
     for place,fill in files.items():

@@ -43,6 +43,20 @@ def _starts(table):
     return table.start_s.to_numpy(float) if 'start_s' in table else np.zeros(len(table))
 
 # %% ../nbs/06_fields.ipynb #01be6f4b
+def _each_field(fit, known, r, origin):
+    "A dict a clip of what `_field` gives, as `resonance` says"
+    prepared,bin_s = known.prepared,fit.space.bin_s
+    # where nothing speaks for or against, all that is heard weighs the same
+    lean = _margin(r, known.log_share, prepared.clip).abs()+1e-9*prepared.audible
+    total = lean.new_zeros(len(prepared)).index_add_(0, prepared.clip, lean)
+    each = dict(r=r, heard=prepared.audible, weight=lean/total[prepared.clip])
+    each = {k:v.cpu().numpy() for k,v in each.items()}
+    bounds,start = prepared.offsets.tolist(),_starts(known.table)
+    origin = origin.cpu().numpy()
+    def of(i, a, b): return dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5),
+        **{k:v[a:b] for k,v in each.items()}, origin=origin[i])
+    return [of(i, a, b) for i,(a,b) in enumerate(zip(bounds, bounds[1:]))]
+
 def resonance(self:SERE,
     # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips
     # of the fit
@@ -53,28 +67,16 @@ def resonance(self:SERE,
     score. `time_s` is the middle of each moment in seconds of the original file, `heard`
     is False in silence, and `weight` is how much the answer leans on each moment: the
     size of its evidence for the named emotion against the next, sums to 1"""
-    def fields(o):
-        prepared,bin_s = o.prepared,self.space.bin_s
-        r,origin = _field(self, o)
-        # where nothing speaks for or against, all that is heard weighs the same
-        lean = _margin(r, o.log_share, prepared.clip).abs()+1e-9*prepared.audible
-        total = lean.new_zeros(len(prepared)).index_add_(0, prepared.clip, lean)
-        each = dict(r=r, heard=prepared.audible, weight=lean/total[prepared.clip])
-        each = {k:v.cpu().numpy() for k,v in each.items()}
-        bounds,start = prepared.offsets.tolist(),_starts(o.table)
-        def of(i, a, b): return dict(time_s=start[i]+bin_s*(np.arange(b-a)+.5),
-            **{k:v[a:b] for k,v in each.items()}, origin=origin[i])
-        origin = origin.cpu().numpy()
-        return [of(i, a, b) for i,(a,b) in enumerate(zip(bounds, bounds[1:]))]
-    return each_of(self, clips, fields)
+    return each_of(self, clips, lambda o: _each_field(self, o, *_field(self, o)))
 
 SERE.resonance = resonance
 
+
 # %% ../nbs/06_fields.ipynb #de8f33bd
-def _spans(fit, known):
+def _spans(known, r):
     "(n_clips, 2) first moment of each highlight, one past the last"
     prepared = known.prepared
-    margin = _margin(_field(fit, known)[0], known.log_share, prepared.clip)
+    margin = _margin(r, known.log_share, prepared.clip)
     return highlight_spans(margin, prepared.clip, prepared.audible)
 
 def _places(fit, known, spans):
@@ -92,7 +94,8 @@ def highlights(self:SERE,
 )->pd.DataFrame: # one row per clip: start_s, end_s in seconds of the file; resonance, -1..1
     """The stretch that carries the answer: over it, the evidence for the named emotion
     against the next sums highest. `resonance` is that with the named emotion"""
-    return each_of(self, clips, lambda o: _places(self, o, _spans(self, o)))
+    def found(o): return _places(self, o, _spans(o, _field(self, o)[0]))
+    return each_of(self, clips, found)
 
 SERE.highlights = highlights
 
@@ -151,15 +154,18 @@ def _what_is_heard(fit, known, spans, new):
     return dict(heard=words, **dict(zip(SOUNDS, z.T.astype(float))))
 
 def heard(self:SERE,
-    clips=None, # as for `resonance`
+    clips=None,         # as for `resonance`
+    fields:bool=False,  # with a column field, what `resonance` gives of each clip?
 )->pd.DataFrame: # as `highlights`, with heard in words; pitch, loudness, timbre
     """The highlights, and what is heard there against what is usual of the voice: ''
     where nothing is sure. Pitch, loudness and timbre are in deviations, NaN where
     nothing can be said"""
     new = isinstance(clips, (Embeddings,Stored))
     def told(o):
-        spans = _spans(self, o)
-        return _places(self, o, spans).assign(**_what_is_heard(self, o, spans, new))
+        r,origin = _field(self, o)
+        spans = _spans(o, r)
+        table = _places(self, o, spans).assign(**_what_is_heard(self, o, spans, new))
+        return table.assign(field=_each_field(self, o, r, origin)) if fields else table
     return each_of(self, clips, told)
 
 SERE.heard = heard
@@ -180,7 +186,8 @@ class _Excerpt:
     def _of(self, rows): return self.rows[np.asarray(rows)].numpy()
     def resonance(self, rows): return self.learner.resonance(self._of(rows))
     def highlights(self, rows): return self.learner.highlights(self._of(rows))
-    def heard(self, rows): return self.learner.heard(self._of(rows))
+    def heard(self, rows, fields=False):
+        return self.learner.heard(self._of(rows), fields)
 
 def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
     """The shots and some 4,000 other clips, drawn at random: what a page can show of a

@@ -30,8 +30,8 @@ def _lines(
     if not os.path.lexists(mark): return b''
     data = mark.read_bytes() if mark.is_file() else None
     if data is not None and (_HEAD in data or _HEAD.startswith(data)): return data
-    raise LostError(f"{mark}: is not as sere writes it, so nothing tells what else here is "
-        "sere's. Give another folder, or move this file away.")
+    raise LostError(f"{mark}: is not as sere writes it, so nothing tells what else "
+        "here is sere's. Give another folder, or move this file away.")
 
 # %% ../nbs/00_files.ipynb #0ff79f9c
 @lru_cache(4)
@@ -53,12 +53,14 @@ def _sha256(path):
 def _note(path, digest):
     "Add a line to the mark"
     if digest in _known(path): return
-    mark,line = path.parent/MARK,json.dumps(dict(file=path.name, sha256=digest)).encode()+b'\n'
+    mark,said = path.parent/MARK,dict(file=path.name, sha256=digest)
+    line = json.dumps(said).encode()+b'\n'
     known = _lines(mark)
     torn = b'\n' if known and known[-1:]!=b'\n' else b''
     new = torn+(_HEAD if _HEAD not in known else b'')+line
     with open(mark,'ab',buffering=0) as f: written = f.write(new)
-    if written<len(new): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(mark))
+    if written<len(new):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(mark))
 
 # %% ../nbs/00_files.ipynb #caee63ea
 def _why_not(
@@ -68,7 +70,8 @@ def _why_not(
     if not os.path.lexists(path): return ''
     if not path.is_file(): return 'is there already, and is no file'
     if not _known(path): return 'is there already, and nothing says that sere wrote it'
-    return '' if _sha256(path) in _known(path) else 'has been changed since sere wrote it'
+    if _sha256(path) in _known(path): return ''
+    return 'has been changed since sere wrote it'
 
 def replaceable(
     outputs,    # files that will be written or removed
@@ -77,14 +80,16 @@ def replaceable(
     "`LostError` if one of them is there and is not as an earlier run of sere left it"
     for o in outputs:
         if why := _why_not(_real(o)):
-            raise LostError(f"{o}: {why}. It stays as it is; move it away, or {way_out}.")
+            raise LostError(
+                f"{o}: {why}. It stays as it is; move it away, or {way_out}.")
 
 # %% ../nbs/00_files.ipynb #c1e2a861
 @contextmanager
 def replacing(
     *paths, # files to write; their folders are made if needed
 ):
-    "A temporary file for each, to be filled: at the end of the block they take their places"
+    """A temporary file for each, to be filled: at the end of the block they take
+    their places"""
     places,made = [_real(o) for o in paths],[]
     try:
         for o in places:
@@ -105,7 +110,8 @@ def write(
     path,       # the file; its folder is made if needed
     text:str,   # all that it will hold
 ):
-    "Write a text, whole or not at all. `LostError` if something is there that sere did not write"
+    """Write a text, whole or not at all. `LostError` if something is there that sere
+    did not write"""
     with replacing(path) as (new,): new.write_bytes(text.encode('utf-8'))
 
 def remove(
@@ -124,7 +130,8 @@ def _same(path):
 
 def not_read(
     outputs,    # files that will be written or removed
-    inputs,     # files that are read; those that are not there, or not here (URIs), do not count
+    # files that are read; those that are not there, or not here (URIs), do not count
+    inputs,
     way_out='give another place',
 ):
     "`LostError` if a file is both"
@@ -143,9 +150,10 @@ def plain(
     fd = os.open(path, os.O_RDONLY|getattr(os,'O_NONBLOCK',0)|getattr(os,'O_BINARY',0))
     with open(fd,'rb') as f:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode): raise OSError(errno.EINVAL, 'no regular file')
-        if found.st_size>most: raise OSError(errno.EFBIG,
-            f'{found.st_size>>20:,} MB, where {-(-most>>20)} MB are the most that can be')
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, 'no regular file')
+        if found.st_size>most: raise OSError(errno.EFBIG, f'{found.st_size>>20:,} MB, '
+            f'where {-(-most>>20)} MB are the most that can be')
         return f.read(most)
 
 def is_plain(path)->bool: # a regular file, itself or where its link leads?
@@ -160,14 +168,18 @@ def misfit(
 )->str: # what does not fit; '' if all does
     "The first thing in which a value is not as a schema says"
     shown = lambda o: ascii(o)[:40]
-    if isinstance(schema, tuple): return min((misfit(value,o,at) for o in schema), key=len)
+    if isinstance(schema, tuple):
+        return min((misfit(value,o,at) for o in schema), key=len)
     if isinstance(schema, list):
         if not isinstance(value, list): return f"{at} is {shown(value)}, no list"
-        return next(filter(None, (misfit(o,schema[0],f'{at}[{i}]') for i,o in enumerate(value))), '')
+        each = (misfit(o,schema[0],f'{at}[{i}]') for i,o in enumerate(value))
+        return next(filter(None, each), '')
     if isinstance(schema, dict):
         if not isinstance(value, dict): return f"{at} is {shown(value)}, no object"
         parts = ((k,schema[str]) for k in value) if str in schema else schema.items()
-        return next(filter(None, (misfit(value[k],o,shown(k)) if k in value else f"{shown(k)} is missing" for k,o in parts)), '')
+        each = (misfit(value[k],o,shown(k)) if k in value else f"{shown(k)} is missing"
+            for k,o in parts)
+        return next(filter(None, each), '')
     fits = schema(value) if not isinstance(schema, type) else type(value) is schema
     return '' if fits else f"{at} is {shown(value)}"
 
@@ -176,7 +188,8 @@ def read_json(
     schema,         # what it should be
     most:int=2**24, # bytes that it can have
 ):
-    "What a file of JSON holds; `OSError` or `ValueError`, of one line, if it is not as the schema says"
+    """What a file of JSON holds; `OSError` or `ValueError`, of one line, if it is not
+    as the schema says"""
     try: value = json.loads(plain(path, most).decode('utf-8'))
     except RecursionError: raise ValueError('too deep') from None
     if (why := misfit(value, schema)): raise ValueError(why)

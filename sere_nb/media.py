@@ -6,7 +6,8 @@
 __all__ = ['media_kind', 'to_wav', 'can_decode', 'MediaError', 'Decoded', 'converted']
 
 # %% ../nbs/00_media.ipynb #62821811
-import atexit,importlib.util,json,os,re,shutil,signal,subprocess,sys,tempfile,threading,weakref
+import atexit,importlib.util,json,os,re,shutil,signal,subprocess,sys,tempfile
+import threading,weakref
 from contextlib import suppress
 from functools import lru_cache
 
@@ -34,7 +35,9 @@ def _pieces(sound, f, said):
     while True:
         try:
             if (packet := next(packets, None)) is None: return
-        except av.error.FFmpegError: said['damaged'] += 1; return    # nothing can be found behind
+        except av.error.FFmpegError:
+            said['damaged'] += 1
+            return      # nothing can be found behind
         try: yield from packet.decode()
         except MemoryError: raise
         except av.error.FFmpegError: said['damaged'] += 1
@@ -52,8 +55,10 @@ def _packed(frames):
     "(channels, bytes) of frames in 16 bit at 16 kHz, in the layout of the first one"
     import av
     layout = to = was = None
-    def out(frame): return [(o.layout.nb_channels,
-        bytes(o.planes[0])[:2*o.samples*o.layout.nb_channels]) for o in to.resample(frame)]
+    def out(frame):
+        for o in to.resample(frame):
+            n = o.layout.nb_channels
+            yield n,bytes(o.planes[0])[:2*o.samples*n]
     for frame in frames:
         now = frame.format.name,frame.layout.name,frame.sample_rate
         if now!=was:    # some streams change on their way
@@ -72,8 +77,10 @@ def to_wav(
     "Write the first stream of sound as 16-bit wav at 16 kHz, with all its channels"
     import av,wave
     said,n = dict(declared_s=0., seconds=0., damaged=0),0
-    with av.open(os.fspath(path), format=kind) as f, wave.open(os.fspath(out), 'wb') as w:
-        w.setparams((1, 2, _RATE, 0, 'NONE', None))     # else closing it hides what went wrong
+    with (av.open(os.fspath(path), format=kind) as f,
+            wave.open(os.fspath(out), 'wb') as w):
+        # else closing it hides what went wrong
+        w.setparams((1, 2, _RATE, 0, 'NONE', None))
         if not f.streams.audio: raise ValueError('there is no sound in it')
         sound = f.streams.audio[0]
         said['declared_s'] = _declared_s(sound, f)
@@ -87,10 +94,11 @@ def to_wav(
 # %% ../nbs/00_media.ipynb #977fb24f
 def _by_ffmpeg(path, out, kind):
     "`to_wav` by the program"
-    done = subprocess.run([shutil.which('ffmpeg') or 'ffmpeg', '-nostdin', '-v', 'error', '-threads', '1',
-        '-protocol_whitelist', 'file', *(('-f', kind) if kind else ()), '-i', f'file:{path}',
-        '-map', '0:a:0', '-ar', str(_RATE), '-c:a', 'pcm_s16le', '-f', 'wav', '-y', out],
-        capture_output=True, stdin=subprocess.DEVNULL)
+    begin = [shutil.which('ffmpeg') or 'ffmpeg', '-nostdin', '-v', 'error',
+        '-threads', '1', '-protocol_whitelist', 'file', *(('-f', kind) if kind else ())]
+    end = ['-i', f'file:{path}', '-map', '0:a:0', '-ar', str(_RATE),
+        '-c:a', 'pcm_s16le', '-f', 'wav', '-y', out]
+    done = subprocess.run([*begin, *end], capture_output=True, stdin=subprocess.DEVNULL)
     lines = done.stderr.decode('utf-8', 'replace').strip().splitlines()
     if done.returncode or os.path.getsize(out)<=100:
         none = not lines or any('matches no streams' in o for o in lines)
@@ -107,7 +115,8 @@ def can_decode()->bool:
     return bool(_with())
 
 # %% ../nbs/00_media.ipynb #0baf0510
-_MEMORY,_DISK = 2**31,2**31     # bytes that decoding may take; the disk holds 18 hours of one channel
+# bytes that decoding may take; the disk holds 18 hours of one channel
+_MEMORY,_DISK = 2**31,2**31
 
 def _limit():
     "Memory and disk that this process may take"
@@ -152,11 +161,12 @@ class _Worker:
     "The process, seen from outside"
     def __init__(self):
         # the package is found as it was found here
-        env = {**os.environ, 'PYTHONPATH':os.pathsep.join(o or os.curdir for o in sys.path)}
+        here = os.pathsep.join(o or os.curdir for o in sys.path)
+        env = {**os.environ, 'PYTHONPATH':here}
         self.mine,self.late = os.getpid(),False
         self.process = subprocess.Popen(_COMMAND, env=env, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding='utf-8',
-            start_new_session=True)     # Ctrl-C is for us to hear
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            encoding='utf-8', start_new_session=True)   # Ctrl-C is for us to hear
     def usable(self): return self.mine==os.getpid() and self.process.poll() is None
 
     def end(self, late=False):
@@ -186,7 +196,8 @@ class _Worker:
 
 # %% ../nbs/00_media.ipynb #a9567bdf
 def _sweep(folder, mine):
-    if os.getpid()==mine: shutil.rmtree(folder, ignore_errors=True)    # a fork's are not its own
+    "A fork's are not its own"
+    if os.getpid()==mine: shutil.rmtree(folder, ignore_errors=True)
 
 class Decoded:
     "A wav that is there as long as this object"
@@ -198,14 +209,20 @@ class Decoded:
     def tell(self, declared_s, seconds, damaged):
         "Keep what is to be said of the sound"
         there = f'{seconds:.1f} s'
-        if declared_s-seconds>.5: self.note = (
-            f'cut short: it declares {declared_s:.1f} s, but {there} are there and used')
-        elif damaged: self.note = f'parts of it are damaged; the {there} that are left are used'
+        if declared_s-seconds>.5: self.note = (f'cut short: it declares '
+            f'{declared_s:.1f} s, but {there} are there and used')
+        elif damaged: self.note = (f'parts of it are damaged; the {there} that are '
+            'left are used')
         return self
 
 # %% ../nbs/00_media.ipynb #af900908
 _turn,_worker = threading.Lock(),None
-def _forked(): global _turn; _turn = threading.Lock()   # another thread may have held it
+
+def _forked():
+    "Another thread may have held it"
+    global _turn
+    _turn = threading.Lock()
+
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
 
 @atexit.register
@@ -226,7 +243,8 @@ def _converted(path, size, changed, kind):
     if said and 'done' in said: return new.tell(**said['done'])
     late = _worker.late
     if not said: _worker.close()
-    if late: raise MediaError(f"was not decoded within {patience_s:.0f} s. Cut it, or {_WAY_OUT}")
+    if late: raise MediaError(f"was not decoded within {patience_s:.0f} s. Cut it, or "
+        f"{_WAY_OUT}")
     why = said['why'] if said else 'the decoder broke off'
     raise MediaError(f"cannot be decoded ({why}). Copy it again, or {_WAY_OUT}")
 

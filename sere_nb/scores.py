@@ -139,9 +139,11 @@ def _of_groups(each, n, rng):
 
 def _tail(level, groups):
     "Quantile at which the lower end lies: farther out where groups are few"
-    from scipy.stats import norm,t
+    # quantile of Student's t, and normal distribution; scipy.stats takes a second
+    from scipy.special import ndtr,stdtrit
     if groups<2: return (1-level)/2
-    return float(norm.cdf(-(groups/(groups-1))**.5*t.ppf((1+level)/2, groups-1)))
+    t = stdtrit(groups-1, (1+level)/2)
+    return float(ndtr(-(groups/(groups-1))**.5*t))
 
 # %% ../nbs/07_scores.ipynb #f1dcb7c9
 def bootstrap_ci(

@@ -84,11 +84,15 @@ def _whose(offsets):
 
 # %% ../nbs/03_tensors.ipynb #c42cef61
 def _stretches(offsets, clips):
-    "Rows of some clips that lie end to end, and their own offsets"
-    n = offsets.diff()[clips]
+    """Rows of some clips that lie end to end, and their own offsets; a slice, which
+    copies nothing, where they follow each other"""
+    n,first = offsets.diff()[clips],offsets[:-1][clips]
     own = F.pad(n.cumsum(0), (1,0))
-    rows = torch.arange(int(own[-1]), device=offsets.device)
-    return torch.repeat_interleave(offsets[:-1][clips]-own[:-1], n)+rows,own
+    start,size = int(first[0]) if len(first) else 0,int(own[-1])
+    if torch.equal(first, start+own[:-1]): return slice(start, start+size),own
+    rows = torch.arange(size, device=offsets.device)
+    return torch.repeat_interleave(first-own[:-1], n)+rows,own
+
 
 # %% ../nbs/03_tensors.ipynb #6aae5b5e
 # Rows worked on at a time: they stay in the processor's cache. Parts share a desk

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).parent))
 from benchmark import machine
 from browser import CHROMIUM, DRIVER, browser, until
-import sere_nb.explore as e
+import sere_nb.page as e
 from sere_nb.explore import Explorer, Layout, report_html, round_data
 from sere_nb.learner import SERE
 

@@ -258,7 +258,7 @@ print(time.perf_counter()-start)"""
     rows = [dict(what=f'acoustic view of {SECONDS}-s clips, freed memory kept, in a process that has just begun', against='as glibc has it', ours=ours, usual=usual, unit='s a clip', ratio=usual/ours, bar=np.nan, at='least')]
     ground = """
 import time, sere_nb, torch
-from sere_nb.explore import _umap
+from sere_nb.layout import _umap
 rows = torch.nn.functional.normalize(torch.randn(3000, 60), dim=1)
 _umap(rows, rows[:,:2], 0, 2)
 start = time.perf_counter()
@@ -294,7 +294,7 @@ umap.UMAP(n_neighbors=30, min_dist=.3, metric='cosine', n_jobs=1, random_state=0
 
 def using(args):
     "What somebody waits for: the page of 2,000 real clips and what it consists of, teaching a clip, the demo, a whole run"
-    from sere_nb import explore
+    from sere_nb import layout
     from sere_nb.explore import Explorer, Layout, embed_audio, field_data, report_html
     from sere_nb.learner import SERE
     shots, rest, source, target = real_clips(args)
@@ -302,7 +302,7 @@ def using(args):
     n, every = len(learner.table_), np.arange(len(learner.table_))
     lay = lambda: Layout('umap').fit(learner.history_, learner.classes_)
     def theirs():
-        with patch.object(explore, '_umap', umap_learn): lay()
+        with patch.object(layout, '_umap', umap_learn): lay()
     a, b = turns(lay, theirs, 3)
     rows.append(dict(what=f"the map's ground, {n:,} clips", against='umap-learn with known neighbours, start of its compiler included', ours=a, usual=b, unit='s', ratio=b/a, bar=np.nan, at='least'))
     whole = seconds(lambda: report_html(learner), 1)

@@ -14,6 +14,33 @@ from sere_nb.audio import (SR, AudioError, AudioWarning, audio_html, audio_info,
                            to_mono_16k, toy_voice, trim_edges)
 
 
+def test_old_places():
+    "Audio is in rooms; what could be imported from it still can, and is the same"
+    from sere_nb import audio, opening, sounds, waves
+    rooms = [o for room in (sounds, opening, waves) for o in room.__all__]
+    names = """SR LEAD_S MIN_S SILENT_DB RATES LOUDEST FRAME HOP AudioError SilentError AudioWarning toy_voice Stretch stretch stretch_name
+        AudioInfo audio_info to_mono_16k frame_db trim_edges plot_wave set_level level_db Clip load_audio audio_html""".split()
+    assert set(names)==set(audio.__all__)=={*rooms, "Clip", "load_audio", "audio_html"}
+    for room in (sounds, opening, waves):
+        for o in room.__all__: assert getattr(audio, o) is getattr(room, o)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 24414, 44100, 48000, 96000, 192000])
+def test_tones_come_through_as_they_are_and_none_comes_back_mirrored(rate):
+    "As soxr's: what is below stays, sample for sample, and what is above is gone"
+    from sere_nb.waves import _ratio
+    old, new = _ratio(rate)
+    tone = lambda hz, rate, n: torch.sin(2*torch.pi*hz*torch.arange(n, dtype=float)/rate)
+    top = min(rate, SR)/2
+    for hz in (60., 1000., 3200., .9*top):
+        if hz>.9*top: continue
+        y = to_mono_16k(tone(hz, rate, rate//2), rate)
+        away = (y-tone(hz, rate*new/old, len(y)))[2000:-2000]
+        assert 10*away.square().mean().log10()<-80, hz
+    for hz in (8100., 8500., 9500., 12500.):
+        if hz<rate/2: assert to_mono_16k(tone(hz, rate, rate//2), rate)[2000:-2000].abs().max()<1e-4, hz
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_refused_in_one_line(odd, name):
     with pytest.raises(AudioError) as e: load_audio(odd/name)

@@ -1,5 +1,6 @@
 "What a notebook would make ugly: scores against scikit-learn, labels that try to leak, a bench that is killed, protocols that do not fit"
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -50,6 +51,11 @@ def test_interval_is_about_as_wide_as_theory_says():
     assert high-low == pytest.approx(2*1.96*sd, rel=.06)
     assert (low+high)/2 == pytest.approx(uar(truth, said), abs=.005)
 
+
+def test_scores_do_without_what_takes_a_second_to_import():
+    "All of scipy.stats for two functions: a demo waited for it"
+    code = "import sys; from sere_nb.scores import scores; print(scores([*'abab']*4, [*'abba']*4, groups=[*'wwxx', *'yyzz']*2)['ci95_draws'], 'scipy.stats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.split() == ["speakers", "False"]
 
 def test_stratified_resamples_keep_the_number_of_each_emotion():
     counts = np.array([[3, 1, 0], [0, 0, 0], [2, 0, 9]])

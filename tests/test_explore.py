@@ -21,7 +21,7 @@ from browser import browser, complaints, needs_browser, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
-from sere_nb.explore import LAYOUTS, Explorer, Layout, _stances, light, report_html
+from sere_nb.explore import LAYOUTS, Explorer, Layout, light, report_html, stances
 from sere_nb.learner import SERE, SETTINGS
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
@@ -153,7 +153,7 @@ def test_the_page_without_a_network(page, fitted):
         assert b.execute_script("return document.querySelector('.panel .heard')?.textContent.split(': ')[1] ?? ''") == (told and f'{told}.')
         # what it is most like can be heard too
         near = b.execute_script("const o = document.querySelectorAll('.panel [aria-label=\"nearest clips\"] button'); o[0].click(); return [...o].map(x => [+x.dataset.i, +x.textContent.match(/[0-9.]+$/)[0]])")
-        stance = _stances(fitted[0].history_[-1]['profile'], 6)
+        stance = stances(fitted[0].history_[-1]['profile'], 6)
         apart = 1-stance@stance[alone]
         apart[alone] = 9
         assert np.allclose([d for _, d in near], apart.sort().values[:6], atol=.01) and len({i for i, _ in near}-{alone}) == 6
@@ -359,7 +359,7 @@ def test_the_twin_shows_where_no_program_draws_it(fitted, capsys, monkeypatch):
     light(fitted[0])._ipython_display_()
     page = shown[0]['text/html']
     assert shown[0]['application/vnd.plotly.v1+json']['frames'] and page.startswith('<iframe') and 'http' not in page.replace('http://www.w3.org/2000/svg', '').replace('http-equiv', '') and len(page) < 1e6
-    monkeypatch.setattr('sere_nb.explore._show.__defaults__', (10,))
+    monkeypatch.setattr('sere_nb.twin._show.__defaults__', (10,))
     light(fitted[0])._ipython_display_()
     assert 'cdn' in shown[1]['text/html']       # too many clips for a page within a page
 
@@ -591,7 +591,7 @@ def test_the_quickstart_in_jupyterlab(lab):
 def test_the_map_keeps_neighbours_as_well_as_umap_learn_does():
     from sklearn.datasets import make_blobs
     from sklearn.manifold import trustworthiness
-    from sere_nb.explore import _umap, _umap_learn
+    from sere_nb.layout import _umap, _umap_learn
     rows, _ = make_blobs(300, 12, centers=6, cluster_std=2., random_state=0)
     rows = torch.nn.functional.normalize(torch.as_tensor(rows, dtype=torch.float32), dim=1)
     start = rows[:, :2]

@@ -33,6 +33,9 @@ DOORS = dict(
         language_code find_file parts_named read_manifest read_manifests column_names read_labels
         split_stretches join_stretches write_manifest check_manifest Recipe make_manifest
         folder_manifest draw_shots shared_emotions data_samples""",
+    explore="""LAYOUTS Style emotion_styles plot_resonance Layout field_data page_data shot_data round_data safe_json
+        audio_order embed_audio bundle report_html Explorer running wait start go_on stop teach undo export
+        selected to_html light""",
     cluster="""ClusterError to_arrow from_arrow encode_rows most_clips encode_shards shard_manifest read_shards
         score_shards""",
     cli="""UseError one_line default_cache choose_emotions read_shots load_encoders write_encoders
