@@ -15,6 +15,8 @@ from .program import *
 from .page import *
 from .widget import *
 from .twin import *
+from .compare import *
 
-__all__ = [o for m in ('looks','layout','facts','program','page','widget','twin')
+__all__ = [o for m in ('looks','layout','facts','program','page','widget','twin',
+    'compare')
     for o in sys.modules[f'sere_nb.{m}'].__all__]

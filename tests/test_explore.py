@@ -21,7 +21,7 @@ from browser import browser, complaints, needs_browser, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
-from sere_nb.explore import LAYOUTS, Explorer, Layout, light, report_html, stances
+from sere_nb.explore import LAYOUTS, Explorer, Layout, compare, light, report_html, stances
 from sere_nb.learner import SERE, SETTINGS
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
@@ -384,6 +384,88 @@ def test_300_emotions(fitted, tmp_path):
         b.execute_script(app(f'a.choose({n-1})'))
         until(b, f"return document.querySelector('.panel .tag')?.textContent == '{shown.classes_[called[-1]]}'")
         assert b.execute_script("return document.querySelector('canvas.map').getBoundingClientRect().top < innerHeight/2") and complaints(b) == []
+
+
+# ---- two maps ----
+
+@pytest.fixture(scope='module')
+def two(tmp_path_factory):
+    "Before and after some clips are taught, as a widget and as a page"
+    learner, truth = fresh()
+    x = Explorer(learner, truth, kind='pca')
+    x.teach([40, 41, 42], 'fear').wait()
+    both = x.beside(layouts=('pca', 'circumplex'))
+    return both, both.to_html(tmp_path_factory.mktemp('two')/'two.html', audio_mb=1)
+
+
+def test_two_maps_are_of_the_same_clips(two):
+    "Whatever order a learner met them in, and where one knows more"
+    both, _ = two
+    a, b = both.learners
+    shuffled = SERE(rounds=1).fit(*(o[np.random.default_rng(0).permutation(len(o))[:n]] for o, n in zip(clips(), (30, 100))))
+    other = compare(b, shuffled, layouts=('circumplex',))
+    assert other.table.path.tolist() == shuffled.table_.path.iloc[other.rows[1]].tolist() and len(other.table) < len(b.table_)
+    called = [o['path'] for o in other._page['sides']]
+    assert called[0] == called[1] == other.table.path.tolist()
+    before, after = both._called()
+    assert (after[40:43] == 'fear').all() and both.moves.clips.sum() == (before != after).sum() == len(both.otherwise)
+    assert both._page['common'] and [len(o) for o in (both._story_a, both._story_b)] == [4, 6]
+    with pytest.raises(ValueError, match='nothing was taught'): Explorer(b, kind='pca').beside()
+
+
+@needs_browser
+@pytest.mark.parametrize('dark', [False, True])
+def test_two_maps_are_one(two, dark):
+    "Chosen, pointed at, caught and played on both; what is called otherwise is told with counts; by mouse and by keys, wide and narrow"
+    from selenium.webdriver import ActionChains, Keys
+    both, file = two
+    with browser(1280, 1000, dark=dark, still=True) as b:
+        for width in (800, 1280):
+            b.set_window_size(width, 1000)
+            b.get(file.as_uri())
+            until(b, app('return a.rounds'))
+            assert b.execute_script('return document.documentElement.scrollWidth <= innerWidth')
+            left, right = b.execute_script("return [...document.querySelectorAll('.pair .one')].map(o => (({left, right, top}) => [left, right, top])(o.getBoundingClientRect()))")
+            assert left[1] <= right[0] and abs(left[2]-right[2]) < 1     # side by side
+        assert b.execute_script(app('return a.stories.map(o => o.at)')) == [3, 5]
+        told = b.execute_script("return [...document.querySelectorAll('.pair .changes button')].map(o => o.textContent)")
+        assert told == [*(f'{o[0]} → {o[1]}: {o[2]}' for o in both.moves.itertuples(index=False)), f'all {both.moves.clips.sum()}']
+        # a click and an arrow key choose on both
+        maps = b.find_elements('css selector', 'canvas.map')
+        place = lambda j, i: b.execute_script(app(f'const p = a.maps[{j}].px; return [p[{2*i}], p[{2*i+1}]]'))
+        at = lambda j, i: (place(j, i)[0]-maps[j].size['width']/2, place(j, i)[1]-maps[j].size['height']/2)
+        i = b.execute_script(app('const {px} = a.maps[1], far = i => Math.min(...[...Array(px.length/2).keys()].filter(j => j != i).map(j => Math.hypot(px[2*i]-px[2*j], px[2*i+1]-px[2*j+1]))); return [...Array(px.length/2).keys()].reduce((m, i) => far(i) > far(m) ? i : m, 0)'))
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', maps[1])
+        ActionChains(b).move_to_element_with_offset(maps[1], *at(1, i)).perform()
+        until(b, app(f"return a.over == {i} && a.sides.every(o => !o.map.tip.hidden && o.map.tip.textContent.startsWith(a.sides[0].D.path[{i}]))"), what='pointed at on both')
+        ActionChains(b).click().perform()
+        until(b, app(f"return a.chosen == {i} && [...document.querySelectorAll('.pair .panel h3')].filter(o => o.textContent == a.sides[0].D.path[{i}]).length == 2"), what='chosen on both')
+        maps[0].send_keys(Keys.ARROW_LEFT)
+        assert until(b, app('return a.chosen != null && [a.chosen]'))[0] != i
+        maps[0].send_keys(',')
+        until(b, app('return !a.moving && a.stories.map(o => o.at).join() == "3,4" && a.slider.value == 4'), what='one slider moves both')
+        maps[1].send_keys('.')
+        maps[0].send_keys(Keys.ESCAPE)
+        assert until(b, app('return a.chosen == null && a.clock.goal == 5'))
+        # each pair of emotions shows its clips, on both
+        b.execute_script("document.querySelector('.pair .changes button').click()")
+        seen = b.execute_script(app('return a.maps.map(o => [...o.seen.keys()].filter(i => o.seen[i]))'))
+        first = both.moves.iloc[0]
+        t = both.otherwise
+        assert seen[0] == seen[1] == t.index[(t.iloc[:, 1] == first['from']) & (t.iloc[:, 2] == first['to'])].tolist()
+        assert b.execute_script("return document.querySelectorAll('.pair .clips tbody tr').length") == len(seen[0])
+        b.execute_script("document.querySelector('.basket [aria-label=\"all clips again\"]').click()")
+        # a lasso on one catches on both
+        next(o for o in b.find_elements('css selector', '.tools .toggle') if o.text == 'lasso').click()
+        b.execute_script('arguments[0].scrollIntoView({block: "center"})', maps[0])
+        w, h = maps[0].size['width'], maps[0].size['height']
+        chain = ActionChains(b).move_to_element_with_offset(maps[0], -w/2+4, -h/2+4).click_and_hold()
+        for x, y in ((-4, -h/2+4), (-4, h/2-4), (-w/2+4, h/2-4)): chain = chain.move_to_element_with_offset(maps[0], x, y)
+        chain.release().perform()
+        caught = b.execute_script(app('return [a.maps.map(o => [...o.seen.keys()].filter(i => o.seen[i])), [...Array(a.maps[0].px.length/2).keys()].filter(i => a.maps[0].px[2*i] < a.maps[0].canvas.clientWidth/2-4)]'))
+        assert caught[0][0] == caught[0][1] == caught[1] and 5 < len(caught[1]) < len(both.table)
+        nameless = b.execute_script("return [...document.querySelectorAll('button, input, select, canvas, audio')].filter(o => !(o.getAttribute('aria-label') || o.textContent.trim() || o.labels?.length)).map(o => o.outerHTML)")
+        assert nameless == [] and complaints(b) == []
 
 
 # ---- the widget without a browser ----

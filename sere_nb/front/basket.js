@@ -5,18 +5,23 @@ import {h, select, small} from './dom.js';
 export const cell = v =>
   /[",\r\n]/.test(String(v)) ? `"${String(v).replaceAll('"', '""')}"` : String(v ?? '');
 
-export function csv(story, rows) {
-  const {D} = story;
-  const columns = {
-    path: i => D.path[i],
-    language: D.language && (i => D.language[i]),
-    speaker: D.speaker && (i => D.speaker[i]),
-    emotion: i => story.name(i),
-    confidence: i => story.best(i).toFixed(4),
-  };
+// A sheet of `columns` {name: row => value}; those without a value are left out.
+export function sheet(columns, rows) {
   const used = Object.entries(columns).filter(([, get]) => get);
   const lines = rows.map(i => used.map(([, get]) => cell(get(i))).join(','));
-  return [used.map(([k]) => k).join(','), ...lines, ''].join('\n');
+  return [used.map(([k]) => cell(k)).join(','), ...lines, ''].join('\n');
+}
+
+export const about = D => ({
+  path: i => D.path[i],
+  language: D.language && (i => D.language[i]),
+  speaker: D.speaker && (i => D.speaker[i]),
+});
+
+export function csv(story, rows) {
+  const emotion = i => story.name(i);
+  const confidence = i => story.best(i).toFixed(4);
+  return sheet({...about(story.D), emotion, confidence}, rows);
 }
 
 // Who turned from what to what, the most first.

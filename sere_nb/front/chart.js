@@ -151,7 +151,9 @@ export class Charts {
     this.at(this.app.clock.time);
   }
 
+  // Of two, one story may end before the other.
   at(time) {
-    this.plots.forEach(o => o.at(time));
+    const t = Math.min(time, this.app.story.end);
+    this.plots.forEach(o => o.at(t));
   }
 }

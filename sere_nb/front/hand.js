@@ -21,7 +21,10 @@ export class Hand {
     on('pointerdown', e => this.press(e));
     on('pointermove', e => (this.drag ? this.pull(e) : this.hover(e)));
     on('pointerup', e => this.release(e));
-    on('pointerleave', () => (map.tip.hidden = true));
+    on('pointerleave', () => {
+      this.tell(null);
+      this.app.hovered?.(null);
+    });
     on('wheel', e => this.wheel(e), {passive: false});
     on('keydown', e => this.key(e));
   }
@@ -53,10 +56,17 @@ export class Hand {
   }
 
   hover(e) {
-    const {story, D} = this.app;
-    const {tip, canvas, kind} = this.map;
     const [x, y] = this.point(e);
-    const i = story.rounds.length && kind ? this.map.nearest(x, y) : null;
+    const {map} = this;
+    const i = this.app.story.rounds.length && map.kind ? map.nearest(x, y) : null;
+    this.tell(i, x, y);
+    this.app.hovered?.(i);
+  }
+
+  // A word on a clip, beside a point; null: none.
+  tell(i, x, y) {
+    const {story, D} = this.app;
+    const {tip, canvas} = this.map;
     tip.hidden = i == null;
     if (i == null) return;
     const how = story.isShot(i) ? ', a shot' : ' ' + pct(story.best(i));

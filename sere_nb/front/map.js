@@ -5,7 +5,7 @@ import {OFF, SHOT, Stamps, level} from './stamps.js';
 
 export const MARGIN = 18;
 const MANY = 15000; // beyond, a shape could not be told
-const MOST = 3000; // trails and marks
+export const MOST = 3000; // trails and marks
 const LATE = 2; // the round from which on a change is one of those that came late
 const FEW = 40; // prototypes whose names fit on the map
 export const ease = t => t * t * (3 - 2 * t);
@@ -26,6 +26,7 @@ export class GroundMap {
     this.showMoved = null; // ring what changed since the round before this one
     this.lasso = null;
     this.waiting = 0;
+    this.twin = null; // the other of two maps, drawn with this one
     this.stamps = null;
     this.languages = [...new Set(app.D.language ?? [''])].sort();
     const form = o => FORMS[this.languages.indexOf(o) % FORMS.length];
@@ -67,7 +68,9 @@ export class GroundMap {
   }
 
   redraw() {
-    this.waiting ||= requestAnimationFrame(() => this.paint());
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => this.paint());
+    this.twin?.redraw();
   }
 
   // Another theme: everything is stamped anew.
@@ -113,6 +116,7 @@ export class GroundMap {
     this.moved();
     this.marks();
     if (this.app.chosen != null) this.path(frame);
+    this.app.beside?.(this);
     this.stars(frame);
     this.line();
   }

@@ -272,11 +272,11 @@ export class Panel {
   }
 
   names(i) {
-    const {story, D, clock} = this.app;
+    const {story, D, round} = this.app;
     const buttons = story.rounds.map((q, r) => {
       const c = D.classes[q.e[i]];
       const title = `round ${r}: ${c.name}`;
-      const current = r == clock.round ? 'true' : null;
+      const current = r == round ? 'true' : null;
       const props = {title, 'aria-label': title, 'aria-current': current};
       return h('button', {...props, onclick: () => this.app.go(r)}, sign(c));
     });

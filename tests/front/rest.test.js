@@ -5,9 +5,9 @@ import {spread, whyLess} from '../../sere_nb/front/chart.js';
 import {range, unpack} from '../../sere_nb/front/field.js';
 import {within} from '../../sere_nb/front/hand.js';
 import {distinct, sorted} from '../../sere_nb/front/list.js';
+import {same} from '../../sere_nb/front/link.js';
 import {ease} from '../../sere_nb/front/map.js';
 import {level} from '../../sere_nb/front/stamps.js';
-import {same} from '../../sere_nb/front/widget.js';
 import {heardThere, lead, share, why} from '../../sere_nb/front/why.js';
 import {story} from './made.js';
 
