@@ -372,8 +372,8 @@ def test_300_emotions(fitted, tmp_path):
     shown.classes_ = np.array([f'e{k:03d}' for k in range(K)])
     shown.label_ = torch.where(fitted[0].label_ >= 0, torch.randint(0, K, (n,), generator=g), -1)
     shown.history_ = [h | dict(proba=(1e-7*torch.rand(n, K, generator=g)+1/K), resonance=torch.zeros(n, K), landmarks=torch.randn(K, h['profile'].shape[1]//6*K, generator=g), profile=torch.randn(n, h['profile'].shape[1]//6*K, generator=g)) for h in fitted[0].history_]
-    shown.resonance = lambda rows: [dict(time_s=np.zeros(0), r=np.zeros((0, K)), weight=np.zeros(0)) for _ in rows]
-    shown.highlights = lambda rows: pd.DataFrame(dict(start_s=np.zeros(len(rows)), end_s=1., resonance=0.))
+    nothing = dict(time_s=np.zeros(0), r=np.zeros((0, K)), weight=np.zeros(0))
+    shown.heard = lambda rows, fields: pd.DataFrame(dict(start_s=np.zeros(len(rows)), end_s=1., resonance=0., heard='', pitch=np.nan, loudness=np.nan, timbre=np.nan, field=[nothing]*len(rows)))
     file = tmp_path/'many.html'
     file.write_text(report_html(shown, audio_mb=0, layouts=('pca',)), encoding='utf8')
     called = np.where(shown.label_ >= 0, shown.label_, shown.history_[-1]['proba'].argmax(1))
