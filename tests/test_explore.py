@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -265,6 +266,26 @@ def test_a_report_of_2000_clips_is_light():
     data = sum(len(page.split(f'id="{k}">')[1].split('</script>')[0]) for k in ('clips', 'fields'))
     third = 11*4*4/3*len(learner.table_)     # 11 rounds, two 16-bit numbers, as base64
     assert len(page)-data+2000*(data+third)/len(learner.table_) < 4e6
+
+
+def test_a_page_works_out_each_field_once(fitted, monkeypatch):
+    from sere_nb import fields
+    asked, work = [], fields.instantaneous_resonance
+    monkeypatch.setattr(fields, 'instantaneous_resonance', lambda o, *args: (asked.append(len(o)), work(o, *args))[1])
+    report_html(fitted[0], audio_mb=0, layouts=('pca',))
+    assert sum(asked) == len(fitted[0].table_)
+
+
+def test_a_page_that_fails_does_not_code_sound_to_the_end(fitted, monkeypatch):
+    "Sound is coded beside the rest, and ends with it"
+    from sere_nb import page
+    coded, failed = [], threading.Event()
+    def slow(file): failed.wait(60); time.sleep(.02); coded.append(file); return b'mp3'
+    def fails(*_): failed.set(); raise ValueError('nothing to show')
+    monkeypatch.setattr(page, 'mp3_of', slow)
+    monkeypatch.setattr(page, 'field_data', fails)
+    with pytest.raises(ValueError, match='nothing to show'): report_html(fitted[0], layouts=('pca',))
+    assert len(coded) < len(fitted[0].table_)
 
 
 def test_light_twin(fitted):
