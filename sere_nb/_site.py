@@ -196,7 +196,7 @@ class Pages(Processor):
 
 _course_head = """<style>
 .highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.jp-InputPrompt { opacity: 1; color: #595959; }
+.jp-InputPrompt { opacity: 1 !important; color: #595959 !important; }
 .highlight .c1 { color: #2f6666; } .highlight .mi, .highlight .mf { color: #007000; } .highlight .o, .highlight .ow { color: #8a1bd6; }
 .course-nav { margin: 0 1rem 0 clamp(.5rem, 6vw, 5rem); font: 1rem system-ui, sans-serif; }
 .course-nav a { color: #0b6b57; text-decoration: underline; }

@@ -126,7 +126,7 @@ def test_what_stands_below_a_name():
 
 def test_pages_of_the_course_lead_back():
     html = pages.with_way_back('<html><body class="jp-Notebook" data-x="1"><main>x</main></body></html>', ('slides', 'a.slides.html'))
-    assert html.index('../about/workshop.html') < html.index('a.slides.html') < html.index('<main>') and 'pre-wrap' in html
+    assert html.index('../about/workshop.html') < html.index('a.slides.html') < html.index('<main>') and 'pre-wrap' in html and '.jp-InputPrompt { opacity: 1 !important;' in html
 
 
 def test_style_of_the_pages():
