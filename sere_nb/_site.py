@@ -112,9 +112,9 @@ def notebook_links(here, cfg):
 
 
 _cell = re.compile(r'(<t[hd]\b[^>]*>)([^<>]*)(?=</t[hd]>)')
-_seam = re.compile(r'(?<=\w)[_./](?=\w)')
+_seam = re.compile(r'(?<=\w)(?:[_/](?=\w)|\.(?=\w{5}))')     # .ogg stays with its name
 
-def breakable(html, most=9):
+def breakable(html, most=6):
     "Tables in which a long name (a column's, a file's) may go on in a second line, behind `_`, `.` or `/`: by a space of no width, for Pandoc drops <wbr>"
     def word(m): return _seam.sub(lambda o: o[0]+'&#8203;', m[0]) if len(m[0]) > most and re.search('[A-Za-z]', m[0]) else m[0]
     return _cell.sub(lambda m: m[1]+re.sub(r'\S+', word, m[2]), html) if '<table' in html else html
@@ -196,7 +196,7 @@ class Pages(Processor):
 
 _course_head = """<style>
 .highlight pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-.jp-InputPrompt { opacity: 1; color: #595959; }
+.jp-InputPrompt { opacity: 1 !important; color: #595959 !important; }
 .highlight .c1 { color: #2f6666; } .highlight .mi, .highlight .mf { color: #007000; } .highlight .o, .highlight .ow { color: #8a1bd6; }
 .course-nav { margin: 0 1rem 0 clamp(.5rem, 6vw, 5rem); font: 1rem system-ui, sans-serif; }
 .course-nav a { color: #0b6b57; text-decoration: underline; }
