@@ -199,10 +199,11 @@ def otherwise(self:Comparison)->pd.DataFrame: # path, and a column each
 
 @patch(as_prop=True)
 def moves(self:Comparison)->pd.DataFrame: # from, to, clips; the most first
-    "How many clips turned from what to what"
+    "How many clips turned from what to what; of equal ones the first met comes first"
     a,b = self._called()
     t = pd.DataFrame({'from':a, 'to':b})[a!=b]
-    t = t.groupby(['from','to'], as_index=False).size().rename(columns=dict(size='clips'))
+    t = t.groupby(['from','to'], as_index=False, sort=False).size()
+    t = t.rename(columns=dict(size='clips'))
     return t.sort_values('clips', ascending=False, kind='stable', ignore_index=True)
 
 # %% ../nbs/08_compare.ipynb #ea617a2c
