@@ -127,14 +127,13 @@ def _begin(self:Comparison):
     "Lay the grounds; tell what does not change, then all rounds"
     self._laid = [_grounds(self.learners, self.rows, k) for k in self.layouts]
     self._width = [o.history_[-1]['profile'].shape[1] for o in self.learners]
-    sides = []
+    sides,layouts = [],{k:LAYOUTS[k] for k in self.layouts}
     for o,rows,name in zip(self.learners, self.rows, self.names):
-        side = _some_of(page_data(o), rows)|dict(name=name)
+        side = _some_of(page_data(o), rows)|dict(name=name, layouts=layouts)
         if self.labels is not None:
             side |= dict(label=[str(v or '') for v in self.labels], revealed=True)
         sides.append(side)
-    self._page = dict(sides=sides, common=_one_ground(self.learners),
-        layouts={k:LAYOUTS[k] for k in self.layouts})
+    self._page = dict(sides=sides, common=_one_ground(self.learners), layouts=layouts)
     self._told = [[],[]]
     self._tell()
 

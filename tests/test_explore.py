@@ -483,8 +483,9 @@ def test_two_maps_are_one(two, dark):
         chain = ActionChains(b).move_to_element_with_offset(maps[0], -w/2+4, -h/2+4).click_and_hold()
         for x, y in ((-4, -h/2+4), (-4, h/2-4), (-w/2+4, h/2-4)): chain = chain.move_to_element_with_offset(maps[0], x, y)
         chain.release().perform()
-        caught = b.execute_script(app('return [a.maps.map(o => [...o.seen.keys()].filter(i => o.seen[i])), [...Array(a.maps[0].px.length/2).keys()].filter(i => a.maps[0].px[2*i] < a.maps[0].canvas.clientWidth/2-4)]'))
-        assert caught[0][0] == caught[0][1] == caught[1] and 5 < len(caught[1]) < len(both.table)
+        caught, x = b.execute_script(app('return [a.maps.map(o => [...o.seen.keys()].filter(i => o.seen[i])), [...a.maps[0].px.filter((_, j) => j % 2 == 0)]]'))
+        inside = lambda edge: {i for i, v in enumerate(x) if v < edge}
+        assert caught[0] == caught[1] and inside(w/2-8) <= set(caught[0]) <= inside(w/2) and 5 < len(caught[0]) < len(both.table)
         nameless = b.execute_script("return [...document.querySelectorAll('button, input, select, canvas, audio')].filter(o => !(o.getAttribute('aria-label') || o.textContent.trim() || o.labels?.length)).map(o => o.outerHTML)")
         assert nameless == [] and complaints(b) == []
 
