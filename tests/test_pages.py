@@ -132,7 +132,7 @@ def test_pages_of_the_course_lead_back():
 def test_style_of_the_pages():
     "What was seen wrong in a browser and cannot be seen without one"
     css = (root/'nbs'/'styles.css').read_text()
-    for rule in (':not(pre) > code:not(.sourceCode)', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))'): assert rule in css, rule
+    for rule in (':not(pre) > code:not(.sourceCode)', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))', '  main td code { overflow-wrap: break-word; }'): assert rule in css, rule
 
 
 def test_figures_are_no_wider_than_the_page():
