@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SETTLE', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', 'turn', 'tric_clips', 'objective',
-           'ground', 'priors', 'begin', 'heard_in_groups', 'settled', 'softness_of', 'soft', 'step', 'fit_rounds',
-           'fit']
+           'ground', 'priors', 'begin', 'heard_in_groups', 'settled', 'softness_of', 'soft', 'steps_due', 'step',
+           'fit_rounds', 'fit']
 
 # %% ../nbs/06_rounds.ipynb #96861395
 import copy, warnings
@@ -31,7 +31,7 @@ from .views import Space
 
 # %% ../nbs/06_rounds.ipynb #b445404c
 SETTINGS = dict(
-    rounds=10,
+    rounds=10,      # and half as many again where voices are found in them
     freedom=8.,     # nu of the Student-t likelihood; 1e6 is a Gaussian
     variance=3.,    # psi of what voices and words add, in units of the covariance
                     # within an emotion
@@ -39,7 +39,7 @@ SETTINGS = dict(
     balance=.3,     # kappa: force of the assumption that a corpus has its shares,
     planned=(30.,3.,3.),    # and where it was made by a plan: of a corpus, of each
                             # voice, of each voice and sentence
-    hidden=1.,      # where nobody says who speaks: the same of each voice that is found;
+    hidden=2.,      # where nobody says who speaks: the same of each voice that is found;
                     # 0: voices are not looked for
     circumstances=30,       # there, and where no view tells what is said: clips per
                             # cluster of voice and words; 0 to leave them in
@@ -429,6 +429,11 @@ def _asked_again(self, log_share, r):
             o.cover[:,p])
     return log_share,near,r
 
+def steps_due(fit)->int:
+    "How many rounds a fit takes, the first from the shots alone included"
+    rounds = fit.settings['rounds']
+    return 1+(rounds*3//2 if getattr(fit, 'hidden_', None) else rounds)
+
 def step(self:SERE)->dict: # the history's new entry
     "One round more; beyond `rounds` too"
     if not hasattr(self, '_clips'):
@@ -437,7 +442,7 @@ def step(self:SERE)->dict: # the history's new entry
     if done==ASK: ask_again(self)
     _,r,log_share = turn(self, self.prior_)
     losses,near = objective(self, self.prior_),self._near
-    if self.circumstances_ and done>=self.settings['rounds']:
+    if self.circumstances_ and done+1>=steps_due(self):
         log_share,near,r = _asked_again(self, log_share, r)
     self._read_last = (None,None)
     if o.stored and done:       # of earlier rounds an excerpt is kept
@@ -461,7 +466,7 @@ def fit_rounds(self:SERE,
 ): # yields the history's entry of each round
     "Learn, round by round"
     self.begin(shots, unlabelled, space)
-    for _ in range(self.settings['rounds']+1): yield self.step()
+    for _ in range(steps_due(self)): yield self.step()
 
 def fit(self:SERE,
     shots:Embeddings,       # labelled clips: `emotion` of their table
@@ -471,9 +476,9 @@ def fit(self:SERE,
 )->SERE:
     "Learn from shots and unlabelled clips"
     from tqdm.auto import tqdm
-    rounds = self.fit_rounds(shots, unlabelled, space)
-    for _ in tqdm(rounds, total=self.settings['rounds']+1, desc='rounds',
-        disable=not progress, leave=False, delay=2): pass
+    self.begin(shots, unlabelled, space)
+    for _ in tqdm(range(steps_due(self)), desc='rounds', disable=not progress,
+        leave=False, delay=2): self.step()
     return self
 
 SERE.fit_rounds,SERE.fit = fit_rounds,fit

@@ -97,10 +97,11 @@ def _taught(args, clips, emotions):
 def _fit(learner, shots, unlabelled, taught, progress):
     """Fit; clips of `taught`, {row of the table: emotion},
     are shots from the first round on"""
+    from sere_nb.rounds import steps_due
     if not taught: return learner.fit(shots, unlabelled, progress=progress)
     learner.begin(shots, unlabelled)
     for row,emotion in taught.items(): learner.teach(row, emotion)
-    for _ in range(learner.settings['rounds']+1): learner.step()
+    for _ in range(steps_due(learner)): learner.step()
     return learner
 
 # %% ../nbs/09_run.ipynb #0250769f

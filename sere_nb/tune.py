@@ -21,8 +21,7 @@ from .encoder import JoinedEncoder,embed
 from .files import read_json,replacing
 from .designs import ASK
 from .learner import SERE
-from .rounds import clean
-
+from .rounds import clean,steps_due
 from .speech import (TransformerEncoder,_EDGE,_SILENT,_log_counts,
                             _whisper_layers)
 from .normalise import Standardiser,nearest
@@ -459,7 +458,7 @@ def fit_tuned(
     if isinstance(clips, Stored): raise LearnerError(
         "clips that stay on disk are too many to tune with. Give some of them.")
     learner.begin(shots, unlabelled, space)
-    for _ in range(learner.settings['rounds']+1): learner.step()
+    for _ in range(steps_due(learner)): learner.step()
     if beneath is None: beneath = embed(clips.table, blocks.beneath, cache, False)
     if len(beneath)!=len(clips): raise LearnerError(
         f"there are states of {len(beneath)} clips, but {len(clips)} clips. Give those "

@@ -20,6 +20,7 @@ from .layout import LAYOUTS,Layout
 from .learner import SETTINGS
 from .page import mp3_of,report_html
 from .program import bundle,front
+from .rounds import steps_due
 
 # %% ../nbs/08_widget.ipynb #b455a855
 _KNOBS = dict(
@@ -231,7 +232,7 @@ def start(self:Explorer)->Explorer:
     def ready():
         self.learner.begin()
         self._story = []
-    return self._work(self.learner.settings['rounds']+1, ready)
+    return self._work(steps_due(self.learner), ready)
 
 def go_on(self:Explorer,
     rounds:int=2,

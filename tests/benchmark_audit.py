@@ -17,6 +17,7 @@ import pandas as pd
 from sere_nb import audit, bench
 from sere_nb.encoder import load_encoder
 from sere_nb.learner import SERE
+from sere_nb.rounds import steps_due
 from sere_nb.scores import uar
 
 TAUGHT = 'urdu', 'ased'
@@ -85,7 +86,7 @@ def gains(task, paths, seed, n=12):
     for who in (learner, again):
         for i in at: who.teach(int(rows[i]), truth[i])
     for _ in range(8): learner.step()
-    for _ in range(again.settings['rounds']+1): again.step()
+    for _ in range(steps_due(again)): again.step()
     return dict(n=n, before=before, rounds_more=judged(learner), new_fit=judged(again))
 
 
