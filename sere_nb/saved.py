@@ -175,7 +175,8 @@ def _check_shapes(meta, tensors):
     for i,c in enumerate(names['said']):
         width,dims = tensors[f'said/{i}/1'].shape
         _must(dims<=Said().dims, 'said')
-        if f'said_by/{c}' in names: fit(f'said_by/{c}', (width,), (width,))
+        _must(f'said_by/{c}' in names, 'said')      # so there are no more than families
+        fit(f'said_by/{c}', (width,), (width,))
         if c in names['same']:
             at = tensors[f"same/{names['same'].index(c)}/0"]
             _must(at.shape[1]==Said().dims, 'same')

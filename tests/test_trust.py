@@ -68,6 +68,35 @@ def test_a_seal_knows_torn_saves(silent, tmp_path):
     SERE.load(other)
 
 
+@pytest.mark.parametrize("part", ("offset", "groups", "said", "families"))
+def test_a_model_with_very_many_of_one_part(silent, tmp_path, part):
+    "With a seal that is right: read, or refused in one line before the rest is looked at"
+    torch, keys = pytest.importorskip("torch"), [f"k{i}" for i in range(20_000)]
+    from safetensors.torch import load_file, save_file
+    from sere_nb import saved
+    at = SERE.load(silent/"model").save(tmp_path/"m")
+    meta, tensors = json.loads((at/"model.json").read_text()), load_file(at/"model.safetensors")
+    V, K, D = len(meta["views"]), len(meta["classes"]), meta["settings"]["dims"]
+    names, had = meta["names"], len(meta["names"]["offset"])
+    if part=="offset":
+        names["offset"] += keys
+        tensors |= {f"offset/{had+i}/0": torch.zeros(K) for i in range(len(keys))}
+    elif part=="groups":
+        meta["groups"], names["effects"] = {"voices": keys}, ["voices"]
+        tensors = {k: o for k, o in tensors.items() if not k.startswith("effects/")} | {"effects/0/0": torch.zeros(V, len(keys), D)}
+    elif part=="said":
+        meta["said"], names["said"], names["same"] = dict.fromkeys(keys, "acoustic"), keys, keys[::-1]
+        tensors |= {f"{o}/{i}/{j}": torch.zeros(*shape) for i in range(len(keys)) for o, j, shape in (("said", 0, (1,)), ("said", 1, (1, 60)), ("same", 0, (1, 60)))}
+    else: names |= {f"said_by/{k}": [] for k in keys}
+    save_file(tensors, at/"model.safetensors")
+    meta["seal"] = saved._seal(meta, at/"model.safetensors")
+    (at/"model.json").write_text(json.dumps(meta))
+    if part in ("offset", "groups"): assert SERE.load(at).offset_
+    else:
+        with pytest.raises(LearnerError) as e: SERE.load(at)
+        assert "\n" not in str(e.value) and "KeyError" not in str(e.value)
+
+
 def test_a_model_does_not_send_for_its_encoder(pair, silent, tmp_path, capsys, monkeypatch):
     "The name of a hub model within a model is not enough to go online: who predicts must say it"
     import huggingface_hub
