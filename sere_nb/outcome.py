@@ -99,11 +99,10 @@ def _tally(predictions, emotions):
 # %% ../nbs/09_outcome.ipynb #7f56e074
 def _verdict(metrics):
     "Lines about the scores"
-    low,high = metrics['ci95']
-    over = metrics.get('ci95_draws', 'clips')
+    from sere_nb.scores import interval
     yield (f"Compared with the labels of {_count(metrics['n_clips'], 'clip')}: "
-        f"UAR {100*metrics['uar']:.1f} % (95 % interval over {over} "
-        f"{100*low:.1f} to {100*high:.1f}), WA {100*metrics['wa']:.1f} %, "
+        f"UAR {100*metrics['uar']:.1f} % ({interval(metrics)}), "
+        f"WA {100*metrics['wa']:.1f} %, "
         f"macro-F1 {100*metrics['macro_f1']:.1f} %.")
     if sure := metrics.get('answered'):
         yield (f"Of these, {100*metrics['coverage']:.0f} % get an answer (probability "

@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 from .audio import audio_html,load_audio
 from .facts import field_data,page_data,round_data,target_clips
 from .layout import LAYOUTS,Layout
+from .scores import interval
 from .program import bundle,front
 
 # %% ../nbs/08_page.ipynb #6a778358
@@ -103,9 +104,8 @@ def _holds(
 # %% ../nbs/08_page.ipynb #b193c456
 def _scores_html(scores):
     "Three figures, with what they are"
-    low,high = scores['ci95']
     cards = [('UAR', scores['uar'],
-        f'unweighted average recall; 95 % interval {100*low:.1f} to {100*high:.1f} %'),
+        f'unweighted average recall; {interval(scores)}'),
         ('WA', scores['wa'], 'weighted accuracy: the share of clips that are right'),
         ('macro-F1', scores['macro_f1'], 'mean F1 over the emotions')]
     card = lambda k, v, what: (f'<div class="card"><b>{100*v:.1f} %</b>'
