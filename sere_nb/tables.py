@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .baselines import BenchError,_asks
 from .files import plain
-from .rivals import ABLATION,LADDER,METHODS,RIVALS,VARIANTS
-from .rivals import BenchError,_asks,_method
+from .rivals import ABLATION,LADDER,METHODS,RIVALS,VARIANTS,_method
 from .scores import _COLOURS,_SCORES,_SHAPES,_tail
 
 # %% ../nbs/07c_tables.ipynb #41acb910

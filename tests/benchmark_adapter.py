@@ -13,7 +13,7 @@ import pandas as pd
 
 import sere_nb.learner as L
 from sere_nb import rounds
-from sere_nb.bench import _Corpora, _Task, _todo, read_protocol, read_tables
+from sere_nb.bench import Corpora, Task, _todo, read_protocol, read_tables
 from sere_nb.encoder import load_encoder
 from sere_nb.scores import uar as recall
 from sere_nb.train import train
@@ -55,11 +55,11 @@ def main():
     o = p.parse_args()
     protocol = read_protocol(o.protocol)
     tables = read_tables(protocol, o.corpora)
-    corpora = _Corpora(tables, load_encoder(o.encoder), o.cache, False, None)
+    corpora = Corpora(tables, load_encoder(o.encoder), o.cache, False, None)
     done = []
     for t in protocol['tasks']:
         if f"{t['source']}-{t['target']}" not in o.tasks: continue
-        done.append(ways(_Task(t, corpora, 'known'), o.seed, 30, 100, (.03, .1)))
+        done.append(ways(Task(t, corpora, 'known'), o.seed, 30, 100, (.03, .1)))
         pd.concat(done).round(4).to_csv(o.out, index=False)
         print(done[-1].groupby('way').last(), flush=True)
 

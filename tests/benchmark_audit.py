@@ -29,8 +29,8 @@ def tasks(protocol, corpora, encoder, cache, taught):
     for t in protocol['tasks']:
         if t['target'] in TAUGHT if taught else t['target'] not in seen: wanted['tasks'].append(t)
         seen.add(t['target'])
-    hold = bench._Corpora(bench.read_tables(wanted, corpora), load_encoder(encoder), cache, False)
-    for t in sorted(wanted['tasks'], key=lambda t: t['target']): yield t, bench._Task(t, hold, 'known')
+    hold = bench.Corpora(bench.read_tables(wanted, corpora), load_encoder(encoder), cache, False)
+    for t in sorted(wanted['tasks'], key=lambda t: t['target']): yield t, bench.Task(t, hold, 'known')
 
 
 def fitted(task, paths, seed):

@@ -22,8 +22,8 @@ FEW, DRAWS, MANY = (1, 2, 3, 6), 2, 40
 
 
 def tasks(protocol, corpora, encoder, cache):
-    hold = bench._Corpora(bench.read_tables(protocol, corpora), load_encoder(encoder), cache, False)
-    for t in protocol['tasks']: yield t, bench._Task(t, hold, 'known')
+    hold = bench.Corpora(bench.read_tables(protocol, corpora), load_encoder(encoder), cache, False)
+    for t in protocol['tasks']: yield t, bench.Task(t, hold, 'known')
 
 
 def asked(task, paths, seed=0):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sere_nb.bench import _Corpora, _Task, _todo, read_protocol, read_tables
+from sere_nb.bench import Corpora, Task, _todo, read_protocol, read_tables
 from sere_nb.embeddings import Embeddings
 from sere_nb.encoder import load_encoder
 from sere_nb.learner import SERE
@@ -76,13 +76,13 @@ def main():
     o = p.parse_args()
     protocol = read_protocol(o.protocol)
     protocol['tasks'] = [t for t in protocol['tasks'] if f"{t['source']}-{t['target']}" in o.tasks]
-    corpora = _Corpora(read_tables(protocol, o.corpora), load_encoder(o.encoder), o.cache, False, None)
+    corpora = Corpora(read_tables(protocol, o.corpora), load_encoder(o.encoder), o.cache, False, None)
     done = [pd.read_csv(o.out)] if Path(o.out).exists() else []
     there = {k for t in done for k in t.source+'-'+t.target}
     by_name = {f"{t['source']}-{t['target']}": t for t in protocol['tasks']}
     for name in o.tasks:
         if name in there: continue
-        done.append(ways(_Task(by_name[name], corpora, 'known'), o.seed, o.epochs, o.rates, o.relative))
+        done.append(ways(Task(by_name[name], corpora, 'known'), o.seed, o.epochs, o.rates, o.relative))
         pd.concat(done).round(4).to_csv(o.out, index=False)
         print(done[-1].groupby('way').last(), flush=True)
 

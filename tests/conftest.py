@@ -139,7 +139,7 @@ def stub_voices(monkeypatch):
 def everywhere(monkeypatch, name, value):
     """Put `value` in the place of what is called `name`, in each module of the bench that knows it."""
     from importlib import import_module
-    modules = [import_module(f"sere_nb.{o}") for o in ("scores", "rivals", "tables", "bench", "evaluate")]
+    modules = [import_module(f"sere_nb.{o}") for o in ("scores", "blind", "shared", "baselines", "transductive", "adaptation", "rivals", "tables", "protocols", "tasks", "results", "bench", "evaluate")]
     known = [m for m in modules if hasattr(m, name)]
     assert known, name
     for m in known: monkeypatch.setattr(m, name, value)

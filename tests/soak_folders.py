@@ -201,10 +201,10 @@ def judge_encoder(folder, good):
 SETTINGS = dict(encoder="acoustic", speakers="known", protocol="x")
 
 def make_bench(folder):
-    from sere_nb import bench
-    row = dict.fromkeys([*bench.COLUMNS, *bench.EXTRA], .5)|dict(method="sere", source="aa", target="bb", n_classes=4)
-    bench._open_results(folder/"good", SETTINGS)
-    for seed in range(3): bench._append(folder/"good"/"results.csv", row|dict(seed=seed))
+    from sere_nb import results
+    row = dict.fromkeys([*results.COLUMNS, *results.EXTRA], .5)|dict(method="sere", source="aa", target="bb", n_classes=4)
+    results._open_results(folder/"good", SETTINGS)
+    for seed in range(3): results._append(folder/"good"/"results.csv", row|dict(seed=seed))
 
 def change_bench(folder, rng):
     way = rng.randrange(3)
@@ -217,8 +217,8 @@ def change_bench(folder, rng):
     return f"results {i} {j} {lines[i][j][:20]!r}"
 
 def judge_bench(folder, good):
-    from sere_nb import bench
-    done = bench._open_results(folder, SETTINGS)
+    from sere_nb import results
+    done = results._open_results(folder, SETTINGS)
     if not (done[["uar", "wa"]].notna().all().all() and (done.seed>=0).all()): return f"took {done.to_dict('records')[:1]}"
 
 

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.skipif(sys.platform!="linux", reason="kills, sessions a
 if sys.platform=="linux": import soak_faults
 import torch
 
-from sere_nb.bench import _append
+from sere_nb.results import _append
 from sere_nb.evaluate import COLUMNS, EXTRA, BenchError
 
 

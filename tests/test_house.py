@@ -29,6 +29,14 @@ DOORS = dict(
     structure="""HIGHLIGHTS VAD LearnerError groups Standardiser nearest kmeans ContentRemover Moments to_moments
         pool pool_parts audible contour_parts contour Prepared Space Projection contributions
         utterance_vectors Structure Circumstances relations plot_circumplex""",
+    rivals="""METHODS RIVALS VARIANTS PARTS LADDER ABLATION blind clip_vectors Shared nearest_prototype
+        logistic_regression self_training label_spreading full_labels sees_source_labels jdar_fit jdar
+        jdar_full em_fit em residual_clusters em_clusters BenchError coral_map coral transported
+        optimal_transport neighbours laplacian_fit laplacian_shot lame pt_map_fit pt_map alpha_tim_fit
+        alpha_tim estimated_shares saerens bbse kdey sere on_views all_labels sere_true_shares
+        sees_target_shares""",
+    bench="""ProtocolError make_protocol nested_shots task_name thin thinned read_protocol check_protocol
+        read_seeds read_tables task_shares OUTPUTS read_clips bench""",
     corpora="""EMOTIONS RECIPES emotion_word one_vocabulary is_placeholder ManifestError ManifestWarning read_cells
         language_code find_file parts_named read_manifest read_manifests column_names read_labels
         split_stretches join_stretches write_manifest check_manifest Recipe make_manifest
