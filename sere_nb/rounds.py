@@ -408,7 +408,8 @@ def softness_of(fit, corpus)->Tensor: # (n, 1)
     planned,others,clusters = fit.settings['softness']
     unknown = fit._clips.unknown if hasattr(fit, '_clips') else fit.circumstances_
     def of(c):
-        if c in unknown and fit.settings['circumstances']: return clusters
+        alone = c in unknown and c not in fit.hidden_
+        if alone and fit.settings['circumstances']: return clusters
         return planned if c in fit.design_ and fit.design_[c].planned else others
     names,at = np.unique(corpus.astype(str), return_inverse=True)
     return torch.tensor([of(c) for c in names])[at,None].to(fit.device)
