@@ -88,7 +88,7 @@ def _who_is_hidden(fit):
     for i,c in enumerate(o.names):
         here = (o.corpus_at==i).cpu()
         nobody[c],again[c] = not any(o.who[here.numpy()]),said_again(o.words[here])>=often
-    fit.hidden_ = {c:None for c in o.names if nobody[c] and again[c] and c in fit.said_
+    fit.hidden_ = {c:None for c in o.names if nobody[c] and again[c] and c in fit.prints_
         and fit.settings['hidden']}
     o.unknown = [c for c in o.names if c not in fit.said_ or c in fit.hidden_]
     o.heard = np.full(len(o.who), '', object)

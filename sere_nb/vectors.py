@@ -144,8 +144,9 @@ def voice_in(fit, prepared, rows):
         mine = np.flatnonzero(corpus==c)
         if c not in fit.said_ or (voice[mine]!=c).any(): continue
         at = torch.as_tensor(mine)
-        if c not in fit.prints_: fit.prints_[c] = _voice_views(prepared, at),Voiceprint()
-        views,known = fit.prints_[c]
+        views,known = fit.prints_.get(c) or (_voice_views(prepared, at),Voiceprint())
+        if not views: continue      # no view has moments
+        fit.prints_[c] = views,known
         h = torch.cat([halves(prepared.moments[v][at]) for v in views], 2)
         if not hasattr(known, 'basis'): known.fit(h)
         z = known(h)
