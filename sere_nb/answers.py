@@ -13,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .designs import grounds, who_speaks
 from .encoder import Embeddings, Stored
-from .hidden import Voiceprint, halves
+from .hidden import Voiceprint
 from .irf import highlight_weights
 from .normalise import groups
 from .rounds import SERE, settled, soft, softness_of
 from .tensors import LearnerError
-from .vectors import _PART, footprint, most_bytes, voice_by_voice
+from sere_nb.vectors import (_PART, footprint, most_bytes, voice_by_voice,
+    voice_of)
 from .views import HIGHLIGHTS
 
 # %% ../nbs/06_answers.ipynb #d8d73073
@@ -71,11 +71,8 @@ def voice_of_new(fit, prepared, corpus):
     "(n, d) what new clips tell of their voice, where nobody says who speaks"
     out = torch.zeros(len(corpus), Voiceprint().dims, device=fit.device)
     for c,known in fit.hidden_.items():
-        views,tell = fit.prints_[c]
         at = torch.as_tensor(np.flatnonzero(corpus==c))
-        if known is None or not len(at) or set(views)-set(prepared.moments): continue
-        z = tell(torch.cat([halves(prepared.moments[v][at]) for v in views], 2))
-        out[at] = F.pad(z, (0,out.shape[1]-z.shape[1]))
+        if known and len(at): out[at] = voice_of(fit.prints_[c], prepared, at)
     return out
 
 # %% ../nbs/06_answers.ipynb #ee837197

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from . import answers, fields, saved      # each gives SERE what it is named for
-from .designs import unlabelled_of
+from .designs import regroup, unlabelled_of, who_is_hidden
 from .rounds import SERE, SETTINGS, priors
 from .tensors import LearnerError
 from .vectors import project
@@ -58,6 +58,12 @@ def teach(self:SERE,
 SERE.teach = teach
 
 # %% ../nbs/06_learner.ipynb #afbabe9a
+def _hear_or_not(fit):
+    "From now on voices are looked for, or no longer"
+    fit._clips,fit._offsets = copy.copy(fit._clips),{}
+    who_is_hidden(fit)
+    regroup(fit)
+
 def change(self:SERE,
     # 'balanced', {emotion: share}, or {corpus: one of these}; as it was if None
     prior=None,
@@ -71,14 +77,17 @@ def change(self:SERE,
         "prepared. Fit anew with it.")
     if prior is not None and hasattr(self, '_clips'):
         self.prior_,self._guessed,self._told = priors(self, prior)
+    heeded = bool(self.settings['hidden'])
     self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
     if not hasattr(self, '_clips'): return self
     self.effects_ = {f:copy.copy(e) for f,e in self.effects_.items()}
     for e in self.effects_.values(): e.variance = self.settings['variance']
+    if heeded!=bool(self.settings['hidden']): _hear_or_not(self)
     if moved&{'loud','even','dims'}:
         x,cover,*_ = project(self)
         self._clips = SimpleNamespace(**{**vars(self._clips), 'x':x, 'cover':cover})
         self.structure = self._near = self._scale = None
+        self.circumstances_ = {}
         for e in self.effects_.values(): e.effect = None
     return self
 

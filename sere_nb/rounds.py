@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'SETTLE', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', 'turn', 'tric_clips', 'objective',
-           'ground', 'priors', 'begin', 'heard_in_groups', 'settled', 'softness_of', 'soft', 'steps_due', 'step',
-           'fit_rounds', 'fit']
+           'ground', 'priors', 'begin', 'in_turns', 'heard_in_groups', 'settled', 'softness_of', 'soft', 'steps_due',
+           'step', 'fit_rounds', 'fit']
 
 # %% ../nbs/06_rounds.ipynb #96861395
 import copy, warnings
@@ -108,6 +108,15 @@ class SERE:
         self.seed,self.speakers,self.prior = seed,speakers,prior
         self.device,self._given = _device(device),dict(design=design, device=device)
         self._read_last,self._stored = (None,None),None
+
+    def __setstate__(self, state):
+        "A pickle from before there were hidden voices has none"
+        self.__dict__.update(dict(hidden_={}, prints_={})|state)
+        self.settings = {**SETTINGS, **self.settings}
+        clips = getattr(self, '_clips', None)
+        if clips is None or hasattr(clips, 'heard'): return
+        n = len(clips.corpus)
+        clips.voice,clips.heard = torch.zeros(n, 0),np.full(n, '', object)
 
     def get_params(self,
         deep:bool=True, # makes no difference
@@ -370,6 +379,10 @@ SERE.begin = begin
 # %% ../nbs/06_rounds.ipynb #365b2e3a
 SETTLE = 3      # turns of circumstances and shares for clips without shares
 
+def in_turns(fit)->bool:
+    "Does what is taken from clips depend on their shares?"
+    return bool(fit.circumstances_) or any(fit.hidden_.values())
+
 def heard_in_groups(fit, group, corpus, voice, share):
     "The groups of clips, with voices that are found by their sound"
     if not any(fit.hidden_.values()) or 'voices' not in fit.effects_: return group
@@ -388,7 +401,7 @@ def settled(fit, x, cover, corpus, group, total, voice, fresh=()):
     gets an effect of its own"""
     K,v = fit.structure.mean.shape[1],fit.settings['variance']
     share = torch.full((x.shape[1],K), 1/K, device=x.device)
-    for turn in range(SETTLE+1 if fit.circumstances_ or len(fresh) else 1):
+    for turn in range(SETTLE+1 if in_turns(fit) or len(fresh) else 1):
         if turn: group = heard_in_groups(fit, group, corpus, voice, share)
         if turn or not fit.circumstances_:
             shift = shift_of(fit, x, share, cover, corpus, group)
@@ -443,7 +456,7 @@ def step(self:SERE)->dict: # the history's new entry
     if done==ASK: ask_again(self)
     _,r,log_share = turn(self, self.prior_)
     losses,near = objective(self, self.prior_),self._near
-    if self.circumstances_ and done+1>=steps_due(self):
+    if in_turns(self) and done+1>=steps_due(self):
         log_share,near,r = _asked_again(self, log_share, r)
     self._read_last = (None,None)
     if o.stored and done:       # of earlier rounds an excerpt is kept

@@ -191,7 +191,7 @@ def _check_views(meta, tensors, fit, below):
     for i,views in enumerate(meta['prints'].values()):
         heard = sum(width.get(v, 0)//2 for v in views)
         basis = tensors[f'hidden/{i}/1']
-        fits = views and len(basis)==heard and basis.shape[1]<=Voiceprint().dims
+        fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
         _must(fits and set(views)<=set(width), 'hidden')
     due = {f'{v}-content{k}' for v in plain if width[v]>=128
         for k in meta['settings']['contents']}

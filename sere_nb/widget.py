@@ -52,7 +52,8 @@ def as_it_is(learner):
     o = copy.copy(learner)
     o.history_ = list(learner.history_) if hasattr(learner, 'history_') else []
     for k in ('_share','_total'): setattr(o, k, getattr(learner, k).clone())
-    o.offset_ = dict(learner.offset_)
+    o.offset_,o._clips = dict(learner.offset_),copy.copy(learner._clips)
+    o.design_,o.hidden_ = dict(learner.design_),dict(learner.hidden_)
     o.effects_ = {f:copy.copy(e) for f,e in learner.effects_.items()}
     return o
 
