@@ -75,7 +75,7 @@ def pitch(
 
 # %% ../nbs/02_acoustic.ipynb #d2ed4efc
 def _frames(wave):
-    "(n, 1024): a window around each 10 ms"
+    "(n, 1024): a window every 10 ms"
     return F.pad(wave, (_WIN//2,_WIN//2)).unfold(0,_WIN,HOP)[:1+(len(wave)-1)//HOP]
 
 # %% ../nbs/02_acoustic.ipynb #db440c6b
@@ -156,7 +156,7 @@ def _tracks(wave):
 
 def acoustic_tracks(
     waves:list,     # of tensors (samples,), 16 kHz
-)->list: # of tensors (frames, 24), columns as in `TRACKS`, one row each 10 ms
+)->list: # of tensors (frames, 24), columns as in `TRACKS`, one row every 10 ms
     """Pitch (semitones above 50 Hz, NaN where unvoiced), voicing, loudness and timbre
     of each clip"""
     # each alone: among others its sums are rounded in another order, and its last bits
@@ -236,7 +236,7 @@ def functionals(
 
 # %% ../nbs/02_acoustic.ipynb #12e34c89
 class AcousticEncoder(Encoder):
-    """Views `acoustic` (`TRACKS`, a row each 10 ms)
+    """Views `acoustic` (`TRACKS`, one row every 10 ms)
     and `prosody` (`FUNCTIONALS`, one row per clip)"""
     name,views = 'acoustic',dict(acoustic=HOP/SR, prosody=0.)
     dims = dict(acoustic=len(TRACKS), prosody=len(FUNCTIONALS))

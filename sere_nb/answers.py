@@ -29,9 +29,13 @@ from .views import HIGHLIGHTS
 # %% ../nbs/06_answers.ipynb #d8d73073
 _ENOUGH = 20    # clips that a new voice must bring to get an effect of its own
 
-def fresh_voices(fit, corpus, who):
-    """Rows of each new voice that comes in numbers, in corpora whose voices show
-    most emotions"""
+def fresh_voices(
+    fit,    # `SERE`
+    corpus, # (n,) str, of each new clip
+    who,    # (n,) its voice, '' if unknown
+)->list: # of rows, one array per voice
+    """New voices that come with many clips, in corpora whose voices show most
+    emotions"""
     known = fit.effects_['voices'].names if 'voices' in fit.effects_ else []
     crossed = [c for c,d in fit.design_.items() if d.voices and c in fit.said_]
     there = np.array([bool(v) and c in crossed for c,v in zip(corpus, who)])
@@ -39,8 +43,11 @@ def fresh_voices(fit, corpus, who):
     names,n = np.unique(who[new].astype(str), return_counts=True)
     return [np.flatnonzero(who==v) for v in names[n>=_ENOUGH]]
 
-def offset_of(fit, corpus):
-    "(n, K) of each clip's corpus; one that the fit did not know takes their mean"
+def offset_of(
+    fit,    # `SERE`
+    corpus, # (n,) str, of each clip
+)->Tensor: # (n, K), added to the log shares
+    "What a clip's corpus adds; one that the fit did not know takes the mean of all"
     mean = torch.stack(list(fit.offset_.values())).mean(0)
     names,at = np.unique(corpus, return_inverse=True)
     offset = torch.stack([fit.offset_.get(str(c), mean) for c in names])

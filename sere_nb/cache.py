@@ -61,7 +61,7 @@ def _odd(file, why):
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
-        folder=None,    # for JSON lines, a file a folder of sound; in memory if None
+        folder=None,    # for JSON lines, one file per folder of sound; in memory if None
     ):
         self.folder,self._lock = folder,threading.Lock()
         self._known = {}    # folder of sound files: its index file, what that says

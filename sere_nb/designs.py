@@ -52,7 +52,7 @@ def by_counts(
 
 def numbered(
     names,  # (n,) str
-): # (n,) int from 0 on, -1 for ''; the names
+)->tuple: # (n,) int from 0 on, -1 for ''; the names, a list
     "Names as numbers"
     names,at = np.unique(np.asarray(names).astype(str), return_inverse=True)
     unknown = int(len(names)>0 and names[0]=='')
@@ -67,9 +67,11 @@ def _home(fit, ground, corpus):
     most = first[size.argmax()]
     return [str(ground[most]),str(corpus[most])]
 
-def grounds(fit, table):
-    """(n,) with whom each clip is measured, (n,) its corpus,
-    (n,) the corpus whose contents are its own"""
+def grounds(
+    fit,    # `SERE`; gets `home_`, the largest ground, if it has none
+    table,  # of the clips
+)->tuple: # (n,) ground of each, its corpus, the corpus whose contents it has
+    "With whom each clip is measured"
     known = getattr(fit, 'home_', None)     # None: a fit, which decides it
     voice,corpus = groups(table, fit.speakers, known=getattr(fit, 'voices_', ()))
     apart = [c for c,d in fit.design_.items() if d.voices and c not in fit.said_]
@@ -96,8 +98,11 @@ def who_is_hidden(fit):
     o.unknown = [c for c in o.names if c not in fit.said_ or c in fit.hidden_]
     o.heard = np.full(len(o.who), '', object)
 
-def find_circumstances(fit, said):
-    "Who says the same, and how each corpus was made; `said` (n, d) or None"
+def find_circumstances(
+    fit,    # `SERE`; gets `design_`, `same_`, `effects_`
+    said,   # (n, d) what each clip says, from a view that tells it; None without one
+)->None:
+    "Who says the same, and how each corpus was made"
     o = fit._clips
     o.who = who_speaks(fit.table_, o.corpus, fit.speakers)
     o.words = torch.full((len(o.who),), -1)

@@ -54,7 +54,7 @@ def _neighbours(learner, rows):
 def field_data(
     learner,    # a fitted `SERE`
     rows,       # of `table_`
-)->dict: # JSON-able but for bytes; a list a column
+)->dict: # JSON-able but for bytes; one list per column
     "Resonance over time, highlight, what is heard there, and the nearest other clips"
     rows = np.asarray(rows, dtype=int)
     if not len(rows):
@@ -107,7 +107,7 @@ def target_clips(learner):
 
 # %% ../nbs/08_facts.ipynb #be2e298b
 def shot_data(learner):
-    "16 bits a clip: the number of a shot's emotion, 65535 for clips without label"
+    "16 bits per clip: the number of a shot's emotion, 65535 for clips without label"
     return learner.label_.numpy().astype('<u2').tobytes()
 
 # %% ../nbs/08_facts.ipynb #b4139f59

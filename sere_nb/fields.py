@@ -44,7 +44,7 @@ def _starts(table):
 
 # %% ../nbs/06_fields.ipynb #01be6f4b
 def _each_field(fit, known, r, origin):
-    "A dict a clip of what `_field` gives, as `resonance` says"
+    "One dict per clip: what `_field` gives, as `resonance` says"
     prepared,bin_s = known.prepared,fit.space.bin_s
     # where nothing speaks for or against, all that is heard weighs the same
     lean = _margin(r, known.log_share, prepared.clip).abs()+1e-9*prepared.audible

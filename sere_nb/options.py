@@ -153,7 +153,7 @@ def _audit(add):
 # %% ../nbs/09_options.ipynb #8a5a8ab2
 _EXPORT = """audformat    a database with one table                    textgrid  a TextGrid a \
 recording (Praat)
-labelstudio  tasks in a file, the labelling interface     elan      an eaf a recording
+labelstudio  tasks in a file, the labelling interface     elan      one eaf per recording
              beside it                                    datasets  clips and \
 metadata.csv (Hugging Face)
 Needs an extra for audformat, textgrid and elan: pip install 'sere_nb[export]'."""

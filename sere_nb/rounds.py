@@ -196,7 +196,7 @@ def _find_structure(fit, clean):
     known = (o.cover&new.ready[:,None]).any(0)
     for c,at in unlabelled_of(fit).items():
         if not known[at].any(): raise LearnerError(f"{c}: no view of its clips covers "
-            "shots of every emotion. With one encoder a language, add '+acoustic' to "
+            "shots of every emotion. With one encoder per language, add '+acoustic' to "
             "both: it is the bridge between them.")
 
 def measured(fit, clean):

@@ -263,7 +263,7 @@ _BLOCKS = 1000      # more than any encoder has
 
 class TransformerEncoder(Encoder):
     """Layers of a pre-trained speech encoder as views `<name>.<layer>`,
-    a row each 20 ms or what the model makes of it"""
+    one row every 20 ms or what the model makes of it"""
     def __init__(self,
         spec:str,       # folder, hub id, or hub id@revision
         layers=None,    # one-based; `default_layers` if None

@@ -104,7 +104,7 @@ def task_table(
 def seed_spread(
     results:pd.DataFrame,   # as `bench` gives them
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.Series: # a value a method, in points; NaN with a single seed
+)->pd.Series: # one value per method, in points; NaN with a single seed
     """How much the choice of shots matters:
     deviation, over seeds, of the mean over tasks"""
     r = _with_task(results)
@@ -200,7 +200,7 @@ def kind_table(
     results:pd.DataFrame,   # as `bench` gives them
     kinds:dict,             # corpus: how it was made, as `corpus_kind` says, or you
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a kind: tasks, and per cent of each method
+)->pd.DataFrame: # one row per kind: tasks, and per cent of each method
     "What each method gets on targets of each kind"
     table = task_table(results, score)
     kind = table.index.str.split('→').str[1].map(lambda o: kinds.get(o, 'not known'))
@@ -261,7 +261,7 @@ def ablation_table(
 def shots_curve(
     results:pd.DataFrame,   # as `bench` gives them, with several numbers of shots
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a method and number: method, shots, mean, low, high (shares)
+)->pd.DataFrame: # one row per method and number: method, shots, mean, low, high (shares)
     "Mean over seeds, then tasks, with its bootstrap interval over both"
     rows,r = [],_with_task(results)
     for m in _methods(r):

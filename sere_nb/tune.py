@@ -201,7 +201,7 @@ def _contents(remover, z, corpus):
     return out
 
 def _audible(self, rows, view, length):
-    "(b, longest) weights of frames: silence has none, the others sum to 1 a clip"
+    "(b, longest) weights of frames: silence has none, the others sum to 1 per clip"
     m,frame = self.new.moments[view],torch.arange(length, device=self.device)
     at = m.offsets[rows][:,None]+frame//round(m.bin_s/self.clips.views[view].hop_s)
     w = (m.count>0)[at.clamp_max(len(m.count)-1)]

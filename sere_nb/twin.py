@@ -59,7 +59,7 @@ def _player(rounds):
     buttons = [press('▶', None, slow), press('❚❚', [None], stop)]
     menu = dict(type='buttons', direction='right', x=0, y=0, xanchor='left',
         yanchor='top', pad=dict(t=28), buttons=buttons)
-    slider = dict(active=len(rounds)-1, x=.16, len=.84, pad=dict(t=8),
+    slider = dict(active=len(rounds)-1, x=.27, len=.73, pad=dict(t=8),
         currentvalue=dict(prefix='round '),
         steps=[press(o, [o], go_to) for o in rounds])
     return dict(updatemenus=[menu], sliders=[slider])
@@ -70,7 +70,7 @@ def light(
     layout='pca',       # of `LAYOUTS`, or a laid one
     most:int=400,       # clips
     title:str='',
-): # plotly Figure with a frame a round, below 1 MB; in HTML the page in its place
+): # plotly Figure with one frame per round, below 1 MB; in HTML the page in its place
     "The map to play without kernel"
     import plotly.graph_objects as go
     ground = layout
@@ -100,8 +100,9 @@ def light(
             text=[html.escape(o) for o in learner.classes_], showlegend=False,
             textposition='top center')]
     axis = dict(visible=False, range=[-.03,1.03])
-    figure = go.Figure(data, frames=frames, layout=go.Layout(title=html.escape(title),
-        xaxis=axis, yaxis=axis, template='plotly_white', width=680, height=520,
+    named = dict(text=html.escape(title), font=dict(size=15))   # fits a phone
+    figure = go.Figure(data, frames=frames, layout=go.Layout(title=named, xaxis=axis,
+        yaxis=axis, template='plotly_white', width=680, height=520,
         margin=dict(l=10, r=10, t=40 if title else 10, b=10),
         **_player([f.name for f in frames])))
     figure._ipython_display_ = lambda: _show(figure, learner, ground, title)

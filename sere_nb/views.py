@@ -262,7 +262,7 @@ def __call__(self:Projection,
     prepared:Prepared,
     weights=None,       # (n_moments,) on the common grid, from `highlight_weights`
 )->tuple: # (views, n_clips, dims); (views, n_clips) bool: which clips a view covers
-    """One vector a clip and view; the first call finds the components. With
+    """One vector per clip and view; the first call finds the components. With
     weights, a handful of tracks is pooled twice, evenly and with them (of the
     layers of a speech model that does not help)"""
     vectors,covers = [],[]
@@ -336,7 +336,7 @@ def utterance_vectors(
     speakers:bool=True,     # measure each speaker apart?
     dims:int=64,            # principal components per view
 )->Tensor: # (n_clips, dims per view)
-    """One plain vector a clip, for the baselines:
+    """One plain vector per clip, for the baselines:
     every view's mean and deviation, standardised, side by side"""
     prepared = Space(speakers, contents=(), contour=False).prepare(emb)
     x,_ = Projection(dims)(prepared)

@@ -100,12 +100,12 @@ def _mono_16k(x, rate):
     return x if rate==SR else _resample(x, *_ratio(rate))
 
 # %% ../nbs/00_waves.ipynb #eb62d4d1
-FRAME,HOP = SR//40,SR//100   # 25 ms windows, a new one each 10 ms
+FRAME,HOP = SR//40,SR//100   # 25 ms windows, a new one every 10 ms
 
 def frame_db(
     wave:Tensor, # (n,) at 16 kHz
 )->Tensor: # (frames,) dB below full scale, never under -120
-    "Energy of each 25 ms frame, one frame each 10 ms"
+    "Energy of each 25 ms frame, one frame every 10 ms"
     wave = _checked(wave)
     w = torch.nn.functional.pad(wave, (0,max(0,FRAME-len(wave))))
     return 10*w.square().unfold(0,FRAME,HOP).mean(1).clamp_min(1e-12).log10()

@@ -202,7 +202,7 @@ def no_sections(all_pages, most=600):
         shown = any('#### ' in text or '### ' in text or '## ' in text for text in p.markdown())
         if words > most and not shown: yield p.name, f'{words} words without a heading: nobody finds anything'
 
-_each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?) an? (?:emotion|clip|language|corpus|moment|view|frame|sentence|speaker|task)\b(?! (?:has|covers|may|is|can|on|that|must))")
+_each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?|bits|lists?|dicts?|TextGrids?|eafs?) an? (?:emotion|clip|language|corpus|moment|view|frame|sentence|speaker|task|voice|cluster|recording|column|round)\b(?! (?:has|covers|may|is|can|on|that|must))|\b(?:rows?|one|frames?) each \d+")
 _odd = re.compile(r'how far is far|what for what|out of reach of its guests', re.I)
 
 def odd_english(all_pages):
@@ -212,7 +212,7 @@ def odd_english(all_pages):
             if c['cell_type'] != 'markdown': continue
             text = _inline.sub('', plain(''.join(c['source'])))
             for m in _each.finditer(text):
-                if not re.search(r'(which|how many) $', text[:m.start()]): yield p.name, f'{m[0]!r}: say "per"'
+                if not re.search(r'(which|how many) $', text[:m.start()]): yield p.name, f'{m[0]!r}: say "per" or "every"'
             for m in _odd.finditer(text): yield p.name, f'{m[0]!r} is no English'
 
 _address = re.compile(re.escape(SITE.removeprefix('https://'))+r'(/[^\s)#"\'>`]*)?')

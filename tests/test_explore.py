@@ -24,6 +24,7 @@ from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
 from sere_nb.explore import LAYOUTS, Explorer, Layout, compare, light, report_html, stances
 from sere_nb.learner import SERE, SETTINGS
+from sere_nb.scores import scores
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
 
@@ -291,6 +292,7 @@ def test_a_page_that_fails_does_not_code_sound_to_the_end(fitted, monkeypatch):
 def test_light_twin(fitted):
     figure = light(fitted[0], title='<b>')
     assert len(figure.frames) == 4 and len(figure.to_json()) < 1e6 and '<b>' not in figure.layout.title.text
+    assert figure.layout.sliders[0].x*(390-36) > 92      # on a phone it begins beside the two buttons, not below them
     first, last = (np.array([f.data[0].x, f.data[0].y]) for f in (figure.frames[0], figure.frames[-1]))
     assert not np.allclose(first, last)
 
@@ -354,6 +356,51 @@ def test_what_decided_and_what_was_assumed(page, fitted):
         b.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(features=[dict(name='prefers-color-scheme', value='dark'), dict(name='prefers-reduced-motion', value='reduce')]))
         until(b, f"return document.querySelector('.panel .picture image')?.getAttribute('href') != {json.dumps(before)}", what='the mel in the other theme')
         assert complaints(b) == []
+
+
+FAINT = """
+const parse = c => { const m = c.match(/[\\d.]+/g).map(Number), k = c.startsWith('color(') ? 255 : 1; return [...m.slice(0, 3).map(v => v*k), m[3] ?? 1]; };
+const over = (a, b) => [0, 1, 2].map(i => a[i]*a[3]+b[i]*(1-a[3]));
+const lum = c => { const [r, g, b] = c.map(v => (v /= 255) <= .03928 ? v/12.92 : ((v+.055)/1.055)**2.4); return .2126*r+.7152*g+.0722*b; };
+const ground = e => { const c = parse(getComputedStyle(e).backgroundColor); return c[3] == 1 || !e.parentElement ? c : over(c, ground(e.parentElement)).concat(1); };
+const walk = document.createTreeWalker(document.body, 4), out = [];
+for (let o; o = walk.nextNode();) {
+    const e = o.parentElement;
+    if (!o.textContent.trim() || !e.checkVisibility() || e.closest('script,style,svg,button:disabled,.off')) continue;
+    const on = ground(e), [a, b] = [lum(over(parse(getComputedStyle(e).color), on)), lum(on)].sort((x, y) => y-x);
+    if ((a+.05)/(b+.05) < 4.5) out.push([o.textContent, e.className, (a+.05)/(b+.05)]);
+}
+return out;"""
+
+
+@pytest.fixture(scope='module')
+def judged(fitted, tmp_path_factory):
+    "A report with its table of labels and guesses"
+    learner, truth = fitted
+    guess = learner.classes_[learner.history_[-1]['proba'].argmax(1)]
+    file = tmp_path_factory.mktemp('judged')/'report.html'
+    file.write_text(report_html(learner, truth, scores=scores(truth, guess), layouts=('pca',), audio_mb=0, fields=0), encoding='utf8')
+    return file
+
+
+@needs_browser
+@pytest.mark.parametrize('dark', [False, True])
+def test_no_page_is_wider_than_a_phone(judged, page, two, dark):
+    "Neither with long names; and whatever is written can be read, on any share of a row"
+    with browser(800, 900, dark=dark, still=True) as b:
+        for width in (390, 1280):
+            b.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(width=width, height=844, deviceScaleFactor=1, mobile=False))
+            for file in (judged, page[0], two[1]):
+                b.get(Path(file).as_uri())
+                until(b, app('return a.rounds ?? a.stories.length'))
+                until(b, "document.querySelectorAll('details').forEach(o => { o.open = true; }); return document.querySelector('.clips tbody tr')", what='the table')
+                assert b.execute_script('return [innerWidth, document.documentElement.scrollWidth <= innerWidth]') == [width, True], file
+                assert b.execute_script(FAINT) == [], file
+                if file != judged: continue
+                for share in range(0, 101, 20):
+                    b.execute_script(f"document.querySelectorAll('.confusion td').forEach(o => o.style.setProperty('--share', '{share}%'))")
+                    assert b.execute_script(FAINT) == [], share
+                assert b.execute_script("const o = document.querySelector('.roll'); return o.scrollWidth <= o.clientWidth")
 
 
 @needs_browser

@@ -1,4 +1,4 @@
-"SERE from outside: determinism, blindness to labels, new clips, one encoder a language, save and load"
+"SERE from outside: determinism, blindness to labels, new clips, one encoder per language, save and load"
 import json
 
 import numpy as np, pandas as pd, pytest, torch

@@ -111,10 +111,30 @@ def test_long_pages_have_headings(tmp_path):
     assert [p for p, _ in check_pages.no_sections(check_pages.pages(tmp_path))] == ['a.ipynb']
 
 
-@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
+@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('a row each 10 ms', True), ('one row every 10 ms', False), ('an eaf a recording', True), ('clips a cluster', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
 def test_english(tmp_path, text, wrong):
     page(tmp_path, 'a.ipynb', text)
     assert bool(said(tmp_path, check_pages.odd_english)) == wrong
+
+
+@pytest.mark.parametrize('module', sorted(o.stem for o in (root/'sere_nb').glob('*.py') if o.stem not in ('rivals', 'bench', 'hidden')))
+def test_english_of_what_is_said_of_parameters(module):
+    "Docstrings, comments and messages are read on the pages too"
+    code = (root/'sere_nb'/f'{module}.py').read_text()
+    assert not [m[0] for m in check_pages._each.finditer(code) if not code[:m.start()].endswith(('which ', 'how many '))]
+
+
+@pytest.mark.parametrize('module,name', [('designs', 'numbered'), ('designs', 'grounds'), ('designs', 'find_circumstances'), ('answers', 'offset_of'), ('answers', 'fresh_voices')])
+def test_each_parameter_is_told(module, name):
+    from fastcore.docments import docments
+    told = docments(getattr(__import__(f'sere_nb.{module}', fromlist=[name]), name), full=True, returns=True)
+    assert all(o['docment'] or (k == 'return' and o['anno'] is None) for k, o in told.items()), told
+
+
+@pytest.mark.parametrize('name', ['02_acoustic', '06_rounds'])
+def test_a_page_says_first_what_it_is_about(name):
+    text = [''.join(c['source']) for c in json.loads((root/'nbs'/f'{name}.ipynb').read_text())['cells'] if c['cell_type'] == 'markdown']
+    assert not text[1].startswith('#')
 
 
 def test_what_stands_below_a_name():

@@ -66,7 +66,7 @@ export class List {
       {class: 'list', open: app.link.live ? null : '', ontoggle: () => this.table()},
       h('summary', {}, 'Clip by clip'),
       h('div', {class: 'tools'}, this.kinds, this.found),
-      h('table', {class: 'clips'}, this.head, this.body),
+      h('div', {class: 'roll'}, h('table', {class: 'clips'}, this.head, this.body)),
       this.more,
     );
     this.filters = this.pickFilters();

@@ -30,12 +30,13 @@ export class Otherwise {
     const names = pair.both.sides.map(D => D.name);
     const heads = ['', 'clip', ...names, ...(pair.both.common ? ['moved'] : [])];
     const head = h('tr', {}, ...heads.map(o => h('th', {scope: 'col'}, text(o))));
+    const table = h('table', {class: 'clips'}, h('thead', {}, head), this.body);
     this.element = h(
       'details',
       {class: 'list', open: pair.link.live ? null : '', ontoggle: () => this.table()},
       h('summary', {}, 'Called otherwise, clip by clip'),
       this.count,
-      h('table', {class: 'clips'}, h('thead', {}, head), this.body),
+      h('div', {class: 'roll'}, table),
     );
   }
 
