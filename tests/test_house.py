@@ -37,6 +37,10 @@ DOORS = dict(
         sees_target_shares""",
     bench="""ProtocolError make_protocol nested_shots task_name thin thinned read_protocol check_protocol
         read_seeds read_tables task_shares OUTPUTS read_clips bench""",
+    audit="""ROW KINDS CANNOT ANOTHER AuditError slope rectified wilson rest_share Estimate estimate
+        spread_order draw_evenly draw_unsure estimate_uar how_many_more summary Book Audited
+        read_audited Audit draw take outcome keep teach told wav_bytes play choices by_keys state
+        Desk""",
     corpora="""EMOTIONS RECIPES emotion_word one_vocabulary is_placeholder ManifestError ManifestWarning read_cells
         language_code find_file parts_named read_manifest read_manifests column_names read_labels
         split_stretches join_stretches write_manifest check_manifest Recipe make_manifest
