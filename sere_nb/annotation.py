@@ -14,11 +14,11 @@ import numpy as np
 from fastcore.basics import patch
 
 from .audio import stretch,stretch_name,_plain_s
-from .corpora import find_file,is_placeholder,join_stretches,one_vocabulary
+from .corpora import find_file,is_placeholder,one_vocabulary
 from .corpora import parts_named,read_cells,write_manifest
 from .estimates import AuditError,draw_evenly,draw_unsure,summary
 from .export import predicted
-from .files import plain,replaceable,write,_known,_note,_real,_sha256
+from .files import plain,replaceable,write,_known,_note,_real
 
 # %% ../nbs/11_annotation.ipynb #f956ae4f
 ROW = ('path','start_s','end_s','channel','kind','emotion')
