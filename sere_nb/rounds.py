@@ -403,7 +403,7 @@ def settled(fit, x, cover, corpus, group, total, voice, fresh=()):
     share = torch.full((x.shape[1],K), 1/K, device=x.device)
     for turn in range(SETTLE+1 if in_turns(fit) or len(fresh) else 1):
         if turn: group = heard_in_groups(fit, group, corpus, voice, share)
-        if turn or not fit.circumstances_:
+        if turn or not in_turns(fit):
             shift = shift_of(fit, x, share, cover, corpus, group)
         else: shift = torch.zeros_like(x)
         for rows in fresh:
