@@ -214,7 +214,7 @@ def _found(self:Shared):
 def views(self:Shared,
     *several,   # Embeddings that are parts of `clips`
 )->list: # of arrays (V, n_clips, D)
-    "A vector a clip and view; plain vectors are one view"
+    "A vector per clip and view; plain vectors are one view"
     x = self.once(('vectors',self.sere), self._found)
     if not self.sere: x = x.transpose(1,0,2).reshape(1, x.shape[1], -1)
     return [x[:,self.rows(e)] for e in several]
@@ -223,7 +223,7 @@ def views(self:Shared,
 def vectors(self:Shared,
     *several,   # Embeddings that are parts of `clips`
 )->list: # of arrays (n_clips, d)
-    "One vector a clip, its views side by side"
+    "One vector per clip, its views side by side"
     return [x.transpose(1,0,2).reshape(x.shape[1], -1) for x in self.views(*several)]
 
 # %% ../nbs/07b_shared.ipynb #808f7d99

@@ -112,7 +112,7 @@ def _residual(x, p, each, seed):
 # %% ../nbs/07b_transductive.ipynb #9cb76848
 def residual_clusters(
     task,           # all clips
-    each:int=30,    # clips a cluster
+    each:int=30,    # clips per cluster
     seed:int=0,     # of the first centres
 ): # function from (x, p) to (V, n, D)
     "What clips share with clips of like voice and words, corpus by corpus"

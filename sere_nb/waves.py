@@ -72,7 +72,9 @@ def _resample(x, old, new):
     n = -(-len(x)*new//old)
     stretches = -(-n//m.shape[1])
     x = torch.nn.functional.pad(x, (width, max(0, stretches*step+len(m)-len(x))))
-    return (x.unfold(0, len(m), step)[:stretches]@m).flatten()[:n]
+    # a product copies its stretches, which overlap much at high rates: some at a time
+    some = x.unfold(0, len(m), step)[:stretches].split(max(1, 2**20//len(m)))
+    return torch.cat([o@m for o in some]).flatten()[:n]
 
 # %% ../nbs/00_waves.ipynb #5c4b4500
 def to_mono_16k(

@@ -46,7 +46,7 @@ def test_the_same_job(clips):
     memory, disk, shot = clips
     a, b, c = SERE(seed=0).fit(memory[shot], memory[~shot]), SERE(seed=0).fit(memory[shot], disk[~shot]), SERE(seed=0, memory_gb=.04).fit(disk[shot], disk[~shot])
     assert (a.predict() == b.predict()).mean() > .97 and (a.predict() == c.predict()).mean() > .75
-    assert (a.highlights()[['start_s', 'end_s']] == b.highlights()[['start_s', 'end_s']]).to_numpy().mean() > .95    # vectors on disk have 16 bits
+    assert (a.highlights()[['start_s', 'end_s']] == b.highlights()[['start_s', 'end_s']]).to_numpy().mean() > .9     # vectors on disk have 16 bits
     assert np.allclose(b.predict_proba()[[5, 3]], b.predict_proba([5, 3]), atol=1e-5) and b.transform([5, 3]).shape == a.transform([5, 3]).shape
     fields, again = b.resonance([5, 3]), a.resonance([5, 3])
     assert all(np.allclose(x['r'], y['r'], atol=.05) and np.allclose(x['weight'], y['weight'], atol=.02) for x, y in zip(fields, again))
