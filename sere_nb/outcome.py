@@ -239,7 +239,7 @@ def _describe(args, source, target, encoders, picked, emotions, heard=None, made
 def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
     "The page of a run: all clips, the labels of the target (`rows`) to compare with"
     import numpy as np
-    from sere_nb.explore import report_html
+    from sere_nb.page import report_html
     labels = np.full(len(learner.table_), '', dtype=object)
     labels[rows] = truth
     page = report_html(learner, labels if metrics else None, about=about, notes=notes,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .audio import stretch
-from .explore import emotion_styles
+from .looks import emotion_styles
 
 # %% ../nbs/08b_timeline.ipynb #343215cb
 def courses(
