@@ -6,7 +6,6 @@
 __all__ = ['OFTEN', 'EACH', 'LEAST', 'halves', 'Voiceprint', 'HiddenVoices', 'said_again', 'said_often', 'voices_hidden']
 
 # %% ../nbs/03c_hidden.ipynb #da9acce2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -101,8 +100,8 @@ class HiddenVoices:
         return torch.where(z.any(1), nearest(self._rest(z, share), self.centres), -1)
 
 # %% ../nbs/03c_hidden.ipynb #6d008a2f
-OFTEN,EACH = 2.,50  # clips that say the same, against emotions; clips a voice otherwise
-LEAST = 10          # clips a voice
+OFTEN,EACH = 2.,50  # clips that say the same, against emotions; clips per voice otherwise
+LEAST = 10          # clips per voice
 
 def said_again(
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once
