@@ -110,7 +110,8 @@ def _speakers(p, default='known'):
     who = p.add_mutually_exclusive_group()
     who.add_argument('--speakers', choices=('known','found','none'), default=default,
         help='who speaks: known, what the column speaker says; found, voices found by '
-        'sound in each corpus (extra voices); none, not used '
+        'sound in each corpus (extra voices); none, not told: voices are told '
+        'apart while learning where sentences recur '
         f"(default: {default or 'as when the model was made'})")
     who.add_argument('--no-speakers', dest='speakers', action='store_const', const='none',
         default=argparse.SUPPRESS, help='the same as --speakers none')

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .circumstances import words_are_free
-from .normalise import kmeans, nearest
+from .normalise import best_kmeans, nearest
 from .tensors import _PART, _low_rank, _must_be, _must_fit
 
 # %% ../nbs/03c_hidden.ipynb #7042b0ad
@@ -63,11 +63,6 @@ class Voiceprint:
         return (h.mean(1)-self.centre)@self.basis
 
 # %% ../nbs/03c_hidden.ipynb #c390e8ea
-def _best_kmeans(y, k, seed):
-    "The tighter of three k-means"
-    within = lambda c: float((y-c[nearest(y, c)]).square().sum())
-    return min((kmeans(y, k, 20, seed+i) for i in range(3)), key=within)
-
 class HiddenVoices:
     "Groups of clips that sound like one voice, whatever their emotion"
     def __init__(self,
@@ -88,7 +83,7 @@ class HiddenVoices:
         gram = share.T@share+1e-3*torch.eye(share.shape[1], device=z.device)
         self.emotion = torch.linalg.solve(gram, share.T@z)
         y = self._rest(z, share)
-        centres = _best_kmeans(y, min(self.number, len(y)), self.seed)
+        centres = best_kmeans(y, min(self.number, len(y)), 3, 20, self.seed)
         self.centres = centres[nearest(y, centres).unique()]
         return self
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from .circumplex import VAD,plot_circumplex,relations
 from sere_nb.moments import (Moments,audible,contour,contour_parts,pool,pool_parts,
     to_moments)
-from .normalise import ContentRemover,Standardiser,groups,kmeans,nearest
+from sere_nb.normalise import (ContentRemover,Standardiser,best_kmeans,groups,
+    kmeans,nearest)
 from sere_nb.tensors import (LearnerError,_LARGEST,_PART,_low_rank,_must_be,_must_fit,
     _sums)
 from .views import (HIGHLIGHTS,Prepared,Projection,Space,contributions,
@@ -230,12 +231,6 @@ def _emotion_means(x, share, cover):
     gram = share.T@(share*c)+1e-3*torch.eye(share.shape[1], device=x.device)
     return torch.linalg.solve(gram, share.T@(x*c))
 
-def _best_kmeans(y, k, seed):
-    "The tighter of two k-means"
-    within = lambda centres: float(sum(
-        (r-centres[nearest(r, centres)]).square().sum() for r in y.split(_PART)))
-    return min((kmeans(y, k, 10, seed+i) for i in range(2)), key=within)
-
 # %% ../nbs/03_structure.ipynb #d2215902
 class Circumstances:
     """Takes from each clip of a corpus what it shares with clips of like voice
@@ -271,7 +266,7 @@ def fit(self:Circumstances,
     self.components = v.T[:,:self.dims]
     y = self._seen(rest)
     k = max(1, min(self.most, len(y)//self.each))
-    self.clusters = _best_kmeans(y, k, self.seed)
+    self.clusters = best_kmeans(y, k, 2, 10, self.seed)
     at = nearest(y, self.clusters)
     n = torch.stack([_sums(o[:,None].to(x), at, k) for o in cover])
     self.shift = torch.stack([_sums(o, at, k) for o in rest])/n.clamp_min(1)
