@@ -58,3 +58,20 @@ export function sign(c) {
 }
 
 export const tag = c => h('span', {class: 'tag'}, sign(c), text(c.name));
+
+// Keys in a table of clips: arrows choose the next row, space plays, Escape closes.
+export function rowKey(e, {choose, play, close}) {
+  const row = e.target.closest?.('tr');
+  const next = {
+    ArrowDown: row?.nextElementSibling,
+    ArrowUp: row?.previousElementSibling,
+  }[e.key];
+  if (next) {
+    next.querySelector('.open').focus();
+    choose(+next.dataset.i);
+  } else if (e.key == ' ') play(+row.dataset.i);
+  else if (e.key == 'Escape') close();
+  else return;
+  e.preventDefault();
+  e.stopPropagation();
+}

@@ -63,3 +63,27 @@ export class Link {
     this.asked.delete(o.id);
   }
 }
+
+// A round or a clip that was asked for elsewhere.
+export function follow(model, name, current, act) {
+  const v = model.get(name);
+  if (v >= 0 && v != current) act(v);
+}
+
+// What a notebook calls to show a widget; `events` gives what else it listens to.
+export function shown(Live, events) {
+  return ({model, el}) => {
+    const root = document.createElement('div');
+    root.className = 'sere';
+    el.append(root);
+    const live = new Live(model, root);
+    const all = [
+      ['msg:custom', (o, buffers) => live.link.hear(o, buffers)],
+      ['change:_now', () => live.sync()],
+      ...events(live),
+    ];
+    all.forEach(o => model.on(...o));
+    live.sync();
+    return () => all.forEach(o => model.off(...o));
+  };
+}

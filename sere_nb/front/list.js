@@ -1,6 +1,6 @@
 // Finding clips: filters hide them on the map and in the table.
 import {fixed, pct} from './data.js';
-import {h, select, tag, text} from './dom.js';
+import {h, rowKey, select, tag, text} from './dom.js';
 
 const MEANING = {
   confidence: 'probability of the emotion that was chosen',
@@ -324,20 +324,12 @@ export class List {
 
   key(e) {
     const {app} = this;
-    const row = e.target.closest?.('tr');
-    const next = {
-      ArrowDown: row?.nextElementSibling,
-      ArrowUp: row?.previousElementSibling,
-    }[e.key];
-    if (next) {
-      next.querySelector('.open').focus();
-      app.choose(+next.dataset.i);
-    } else if (e.key == ' ') {
-      const i = +row.dataset.i;
-      if (app.chosen != i || !app.panel.hearOrPause()) app.choose(i, true);
-    } else if (e.key == 'Escape') app.close();
-    else return;
-    e.preventDefault();
-    e.stopPropagation();
+    rowKey(e, {
+      choose: i => app.choose(i),
+      play: i => {
+        if (app.chosen != i || !app.panel.hearOrPause()) app.choose(i, true);
+      },
+      close: () => app.close(),
+    });
   }
 }

@@ -1,7 +1,7 @@
 // What two stories call otherwise: from what to what, and clip by clip.
 import {about, moves, sheet} from './basket.js';
 import {pct} from './data.js';
-import {h, small, tag, text} from './dom.js';
+import {h, rowKey, small, tag, text} from './dom.js';
 
 const LISTED = 200;
 
@@ -159,22 +159,12 @@ export class Otherwise {
 
   key(e) {
     const {pair} = this;
-    const row = e.target.closest?.('tr');
-    const next = {
-      ArrowDown: row?.nextElementSibling,
-      ArrowUp: row?.previousElementSibling,
-    }[e.key];
-    if (next) {
-      next.querySelector('.open').focus();
-      pair.choose(+next.dataset.i);
-    } else if (e.key == ' ') {
-      const i = +row.dataset.i;
-      if (pair.chosen == i) pair.hearOrPause(pair.sides[0]);
-      else pair.choose(i, true);
-    } else if (e.key == 'Escape') pair.close();
-    else return;
-    e.preventDefault();
-    e.stopPropagation();
+    rowKey(e, {
+      choose: i => pair.choose(i),
+      play: i =>
+        pair.chosen == i ? pair.hearOrPause(pair.sides[0]) : pair.choose(i, true),
+      close: () => pair.close(),
+    });
   }
 }
 

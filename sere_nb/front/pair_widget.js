@@ -1,5 +1,5 @@
 // Two maps in a notebook: the kernel tells rounds of either side as they come.
-import {Link, same} from './link.js';
+import {Link, follow, same, shown} from './link.js';
 import {Pair} from './pair.js';
 
 class Live {
@@ -31,31 +31,15 @@ class Live {
     });
   }
 
-  // A round or a clip that was asked for elsewhere.
-  follow(name, current, act) {
-    const v = this.model.get(name);
-    if (v >= 0 && v != current) act(v);
+  seek() {
+    const {pair} = this;
+    if (!pair.clock.playing) follow(this.model, 'round', pair.round, r => pair.go(r));
   }
 }
 
-function render({model, el}) {
-  const root = document.createElement('div');
-  root.className = 'sere';
-  el.append(root);
-  const live = new Live(model, root);
-  const {pair} = live;
-  const seek = () => {
-    if (!pair.clock.playing) live.follow('round', pair.round, r => pair.go(r));
-  };
-  const all = [
-    ['msg:custom', (o, buffers) => live.link.hear(o, buffers)],
-    ['change:_now', () => live.sync()],
-    ['change:round', seek],
-    ['change:clip', () => live.follow('clip', pair.chosen, i => pair.choose(i))],
-  ];
-  all.forEach(o => model.on(...o));
-  live.sync();
-  return () => all.forEach(o => model.off(...o));
-}
+const render = shown(Live, live => [
+  ['change:round', () => live.seek()],
+  ['change:clip', () => follow(live.model, 'clip', live.pair.chosen, i => live.pair.choose(i))],
+]);
 
 export default {render};

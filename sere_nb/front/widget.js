@@ -1,6 +1,6 @@
 // In a notebook: state comes from the kernel as traits, wishes go there as messages.
 import {App} from './app.js';
-import {Link, same} from './link.js';
+import {Link, follow, same, shown} from './link.js';
 
 class Live {
   constructor(model, root) {
@@ -35,31 +35,14 @@ class Live {
   // A round that was asked for elsewhere; while it plays here, it plays on.
   seek() {
     const {app} = this;
-    if (!app.clock.playing) this.follow('round', app.round, r => app.go(r));
-  }
-
-  follow(name, current, act) {
-    const v = this.model.get(name);
-    if (v >= 0 && v != current) act(v);
+    if (!app.clock.playing) follow(this.model, 'round', app.round, r => app.go(r));
   }
 }
 
-function render({model, el}) {
-  const root = document.createElement('div');
-  root.className = 'sere';
-  el.append(root);
-  const live = new Live(model, root);
-  const {app} = live;
-  const all = [
-    ['msg:custom', (o, buffers) => live.link.hear(o, buffers)],
-    ['change:_story', () => live.sync()],
-    ['change:_now', () => live.sync()],
-    ['change:round', () => live.seek()],
-    ['change:clip', () => live.follow('clip', app.chosen, i => app.choose(i))],
-  ];
-  all.forEach(o => model.on(...o));
-  live.sync();
-  return () => all.forEach(o => model.off(...o));
-}
+const render = shown(Live, live => [
+  ['change:_story', () => live.sync()],
+  ['change:round', () => live.seek()],
+  ['change:clip', () => follow(live.model, 'clip', live.app.chosen, i => live.app.choose(i))],
+]);
 
 export default {render};
