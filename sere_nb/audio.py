@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 from torch import Tensor
 
-from .opening import AudioInfo,_info,_open,_quiet,audio_info
+from .opening import AudioInfo,_info,_open,_quiet,_while_there,audio_info
 from .sounds import (LEAD_S,MIN_S,RATES,SILENT_DB,SR,AudioError,
     AudioWarning,SilentError,Stretch,_plain_s,stretch,stretch_name,toy_voice)
 from .waves import (FRAME,HOP,LOUDEST,_check_rate,_checked,_edges,_mono_16k,
@@ -227,17 +227,18 @@ def load_audio(
     lead_s = LEAD_S if trim else 0.
     limit_s,at = None if max_s is None else max_s+lead_s,stretch(path)
     whole = not at.start_s and at.end_s is None
-    with _open(path) as f:
+    with _while_there(path), _open(path) as f:
         if not whole: limit_s,beyond = _span(path, at, limit_s, _info(f).seconds)
-        with _in_turn(f, limit_s): x,info,damaged = _decode(f, limit_s, at.start_s)
-        if not whole: beyond = _span(path, at, limit_s, info.seconds)[1]    # now known
-        if at.channel is not None: x = _one_channel(path, x, at.channel)
-        read_s,there_s = len(x)/info.rate,_length(at, info.seconds)
+        with _in_turn(f, limit_s):  # until it is mixed, which takes a copy
+            x,info,damaged = _decode(f, limit_s, at.start_s)
+            if not whole: beyond = _span(path, at, limit_s, info.seconds)[1]  # now known
+            if at.channel is not None: x = _one_channel(path, x, at.channel)
+            read_s,there_s = len(x)/info.rate,_length(at, info.seconds)
+            _fit_to_use(path, x, read_s, damaged)
+            wave = _mono_16k(torch.from_numpy(x).float(), info.rate)
+            if x.dtype==np.int16: wave /= 2**15
+            del x
         part = '' if damaged else _part_of(f, info) if whole else beyond
-        _fit_to_use(path, x, read_s, damaged)
-        wave = _mono_16k(torch.from_numpy(x).float(), info.rate)
-        if x.dtype==np.int16: wave /= 2**15
-        del x
     db = frame_db(wave)
     if float(db.max())<SILENT_DB:
         longer = read_s<there_s-1

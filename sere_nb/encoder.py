@@ -108,7 +108,8 @@ def _look(store, file, parts):
             raise AudioError(f"{file}: somebody wrote to it while it was read. "
                 "Run again when it is done.")
         return key,missing,clip
-    except AudioError as e: return e
+    # without the samples that a traceback holds
+    except AudioError as e: return e.with_traceback(None)
 
 def _encode_into(store, waiting):
     """Encode clips, part by part, and keep each batch as soon as it is done.

@@ -7,7 +7,7 @@ __all__ = ['AudioInfo', 'audio_info']
 
 # %% ../nbs/00_opening.ipynb #a0d1000f
 import io,os,re,stat,sys,tempfile,threading
-from contextlib import nullcontext,suppress
+from contextlib import contextmanager,nullcontext,suppress
 from typing import NamedTuple
 
 import soundfile as sf
@@ -113,10 +113,19 @@ def _endless(f, path):
     return sf.SoundFile(_Endless(path, at))
 
 # %% ../nbs/00_opening.ipynb #1d67a13f
+@contextmanager
+def _while_there(name):
+    "`AudioError` where a file goes away or cannot be read any more"
+    try: yield
+    except OSError as e:
+        raise AudioError(f"{name}: went away or changed while it was read "
+            f"({e.strerror or e}). Run again when it is done.") from None
+
 def _by_decoder(name, path, kind):
     """The opened sound of a file that a decoder is needed for; `AudioError` if it
     cannot be had"""
-    try: made = converted(path, kind)
+    try:
+        with _while_there(name): made = converted(path, kind)
     except MediaError as e: raise AudioError(f"{name}: {e}.") from None
     f = sf.SoundFile(made.path)
     f.made = made   # the wav is there as long as it is open

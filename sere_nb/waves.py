@@ -93,8 +93,8 @@ def _mono(x):
     mono,each = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()
     # so no channel can have more, and need not be looked at
     if mono.dot(mono)>=.01*each.dot(each): return mono
-    power = x.square().sum(0)
-    return mono if mono.dot(mono)>=.01*power.max() else x[:,power.argmax()]
+    norms = torch.linalg.vector_norm(x, dim=0)
+    return mono if mono.norm()>=.1*norms.max() else x[:,norms.argmax()]
 
 def _mono_16k(x, rate):
     if x.ndim==2: x = _mono(x)

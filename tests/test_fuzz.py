@@ -2,12 +2,13 @@
 
 `SERE_FUZZ=1000 pytest tests/test_fuzz.py` tries more numbers, `python tests/soak_audio.py` more files."""
 import math, os, warnings
+from types import SimpleNamespace
 
 import numpy as np, pandas as pd, pytest, torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import soak_audio
-from sere_nb import audio, corpora, irf, structure, tric
+from sere_nb import audio, corpora, encoder, irf, opening, structure, tric
 from sere_nb.circumstances import Design, Effects, Said, SameWords, find_design
 from sere_nb.encoder import Embeddings, Frames
 from sere_nb.learner import SERE, SETTINGS
@@ -53,6 +54,44 @@ def test_a_clip_of_a_thousand_channels_is_cut_and_says_so(tmp_path):
     with pytest.warns(audio.AudioWarning, match="1024 channels at 48000 Hz are too much"): clip = audio.load_audio(p)
     assert audio.MIN_S*audio.SR<=len(clip.wave)<=.35*audio.SR
     with audio._open(p) as f: assert len(audio._decode(f, 40)[0])==2**24//1024
+
+
+def test_one_clip_of_very_many_numbers_at_a_time(tmp_path, monkeypatch):
+    "From its samples to 16 kHz: four threads that read hold one of them"
+    many, few, held = tmp_path/"many.wav", tmp_path/"few.wav", []
+    noise = np.random.default_rng(0).standard_normal((80000, 64)).astype("f4")/9
+    audio.sf.write(many, noise, audio.SR)
+    audio.sf.write(few, noise[:, :2], audio.SR)
+    mixed = audio._mono_16k
+    monkeypatch.setattr(audio, "_mono_16k", lambda *args: (held.append(audio._turn.locked()), mixed(*args))[1])
+    for p in (many, few): audio.load_audio(p)
+    assert held==[True, False] and not audio._turn.locked()
+
+
+def test_a_clip_that_is_refused_keeps_no_samples(tmp_path):
+    p = tmp_path/"nan.wav"
+    audio.sf.write(p, np.full(16000, np.nan, "f4"), audio.SR, subtype="FLOAT")
+    index = SimpleNamespace(key=lambda file: None)
+    why = encoder._look(SimpleNamespace(index=index), p, encoder.load_encoder("acoustic").parts)
+    assert "NaN" in str(why) and why.__traceback__ is None      # 64 of them wait their turn
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.m4a"])
+@pytest.mark.parametrize("reads", [audio.load_audio, audio.audio_info])
+def test_a_file_that_goes_away_while_it_is_read(name, reads, tmp_path, monkeypatch):
+    "Every path that opens a name again: the sound that was read already, or one line"
+    p = tmp_path/name
+    audio.sf.write(p, audio.toy_voice(1.5).numpy(), audio.SR, format={"m4a": "WAV"}.get(name[2:]))
+    def gone(given, at):
+        def now(*args, **kwargs):
+            p.unlink(missing_ok=True)
+            return given(*args, **kwargs)
+        monkeypatch.setattr(at, given.__name__, now)
+    gone(audio._decode, audio)
+    gone(opening._info, opening)
+    if name=="a.m4a": monkeypatch.setattr(opening, "media_kind", lambda head: p.unlink() or "mp4")
+    try: assert len(reads(p)[0:1])
+    except audio.AudioError as e: assert "went away" in str(e) and "\n" not in str(e)
 
 
 # -- functions
