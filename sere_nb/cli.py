@@ -44,6 +44,7 @@ def _keep_memory(most=2**28):
     # M_MMAP_THRESHOLD: pieces of up to 32 MB, the most there can be, come from the heap
     mallopt(-3, 2**25)
     mallopt(-1, most)       # M_TRIM_THRESHOLD: of which so much may be free at its end
+    mallopt(-8, 2)          # M_ARENA_MAX: threads share what is kept
 
 def _prepare():
     "Output that copes with any name, and with pipes; memory that is used again"
