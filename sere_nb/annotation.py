@@ -208,9 +208,13 @@ def _listed(file):
     if not {'path','emotion'}<=set(columns):
         raise AuditError(f"{file}: a list of labels needs the columns path and "
             f"emotion; there are: {', '.join(columns)}.")
-    rows = [dict(zip(columns, cells), line=line) for line,cells in lines]
-    says = lambda o: o.get('emotion') and not is_placeholder(o['emotion'])
-    return [o for o in rows if o.get('path') and says(o)]
+    own = set(ROW)<=set(columns)    # an audit's, that somebody hands back
+    kind = lambda o: o['kind'] if own and o.get('kind') in KINDS else ''
+    rows = [dict.fromkeys(columns, '')|dict(zip(columns, cells), line=line)
+        for line,cells in lines]
+    rows = [o|dict(kind=kind(o)) for o in rows]
+    says = lambda o: o['kind'] or o['emotion'] and not is_placeholder(o['emotion'])
+    return [o for o in rows if o['path'] and says(o)]
 
 # %% ../nbs/11_annotation.ipynb #27cebd57
 def _named(self, file, path):
@@ -227,19 +231,21 @@ def _named(self, file, path):
 def take(self:Audit,
     file, # CSV with the columns path and emotion, perhaps start_s and end_s
 )->int: # labels taken; clips that were taught are left out
-    "Labels that were made elsewhere. `AuditError` for a clip that the run has not"
+    """Labels that were made elsewhere; what the list of an audit says was drawn stays
+    drawn. `AuditError` for a clip that the run has not"""
     rows = _listed(file)
     names = [_named(self, file, o) for o in parts_named(rows, file)]
     for o,name in zip(rows, names):
         if name is None:
             raise AuditError(f"{file}, line {o['line']}: {o['path']} is no clip of "
                 f"{self.folder}/predictions.csv. Write it as the run's manifest does.")
-    own = [(o,k) for o,k in zip(rows, names) if k in self.at]
-    words = one_vocabulary([o['emotion'] for o,_ in own], self.run.emotions)
-    for o,name in own:
-        word = words[o['emotion']]
-        if self.rows.get(name, ('',''))[1]!=word: self.label(name, word)
-    return len(own)
+    # of several lines about a clip the last counts
+    own = {k:o for o,k in zip(rows, names) if k in self.at}
+    words = one_vocabulary([o['emotion'] for o in own.values()], self.run.emotions)
+    for name,o in own.items():
+        kind,said = self.rows.get(name, (o['kind'] or 'given',None))
+        if said!=words[o['emotion']]: self.book.add(name, kind, words[o['emotion']])
+    return sum(bool(o['emotion']) for o in own.values())
 
 # %% ../nbs/11_annotation.ipynb #63d448b8
 @patch
@@ -298,7 +304,7 @@ def told(
     go_on = min(of, found['asked']+math.ceil(found['more']*4/3))    # a quarter teaches
     lines = [f"{found['n']} of {of:,} clips, drawn by chance and heard, "
         "say of all of them:", *_table(found),
-        f"For accuracy they are worth {worth} clips that are only counted."]
+        f"For accuracy they are worth {worth} clip{'s'*(worth!=1)} that are only counted."]
     if found['drawn']=='elsewhere':
         lines.append("These clips were chosen elsewhere. "
             "If that was not by chance, the intervals prove nothing.")

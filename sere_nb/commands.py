@@ -10,7 +10,7 @@ import argparse,contextlib,shlex
 
 from .console import UseError,_count,_rows,_spare,_writable,one_line
 from .encoders import _told_target,load_encoders,read_encoders
-from .files import not_read
+from .files import LostError,not_read,replaceable
 from .inputs import _cluster,_given,_listener,_manifest
 from .run import _RESULTS
 
@@ -43,7 +43,11 @@ def _asked_about(args, audit):
     "Take what is said about the clips of an audit: from a list, the keyboard, or a page"
     from sere_nb.audit import Desk
     if args.labels:
-        print(f"{_count(audit.take(args.labels), 'label')} taken.")
+        n,beside = audit.take(args.labels),len(audit.book.heard('given'))
+        some = beside and audit.book.heard('random')
+        print(f"{_count(n, 'label')} taken."+(f" {_count(beside, 'clip')} of those that "
+            "have one by now were not drawn by chance: they can teach, and prove nothing."
+            if some else ''))
         return
     audit.draw(args.clips, args.clips//4 if args.unsure is None else args.unsure)
     if audit.next()==len(audit.names): return
@@ -65,6 +69,14 @@ def _print_outcome(audit, again):
     table = _rows([[one_line(c) for c in o] for o in rows])
     print(lines[0], '', table, '', *lines[1+len(rows):], sep='\n')
 
+def _unchanged(args, kept):
+    "`UseError`, with the way to go on, if somebody changed what an audit wrote"
+    try: replaceable(kept)
+    except LostError as e:
+        raise UseError(f"{str(e).partition('; move it')[0]}; to go on with what it says, give it "
+            f"another name and hand it back: sere audit {shlex.quote(str(args.dir))} "
+            "--labels NAME.csv") from None
+
 def _opened(args, kept, wanted, read):
     "The audit of a run, once nothing can be lost by it"
     from sere_nb.audit import Audit,read_audited
@@ -74,6 +86,7 @@ def _opened(args, kept, wanted, read):
     how = _given(argparse.Namespace(column=args.column), args.target)[args.target]
     table = read_manifest(args.target, **how)
     not_read(wanted, read, 'give another place: --teach FILE')
+    _unchanged(args, kept)
     _spare([*kept,*wanted], args, table, way_out='--teach FILE')
     if wanted: _writable(args.teach.parent, '--teach FILE')
     return Audit(args.dir, table, args.seed)

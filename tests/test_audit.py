@@ -178,6 +178,33 @@ def test_a_list_of_somebody_stays(run, capsys):
     assert (run/"audit.csv").read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("edit", [lambda t: t.replace(",fear\n", ",Angst\n"), lambda t: t.replace(",", ";"), lambda t: "\ufeff"+t, lambda t: t.replace("\n", "\r\n"),
+                                  lambda t: t+"\n\n"])
+def test_an_edited_list_can_be_handed_back(run, edit, capsys):
+    """What somebody heard is not lost because a spreadsheet saved it, nor which clips were drawn by chance."""
+    first = audit(run)
+    first.draw(8, 2)
+    for i, o in enumerate(first.names[:7]): first.label(o, ("anger", "fear", "?")[i%3])
+    was = first.rows
+    text = edit((run/"audit.csv").read_text())
+    (run/"audit.csv").write_text(text, newline="")
+    before = (run/"audit.csv").read_bytes()
+    status, _, err = sere(run, "--terminal", capsys=capsys)
+    assert status == 2 and err.count("\n") == 1 and "has been changed since sere wrote it. It stays as it is" in err and "--labels NAME.csv" in err
+    assert (run/"audit.csv").read_bytes() == before
+    (run/"audit.csv").rename(run/"mine.csv")
+    status, out, _ = sere(run, "--labels", run/"mine.csv", capsys=capsys)
+    assert status == 0 and "drawn by chance" in out and audit(run).rows == was
+    assert (run/"mine.csv").read_bytes() == before
+
+
+def test_labels_of_clips_that_were_not_drawn_are_told_apart(run, capsys):
+    first = audit(run)
+    first.draw(4, 1)
+    status, out, _ = sere(run, "--labels", heard(run), capsys=capsys)
+    assert status == 0 and "12 labels taken. 8 clips of those that have one by now were not drawn by chance" in out and "3 of 12 clips" in out
+
+
 def test_names_with_anything_in_them(tmp_path):
     names = ['a,b.wav', 'a"b.wav', 'two\nlines.wav', 'é 😀.wav', 'x.wav#t=1.25,2', 'x.wav#t=0,1&channel=2']
     book = a.Book(tmp_path)
