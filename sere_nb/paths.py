@@ -57,7 +57,7 @@ def find_file(
 
 # %% ../nbs/01_paths.ipynb #e128ac5f
 _PAIRS = (('start_s','end_s'),('start','end'),('onset','offset'),('begin','end'),
-    ('start_ms','end_ms'),('onset','duration'),('start','duration'))
+    ('tmin','tmax'),('xmin','xmax'),('start_ms','end_ms'),('onset','duration'),('start','duration'))
 _CLOCK = re.compile(r'(?:(\d+) days?,? )?(?:(?:(\d+):)?(\d+):)?'
     r'(\d+(?:[.,]\d*)?|[.,]\d+) ?s?')
 

@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from .audio import SR,AudioError,SilentError,audio_info,load_audio,stretch_name
+from .audio import (SR,AudioError,AudioWarning,SilentError,audio_info,load_audio,
+    stretch_name,take_turns)
 from .cache import EmbeddingCache
 from .embeddings import Encoder,EncoderError,_half
 from .encoder import _ahead
@@ -226,6 +227,14 @@ def _sides(file, channels):
     n = audio_info(file).channels if channels else 1
     return [None] if n<2 else list(range(1, n+1))
 
+def _tell_mixed(files):
+    "Say it where a speaker in each channel is mixed with the other"
+    calls = [o for o in files if take_turns(o)]
+    if calls: warnings.warn(f"{len(calls)} of {len(files)} recordings have two channels "
+        "that speak in turn, as in a call with a speaker in each, such as "
+        f"{Path(calls[0]).name}. They are mixed; to cut each for itself: --channels.",
+        AudioWarning, stacklevel=3)
+
 def _tracks(table, channels):
     "(row, file, channel, seconds), and {row: why not}"
     tracks,why = [],{}
@@ -296,6 +305,7 @@ def find_segments(
     store,detector = EmbeddingCache(cache),SpeechDetector()
     store.open_part(detector)
     tracks,why = _tracks(table, channels)
+    if not channels: _tell_mixed([table.file.iloc[i] for i,*_ in tracks])
     heard = _listen(tracks, why, store, detector, progress)
     store.index.remember(list(table.file))
     cuts = [cut_speech(np.concatenate(p), seconds, least_s, most_s) if p else []

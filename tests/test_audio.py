@@ -20,7 +20,7 @@ def test_old_places():
     rooms = [o for room in (sounds, opening, waves) for o in room.__all__]
     names = """SR LEAD_S MIN_S SILENT_DB RATES LOUDEST FRAME HOP AudioError SilentError AudioWarning toy_voice Stretch stretch stretch_name
         AudioInfo audio_info to_mono_16k frame_db trim_edges plot_wave set_level level_db Clip load_audio audio_html""".split()
-    assert set(names)==set(audio.__all__)=={*rooms, "Clip", "load_audio", "audio_html"}
+    assert {*names, "take_turns"}==set(audio.__all__)=={*rooms, "Clip", "load_audio", "audio_html", "take_turns"}
     for room in (sounds, opening, waves):
         for o in room.__all__: assert getattr(audio, o) is getattr(room, o)
 

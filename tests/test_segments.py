@@ -13,7 +13,7 @@ import soundfile as sf
 import torch
 from hypothesis import given, settings, strategies as st
 
-from sere_nb.audio import SR, AudioError, AudioWarning, Stretch, load_audio, stretch, stretch_name, toy_voice
+from sere_nb.audio import SR, AudioError, AudioWarning, Stretch, load_audio, stretch, stretch_name, take_turns, toy_voice
 from sere_nb.cli import main
 from sere_nb.corpora import (ManifestError, ManifestWarning, check_manifest, join_stretches, read_manifest, split_stretches, write_manifest)
 from sere_nb.encoder import ContentIndex, embed
@@ -116,6 +116,61 @@ def test_each_channel_for_itself(tmp_path, talk):
     with pytest.raises(AudioError, match="silence"): load_audio(f"{p}#channel=3")
 
 
+def call(talk, rate=SR, below=20., side=0):
+    """A recording in whose channels one voice speaks after the other; each is heard in the other's, so many dB below."""
+    turns = (np.arange(len(talk))//(3*SR))%2==side
+    a, b = talk.numpy()*turns, talk.numpy()*~turns
+    noise = 1e-4*np.random.default_rng(0).standard_normal((len(talk), 2))
+    both = np.stack([a+b*10**(-below/20), b+a*10**(-below/20)], 1)+noise
+    return both[::SR//rate]
+
+
+NO_CALL = {
+    "one channel": lambda v: v[:, 0], "the same in both": lambda v: np.stack([v.sum(1)]*2, 1), "upside down": lambda v: np.stack([v.sum(1), -v.sum(1)], 1),
+    "one is dead": lambda v: np.stack([v.sum(1), 0*v[:, 0]], 1), "two seats at one microphone": None, "one says hardly a word": None,
+    "three channels": lambda v: np.concatenate([v, v[:, :1]], 1), "short": lambda v: v[2*SR:2*SR+SR//2]}
+
+
+@pytest.mark.parametrize("rate, subtype", [(8000, "PCM_16"), (16000, "FLOAT"), (16000, "PCM_16"), (8000, "PCM_U8")])
+@pytest.mark.parametrize("below", [16., 80.])
+def test_a_speaker_in_each_channel_is_said(tmp_path, talk, rate, subtype, below):
+    p = tmp_path/"call.wav"
+    sf.write(p, call(talk, rate, below), rate, subtype=subtype)
+    assert take_turns(p)
+    with pytest.warns(AudioWarning, match="call.wav: two channels that speak in turn.*column channel.*sere segment --channels"): load_audio(p)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_audio(f"{p}#channel=1")
+        load_audio(p, trim=False)       # as a recording is listened to
+
+
+@pytest.mark.parametrize("name", NO_CALL)
+def test_other_channels_are_mixed_without_a_word(tmp_path, talk, name):
+    p = tmp_path/"a.wav"
+    if name.startswith("two"): v = call(talk, below=8.)
+    elif name.startswith("one says"):
+        v = call(talk)
+        v[:int(10.6*SR), 1] = 0
+    else: v = NO_CALL[name](call(talk))
+    sf.write(p, v, SR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_audio(p)
+    assert not take_turns(p) and not take_turns(tmp_path/"none.wav")
+
+
+def test_check_and_segment_say_that_calls_are_mixed(tmp_path, talk):
+    pytest.importorskip("silero_vad")
+    (tmp_path/"calls").mkdir()
+    for i in (0, 1): sf.write(tmp_path/f"calls/{i}.wav", call(talk, side=i), SR)
+    sf.write(tmp_path/"calls/one.wav", talk.numpy(), SR)
+    assert sere("manifest", tmp_path/"calls", "--language", "de", "-o", tmp_path/"m.csv")[0]==0
+    assert sere("check", tmp_path/"m.csv", "-q")[1].count("speak in turn")==2
+    for more, said in (((), 1), (("--channels",), 0)):
+        status, _, err = sere("segment", tmp_path/"calls", "--language", "de", "-o", tmp_path/f"s{said}.csv", "-q", "--cache", tmp_path/"c", *more)
+        assert status==0 and err.count("2 of 3 recordings have two channels that speak in turn")==err.count("\n")==said, err
+
+
 # ---- manifests ----
 
 def listed(path, columns, *rows):
@@ -131,7 +186,7 @@ def read(path, **kw):
 
 
 @pytest.mark.parametrize("columns, cells", [
-    ("start_s,end_s", "1.5,4"), ("start,end", "1.5,4"), ("Start,End", "0:01.5,0:04"), ("onset,offset", "1.5,4.0"), ("begin,end", "00:00:01.500,4"), ("start_ms,end_ms", "1500,4000"),
+    ("start_s,end_s", "1.5,4"), ("start,end", "1.5,4"), ("Start,End", "0:01.5,0:04"), ("onset,offset", "1.5,4.0"), ("begin,end", "00:00:01.500,4"), ("tmin,tmax", "1.5,4"), ("xmin,xmax", "1.5,4"), ("start_ms,end_ms", "1500,4000"),
     ("onset,duration", "1.5,2.5"), ("start,duration", "1.5,2.5"), ("start,end", "0 days 00:00:01.500000,0 days 00:00:04"), ("start,end", '"1,5","4,0"'), ("start,end", "1.5 s,4 s"), ("end,start", "4,1.5")])
 def test_pairs_of_columns_that_mean_a_stretch(tmp_path, columns, cells):
     t, said = read(listed(tmp_path/"m.csv", f"path,language,{columns},note", f"a.wav,de,{cells},x", "b.wav,de,,,y"))
