@@ -312,7 +312,8 @@ def _check_table(rows):
         'as a source, add clips or use fewer shots')
     for label in labelled:      # once for all its clips: a hundred lines would hide the errors
         what = f"label '{label}' ({n[label]}) is not in the vocabulary"
-        if label not in EMOTIONS: yield 'warning', what, 'fine, if you mean it'
+        if label not in EMOTIONS: yield ('warning', what, 'fine, if you mean it; if it is '
+            'another word for one of them, say so: --labels FILE, with the columns from,to')
     if len(labelled)==1: yield ('warning', f"only one emotion, '{labelled[0]}'",
         'as a source, at least two are needed')
     if not any(o.get('speaker') for o in rows): yield ('warning', 'no speakers',
@@ -323,10 +324,13 @@ def _checked(rows):
     seen = {}
     for row in rows:
         found,mark = _check_row(row)
-        if mark and mark in seen: found.append(('warning',
-            f"the same sound as line {seen[mark]}",
-            'remove one, or the other is known when this is tested'))
-        if mark: seen.setdefault(mark, row['line'])
+        said = row.get('emotion','')
+        if mark and mark in seen:
+            line,other = seen[mark]
+            clash = f", there '{other}', here '{said}'" if said and other not in ('',said) else ''
+            found.append(('warning', f"the same sound as line {line}{clash}",
+                'remove one, or the other is known when this is tested'))
+        if mark: seen.setdefault(mark, (row['line'],said))
         for o in found: yield (row['line'], row['path'], *o)
 
 # %% ../nbs/01_manifests.ipynb #d7378145

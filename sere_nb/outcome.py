@@ -112,10 +112,13 @@ def _verdict(metrics):
 # %% ../nbs/09_outcome.ipynb #b8858184
 def _mismatch(truth, emotions):
     "Sentences about labels that could not be predicted, and emotions that no label has"
+    from sere_nb.corpora import EMOTIONS
     if other := _unscored(truth, emotions):
         each = ', '.join(f'{one_line(k)} {n}' for k,n in other.items())
         yield (f"Not scored: {_count(sum(other.values()), 'clip')} of the target "
-            f"with labels that the shots do not have ({each}).")
+            f"with labels that the shots do not have ({each})."+(" If they are other words "
+            "for the same, say so: --labels FILE, with the columns from,to."
+            if set(other)-set(EMOTIONS) else ''))
     mine = Counter(o for o in truth if o in emotions)
     absent = [one_line(o) for o in emotions if not mine[o]]
     enough = sum(mine.values())>=20*len(emotions)   # of few, some are absent by chance
@@ -201,7 +204,8 @@ def _contradicted(truth, corpus, assumed):
         if abs(gap[e])<=_GAP: continue
         how = 'told' if o['how'].startswith('as told') else 'assumed'
         mend = ','.join(f'{one_line(k)}={n[k]/total:.3g}' for k in o['shares'])
-        yield (f"The labels of {one_line(c)} contradict the shares: {one_line(e)} has "
+        whose = one_line(c) if len(assumed)>1 else 'the target'
+        yield (f"The labels of {whose} contradict the shares: {one_line(e)} has "
             f"{100*n[e]/total:.0f} % of them, {100*o['shares'][e]:.0f} % was {how}. "
             f"If that holds for all clips, say so: --shares {mend}.")
 

@@ -6,7 +6,8 @@
 __all__ = ['ManifestError', 'ManifestWarning', 'read_cells']
 
 # %% ../nbs/01_sheets.ipynb #6f3a5a00
-import codecs,csv,re
+import codecs,csv,re,shlex
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -38,8 +39,18 @@ def _encoding(path):
 # %% ../nbs/01_sheets.ipynb #81accb08
 _BOOKS = {b'PK\x03\x04':'xlsx', b'\xd0\xcf\x11\xe0':'xls'}
 
-def _sheet(path):
-    "(name, rows of text cells) of an Excel workbook's first sheet"
+_FIRST_ROWS = 10    # among which the one that names the columns is looked for
+
+def _header(rows, wanted):
+    """Which of the first rows names the columns: the first with a name that is wanted,
+    else the first that says anything"""
+    said = [{o.strip(' "\r\n') for o in row} for row in rows[:_FIRST_ROWS]]
+    named = (i for i,row in enumerate(said) if row&set(wanted))
+    return next(named, next((i for i,row in enumerate(said) if any(row)), 0))
+
+def _sheet(path, wanted):
+    """(name, number of the row that names the columns, rows of text cells) of the first
+    sheet of a workbook that has such columns, else of its first"""
     try: book = pd.ExcelFile(path, engine='openpyxl')
     except ImportError: raise ManifestError(
         f"{path}: an Excel workbook. To read it: pip install 'sere_nb[excel]'; "
@@ -47,9 +58,12 @@ def _sheet(path):
     except Exception: raise ManifestError(f"{path}: a workbook or archive that cannot be "
         "read. Save it as 'CSV UTF-8'.") from None
     with book:
-        name = book.sheet_names[0]
-        rows = book.parse(name, header=None, dtype=str, na_filter=False)
-        return name,rows.values.tolist()
+        rows = lambda name, n=None: book.parse(name, header=None, dtype=str,
+            na_filter=False, nrows=n).values.tolist()
+        has = lambda name: any({*wanted}&{*map(str.strip, o)} for o in rows(name, _FIRST_ROWS))
+        name = next(filter(has, book.sheet_names), book.sheet_names[0])
+        all_rows = rows(name)
+        return name,_header(all_rows, wanted),all_rows
 
 _BETWEEN = {',':'commas', ';':'semicolons', '\t':'tabs', '|':'bars'}
 _NOT_UTF8 = "{}: not UTF-8 text (byte {}). Save it as 'CSV UTF-8'."
@@ -74,12 +88,15 @@ def _short(f, path, skip):
         yield text
 
 def _first_line(f, path, wanted):
-    "(what separates columns, lines to skip): Excel's word for it, or the line's own"
-    first = f.readline(_LONGEST)
-    if len(first)==_LONGEST: raise _too_long(path, 1)
-    if said := re.fullmatch('"?sep=(.)"?\r?\n', first): return said[1],1
+    """(what separates columns, lines to skip, lines above the names of columns): Excel's
+    word for it, or the line's own. It may stand below a title"""
+    first = next(_short(f, path, 0), '')
+    if said := re.fullmatch('"?sep=(.)"?\r?\n', first): return said[1],1,0
+    head = [first, *islice(_short(f, path, 1), _FIRST_ROWS-1)]
+    at = _header([sum((o.split(sep) for sep in _BETWEEN), []) for o in head], wanted)
     f.seek(0)
-    return _between(first, wanted),0
+    for _ in range(at): f.readline()
+    return _between(head[at], wanted),at,at
 
 # %% ../nbs/01_sheets.ipynb #806bf7f4
 def _lines(path, encoding, bad, wanted, how):
@@ -87,17 +104,39 @@ def _lines(path, encoding, bad, wanted, how):
     what is unusual about it goes to `how`"""
     try:
         with open(path, encoding=encoding, newline='') as f:
-            between,skip = _first_line(f, path, wanted)
+            between,skip,above = _first_line(f, path, wanted)
             if encoding=='cp1252': how.append('as Windows text (cp1252)')
             elif encoding!='utf-8-sig': how.append('as UTF-16')
             shown = _BETWEEN.get(between, repr(between))
             if between!=',': how.append(f"with {shown} between columns")
+            if above: how.append(f'from line {above+1} on')
             reader = csv.reader(_short(f, path, skip), strict=True, delimiter=between)
             for cells in reader: yield reader.line_num+skip,cells
     except UnicodeError: raise ManifestError(_NOT_UTF8.format(path, bad or 0)) from None
     except csv.Error as e: raise ManifestError(
         f"{path}, line {reader.line_num+skip}: not CSV ({e}). "
         "Quote cells with \"…\" and double a quote within them.") from None
+
+def _other_kind(head):
+    "(what it is, what to do) of what begins so, if it is known and no list"
+    text = head.replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n').lower()
+    columns = "add the columns path and language to it"
+    if text.startswith((b'file type = "ootext', b'"ootextfile', b'ootextfile')):
+        yield ('a TextGrid of Praat',f"In Praat: Tabulate, Down to Table, save it as "
+            f"comma-separated, {columns}, and say which one is the label: "
+            "--column emotion=text")
+    elif b'<annotation_document' in text:
+        yield ('a file of ELAN',"In ELAN: Export As, Tab-delimited Text; name its columns "
+            f"of seconds start_s and end_s, and {columns}")
+    elif text.startswith((b'<!doctype', b'<html', b'<?xml')):
+        yield 'a web page or XML','Give a CSV file with the columns path and language'
+    elif re.match(rb'[\[{]\s*["{\[\]}]', text):
+        yield ('JSON','Give a CSV file with the columns path and language; from EMU, '
+            'write.csv what query() gives, with start and end as start_ms and end_ms')
+    elif head[:4] in (b'RIFF',b'fLaC',b'OggS',b'caff') or head[:3]==b'ID3' \
+            or head[4:8]==b'ftyp' or re.match(b'\xff[\xe2\xe3\xf2\xf3\xfa\xfb]', head):
+        yield ('a sound file','Make a list of one: sere segment FILE --language CODE '
+            '-o mine.csv; of a folder: sere manifest FOLDER --language CODE -o mine.csv')
 
 def read_cells(
     path,               # a CSV file in any usual form, or an Excel workbook
@@ -106,14 +145,18 @@ def read_cells(
 )->tuple: # (names of columns, iterator of (line, cells))
     "The cells of a list, as text. `ManifestError` if it cannot be read"
     how = [] if how is None else how
-    with open(path, 'rb') as f: book = _BOOKS.get(f.read(4))
+    with open(path, 'rb') as f: head = f.read(300)
+    book = _BOOKS.get(head[:4])
+    for what,advice in _other_kind(head): raise ManifestError(f"{path}: {what}, not a list "
+        f"of clips. {advice}.")
     if book=='xls': raise ManifestError(
         f"{path}: an old Excel workbook. Save it as 'CSV UTF-8'.")
     encoding,bad = (None,None) if book else _encoding(path)
     if book:
-        name,rows = _sheet(path)
-        how.append(f"as an Excel workbook (sheet '{name}')")
-        lines = enumerate(rows, 1)
+        name,at,rows = _sheet(path, wanted)
+        from_row = f' from row {at+1} on' if at else ''
+        how.append(f"as an Excel workbook (sheet '{name}'){from_row}")
+        lines = enumerate(rows[at:], at+1)
     else: lines = _lines(path, encoding, bad, set(wanted), how)
     columns = [o.strip() for o in next(lines, (1,[]))[1]]
     if bad is not None and not set(columns)&set(wanted):
@@ -123,10 +166,13 @@ def read_cells(
 # %% ../nbs/01_sheets.ipynb #f8e1c4df
 _ALIKE = dict(
     path="path file filename filepath audio audiofile audiopath wav wavfile wavpath "
-        "sound soundfile clip recording datei",
-    language="language lang langcode sprache",
-    speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher",
-    emotion="emotion emo emotions emotionlabel emotionname label labels gefühl",
+        "sound soundfile clip recording datei dateiname dateipfad pfad fichier archivo "
+        "ruta percorso",
+    language="language lang langcode sprache langue idioma lingua",
+    speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher "
+        "sprecherin sprecherid locuteur hablante parlante",
+    emotion="emotion emo emotions emotionlabel emotionname label labels gefühl émotion "
+        "emoción emozione emotie",
     corpus="corpus corpusname dataset database",
     start_s="start starts starttime startsec begin begins begintime onset",
     end_s="end ends endtime endsec offset",
@@ -139,7 +185,7 @@ def _look_alikes(columns):
     for o in columns:
         ours = _MEANT.get(re.sub(r'[\W\d_]', '', o.casefold()))
         if ours and ours not in columns: found.setdefault(ours, o)
-    return found
+    return {o:found[o] for o in _ALIKE if o in found}
 
 # %% ../nbs/01_sheets.ipynb #d827d7ee
 _WIDEST = 1000
@@ -151,11 +197,12 @@ def _check_columns(path, columns):
         "Keep path, language, speaker, emotion and those that you need.")
     if not columns: raise ManifestError(
         f"{path}: empty. The first line must name the columns: path,language,speaker,emotion")
+    meant = _look_alikes(columns)
+    options = ' '.join(f"--column {shlex.quote(f'{k}={v}')}" for k,v in meant.items())
     for o in ('path','language'):
         if o in columns: continue
-        meant = _look_alikes(columns).get(o)
         raise ManifestError(f"{path}: no column '{o}'; there are: {', '.join(columns)}. "
-            +(f"Did you mean '{meant}'? Then say so: --column {o}={meant}" if meant
+            +(f"Did you mean '{meant[o]}'? Then say so: {options}" if o in meant
               else "Add it, or rename the one that holds it."))
     twice = next((o for o in columns if columns.count(o)>1), None)
     if twice is not None: raise ManifestError(

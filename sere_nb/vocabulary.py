@@ -15,18 +15,27 @@ EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sad
 
 _SPELLINGS = dict(
     anger="angry, ang, wut, ärger, aerger, zorn, wütend, wuetend, colère, rabbia, ira, "
-        "enojo, enfado",
-    boredom="bored, boring, langeweile, gelangweilt, ennui, noia, aburrimiento",
-    calm="calmness, ruhe, ruhig, calme, calma",
-    disgust="disgusted, dis, ekel, dégoût, disgusto, asco",
+        "enojo, enfado, raiva, boosheid, boos, woede, złość, gniew, harag, düh, öfke, "
+        "гнев, злость, 愤怒, 憤怒, 生气, 生氣, 怒り, 분노",
+    boredom="bored, boring, langeweile, gelangweilt, ennui, noia, aburrimiento, tédio, "
+        "verveling, nuda, unalom, скука, 无聊, 無聊, 退屈",
+    calm="calmness, ruhe, ruhig, calme, calma, спокойствие",
+    disgust="disgusted, dis, ekel, dégoût, disgusto, asco, nojo, walging, wstręt, undor, "
+        "tiksinti, iğrenme, отвращение, 厌恶, 厭惡, 嫌悪, 혐오",
     fear="fearful, afraid, anxiety, anxious, scared, fea, angst, ängstlich, furcht, peur, "
-        "paura, miedo",
+        "paura, miedo, medo, strach, lęk, félelem, korku, страх, 恐惧, 恐懼, 害怕, 恐れ, 恐怖, "
+        "공포",
     happiness="happy, hap, joy, joyful, freude, fröhlich, glücklich, joie, gioia, "
-        "felicità, alegría",
-    neutral="neu, neutrality, neutre, neutrale, neutro",
-    sadness="sad, trauer, traurig, traurigkeit, tristesse, tristezza, tristeza",
+        "felicità, alegría, felicidad, felicidade, blijdschap, vreugde, radość, szczęście, "
+        "öröm, boldogság, mutluluk, sevinç, радость, счастье, 高兴, 高興, 快乐, 快樂, 开心, "
+        "開心, 喜び, 행복, 기쁨",
+    neutral="neu, neutrality, neutre, neutrale, neutro, neutraal, neutralny, semleges, "
+        "nötr, нейтрально, нейтральный, нейтральная, 中性, 中立, 중립",
+    sadness="sad, trauer, traurig, traurigkeit, tristesse, tristezza, tristeza, verdriet, "
+        "smutek, szomorúság, üzüntü, грусть, печаль, 悲伤, 悲傷, 伤心, 傷心, 悲しみ, 슬픔",
     surprise="surprised, sur, ps, pleasant surprise, pleasant surprised, überraschung, "
-        "ueberraschung, überrascht, sorpresa")
+        "ueberraschung, überrascht, sorpresa, surpresa, verrassing, zaskoczenie, "
+        "meglepetés, şaşkınlık, удивление, 惊讶, 驚訝, 吃惊, 驚き, 놀람")
 
 # %% ../nbs/01_vocabulary.ipynb #70918b13
 def _plain(word):

@@ -1,6 +1,7 @@
 """Manifests as people write them, corpora as people download them, draws that can be repeated."""
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections import Counter
@@ -112,9 +113,9 @@ def test_placeholders_are_no_speakers(tmp_path, word):
 
 
 SPELLINGS = {
-    "anger": "anger Angry ANGER wut Ärger ärger A\u0308rger rabbia colère enfado ang", "boredom": "bored Langeweile ennui noia", "calm": "Calm ruhig calme",
-    "disgust": "disgusted DISGUST Ekel dégoût Degout", "fear": "fearful Angst peur paura miedo Fear", "happiness": "happy Happiness happiness/joy joy Freude gioia joie alegría alegria",
-    "neutral": "Neutral neu neutro neutre", "sadness": "sad Trauer traurig tristezza tristesse SADNESS", "surprise": "surprised Überraschung Ueberraschung sorpresa pleasant_surprise pleasant-surprise"}
+    "anger": "anger Angry ANGER wut Ärger ärger A\u0308rger rabbia colère enfado ang raiva гнев 愤怒 生气 öfke düh ZŁOŚĆ woede", "boredom": "bored Langeweile ennui noia", "calm": "Calm ruhig calme",
+    "disgust": "disgusted DISGUST Ekel dégoût Degout nojo отвращение 厌恶 walging", "fear": "fearful Angst peur paura miedo Fear medo Страх 恐惧 korku félelem felelem strach", "happiness": "happy Happiness happiness/joy joy Freude gioia joie alegría alegria felicidade радость 高兴 öröm mutluluk radość",
+    "neutral": "Neutral neu neutro neutre нейтрально 中性 semleges nötr", "sadness": "sad Trauer traurig tristezza tristesse SADNESS грусть 悲伤 悲しみ szomorúság verdriet", "surprise": "surprised Überraschung Ueberraschung sorpresa pleasant_surprise pleasant-surprise surpresa удивление 惊讶 meglepetés şaşkınlık"}
 
 
 @pytest.mark.parametrize("word", SPELLINGS)
@@ -211,6 +212,59 @@ def test_what_spreadsheets_save(tmp_path, name, tail, hint):
     assert list(t.path)==["müde.wav", "b.wav"] and list(t.emotion)==["anger", "fear"] and list(t.note)==["1,5;x|y\tz", ""]
     assert list(t)==["path", "file", "language", "speaker", "emotion", "corpus", "note"]
     assert len(said)==(name!="UTF-16 without a mark" or 1) and "read " in said[0]
+
+
+TITLES = ["{}", "\n{}", ";;;\n{}", "My recordings; all of them, of 2026\n\n{}", "# made by hand\n# twice\n{}", '"a | title"\n;;\n\n{}']
+
+
+@pytest.mark.parametrize("above", TITLES)
+@pytest.mark.parametrize("sep", [",", ";", "\t"])
+def test_columns_below_a_title(tmp_path, above, sep):
+    text = above.format("path;language;emotion\na.wav;de;anger\nb.wav;de;\n;de;fear\n".replace(";", sep))
+    m = write(tmp_path/"m.csv", text)
+    t, said = said_of(lambda: read_manifest(m))
+    assert list(t.path)==["a.wav", "b.wav"] and list(t.emotion)==["anger", ""]
+    assert f"the first in line {text.count(chr(10))}" in " ".join(said)      # lines are counted from the first of the file
+    above = text[:text.index("path")].count("\n")
+    assert (f"from line {above+1} on" in " ".join(said))==(above>0)
+
+
+def test_columns_of_a_workbook_below_a_title_and_on_another_sheet(tmp_path):
+    pytest.importorskip("openpyxl")
+    table = pd.DataFrame(dict(path=["a.wav"], language="de", emotion="Wut"))
+    with pd.ExcelWriter(tmp_path/"m.xlsx") as book:
+        pd.DataFrame({"Notes": ["see the other sheet"]}).to_excel(book, sheet_name="about", index=False)
+        table.to_excel(book, sheet_name="clips", index=False, startrow=3)
+    t, said = said_of(lambda: read_manifest(tmp_path/"m.xlsx"))
+    assert list(t.emotion)==["anger"] and "(sheet 'clips') from row 4 on" in said[0]
+    t, _ = said_of(lambda: read_manifest(tmp_path/"m.xlsx", columns=dict(speaker="emotion")))
+    assert list(t.speaker)==["Wut"]
+
+
+KINDS = {"TextGrid": (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "Down to Table"), "long TextGrid in UTF-16": ('File type = "ooTextFile"\n'.encode("utf-16"), "Down to Table"),
+         "eaf": (b'<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="">', "Tab-delimited"), "EMU": (b'{\n  "name": "msajc003",\n  "levels": []}', "query()"),
+         "Label Studio": (b'[{"data": 1}]', "JSON"), "page": (b"<!doctype html><html>", "web page"), "wav": (b"RIFF\0\0\0\0WAVEfmt ", "sere segment"), "mp3": (b"\xff\xfb\x90\xc4\0\0", "sere segment"),
+         "tagged mp3": (b"ID3\x04\0\0", "sere segment"), "m4a": (b"\0\0\0 ftypM4A ", "sere segment"), "opus": (b"OggS\0\2", "sere segment")}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_no_list_is_called_by_its_name(tmp_path, name):
+    data, way_out = KINDS[name]
+    p = write(tmp_path/"labels.txt", data+b"\0"*300)
+    with pytest.raises(ManifestError, match="not a list of clips") as e: read_manifest(p)
+    assert way_out in str(e.value) and "\n" not in str(e.value)
+    report = check_manifest(p)
+    assert list(report.level)==["error"] and way_out in report.problem[0]+report.advice[0]
+    with pytest.raises(ManifestError, match="not a list"): read_labels(p)
+
+
+def test_all_columns_under_other_names_are_guessed_in_one_line(tmp_path):
+    m = write(tmp_path/"m.csv", "Dateiname;Sprache;Sprecher ID;Gefühl\na.wav;de;v1;Wut\n")
+    with pytest.raises(ManifestError) as e: read_manifest(m)
+    options = shlex.split(str(e.value).partition("say so: ")[2])
+    assert options[::2]==["--column"]*4
+    t, said = said_of(lambda: read_manifest(m, columns=dict(o.split("=") for o in options[1::2])))
+    assert t.iloc[0][["path", "language", "speaker", "emotion"]].tolist()==["a.wav", "de", "v1", "anger"]
 
 
 def test_rows_that_all_end_in_commas(tmp_path):
