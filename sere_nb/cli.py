@@ -57,6 +57,8 @@ def _prepare():
 def _stopped(args):
     "What is left when somebody stops a command"
     kept = args.out if args.command=='shards' else getattr(args, 'cache', None)
+    nothing = lambda o: not (os.path.isdir(o) and os.listdir(o))
+    if kept and '://' not in str(kept) and nothing(kept): kept = None
     left = (f"What was encoded stays in {kept}; the same command goes on from there."
         if kept else "Nothing was written.")
     _say(f"\nsere: stopped. {left}")
@@ -86,3 +88,6 @@ def main(
         _say("sere: this is a mistake in the program, not yours. "
             f"Please report it with the lines above: {_REPORT}")
         return 1
+
+# python -m sere_nb.cli; a notebook is no file
+if __name__=='__main__' and '__file__' in globals(): sys.exit(main())

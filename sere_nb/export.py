@@ -272,11 +272,19 @@ def _clip(path, file):
             return shutil.copyfile(file, path)
         wave = load_audio(file, None, trim=False, level=False).wave
     except AudioError as e: raise ExportError(str(e)) from None
-    except OSError as e:
+    except FileNotFoundError as e:
         raise ExportError(f"{e}. Recordings are looked for beside the predictions; say "
             "where they are: --manifest M.csv.") from None
-    sf.write(os.fspath(path), wave.numpy().clip(-1, 1), SR, format='WAV',
+    except OSError as e: raise _not_written(path, e) from None
+    try: sf.write(os.fspath(path), wave.numpy().clip(-1, 1), SR, format='WAV',
         subtype='PCM_16')
+    except (OSError,RuntimeError,AssertionError) as e:    # how a full disk shows itself
+        raise _not_written(path, e) from None
+
+def _not_written(path, e):
+    why = getattr(e, 'strerror', None) or 'perhaps there is no space left'
+    return ExportError(f"{Path(path).parent}: a clip cannot be written there ({why}). Make "
+        "room, or give another folder: -o OUT. What is there already stays.")
 
 def _clip_name(i, file):
     at = stretch(file)

@@ -201,6 +201,20 @@ def _labelled(emb, table):
     return emb
 
 # %% ../nbs/09_inputs.ipynb #1fc2d701
+def _tell_repeated(clips, name):
+    "Say it where the same sound is there under several names"
+    from sere_nb.corpora import ManifestWarning
+    again,t = clips.table.key.duplicated().to_numpy(),clips.table
+    if not again.any(): return
+    i = int(again.argmax())
+    first = t.path[t.key==t.key.iloc[i]].iloc[0]
+    labels = t[t.emotion!=''].groupby('key').emotion.nunique()
+    clash = int((labels>1).sum())
+    warnings.warn(f"{name}: {_count(int(again.sum()), 'clip')} with the same sound as "
+        f"another (the first is {t.path.iloc[i]}, the same as {first}); each counts as one "
+        f"more clip{f', and {clash} of these sounds have several labels' if clash else ''}. "
+        f"Which: sere check {name}", ManifestWarning, stacklevel=2)
+
 def _apart(source, target, name):
     "Source clips that are not in the target too"
     from sere_nb.corpora import ManifestError,ManifestWarning

@@ -13,8 +13,9 @@ from pathlib import Path
 from .console import UseError,_MODEL,_count,_rows,_spare,_writable,_write
 from .encoders import load_encoders,read_encoders,write_encoders
 from .files import read_json,remove
-from .inputs import (_apart,_blank,_embedded,_heard,_hearing,_in_order,_is_shards,
-    _labelled,_listener,_manifest,_manifests,_pick,_with_voices,read_shots)
+from sere_nb.inputs import (_apart,_blank,_embedded,_heard,_hearing,_in_order,_is_shards,
+    _labelled,_listener,_manifest,_manifests,_pick,_tell_repeated,_with_voices,
+    read_shots)
 from .options import parser
 from .outcome import (_assumed,_contradicted,_csv,_describe,_design,_making,
     _mismatch,_report,_skipped,_taken,_tally,_verdict,_voices_line,answered,judge,
@@ -63,6 +64,7 @@ def _read_both(args):
     both = ((args.source,source),(args.target,target))
     clips = [_labelled(_embedded(where, o, encoders, args), o) for where,o in both]
     skipped = pd.concat([_skipped(*o) for o in zip(clips, (source,target))])
+    for o,(where,_) in zip(clips, both): _tell_repeated(o, where)
     source,target = _apart(*clips, args.source),clips[1]
     if listener:
         source = _with_voices(source, listener, args, 'source')

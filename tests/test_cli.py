@@ -129,11 +129,20 @@ def test_bug_is_said_to_be_one(capsys, tmp_path, monkeypatch):
     assert "Traceback" in err and "oops" in err and "Please report" in err.splitlines()[-1]
 
 
-def test_stop(capsys, monkeypatch):
+def test_stop(tmp_path, capsys, monkeypatch):
     def stopped(*a, **k): raise KeyboardInterrupt
     monkeypatch.setattr("sere_nb.corpora.check_manifest", stopped)
     assert main(["check", "m.csv"]) == 130
     assert "stopped" in capsys.readouterr().err
+    monkeypatch.setattr("sere_nb.corpora.read_manifest", stopped)       # before anything could be kept
+    assert main(["embed", "--manifest", "m.csv", "--encoder", "acoustic", "--cache", str(tmp_path/"c")]) == 130
+    assert "stays in" not in capsys.readouterr().err
+
+
+def test_the_module_is_the_command():
+    said = subprocess.run([sys.executable, "-m", "sere_nb.cli", "--version"], capture_output=True, text=True)
+    assert said.returncode == 0 and said.stdout.startswith("sere_nb ")
+    assert subprocess.run([sys.executable, "-m", "sere_nb.cli", "no-command"], capture_output=True).returncode == 2
 
 
 # ---- input that cannot be used: one line, exit 2, before any work ----
@@ -347,6 +356,31 @@ def test_placeholders_in_a_run(corpus, tmp_path, capsys):
     assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--out", str(tmp_path/"out"), "-q"]) == 0
     assert "12 of 24 labels are placeholders (nan 3, N/A 3, ? 3, xxx 3)" in capsys.readouterr().err
     assert list(pd.read_csv(tmp_path/"out"/"predictions.csv"))[2:4] == ["p_anger", "p_fear"]
+
+
+def test_the_same_sound_under_several_names_is_said(corpus, tmp_path, capsys):
+    s, t = corpus(clips=4, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    lines = t.read_text().splitlines()
+    for i, label in enumerate(("anger", "fear")):       # of one clip it is said otherwise
+        file, *rest = lines[1].split(",")
+        shutil.copy(tmp_path/file, tmp_path/f"again {i}.wav")
+        lines.append(",".join([f"again {i}.wav", *rest[:2], label]))
+    t.write_text("\n".join(lines)+"\n")
+    assert main(["run", "--map", "pca", "--source", str(s), "--target", str(t), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio"]) == 0
+    one_line(capsys, f"{t}: 2 clips with the same sound as another (the first is again 0.wav, the same as bb/", "1 of these sounds have several labels", f"sere check {t}")
+    assert main(["check", str(t), "-q"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("the same sound as line 2") == 2 and out.count("the same sound as line 2, there 'anger', here 'fear'") == 1
+
+
+def test_labels_in_other_words_are_told_how_to_be_meant(corpus, tmp_path, capsys):
+    s, t = corpus(clips=4, language="aa", name="s.csv"), corpus(clips=1, language="bb", name="t.csv", f0=108)
+    rows(t, emotion=lambda t: t.emotion.map(dict(anger="W", fear="5")))
+    run = ["run", "--map", "pca", "--source", str(s), "--target", str(t), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio"]
+    assert main(run) == 0 and "(W 2, 5 2). If they are other words for the same, say so: --labels FILE" in capsys.readouterr().out
+    assert main(["check", str(t), "-q"]) == 0 and capsys.readouterr().out.count("--labels FILE, with the columns from,to") == 2
+    (tmp_path/"words.csv").write_text("from,to\nW,anger\n5,fear\n")
+    assert main([*run, "--labels", str(tmp_path/"words.csv")]) == 0 and "Compared with the labels of 4 clips" in capsys.readouterr().out
 
 
 def test_shots_with_labels(corpus, tmp_path, capsys):

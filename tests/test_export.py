@@ -119,6 +119,23 @@ def test_datasets_as_it_is_used(place):
     assert len(told) == 4 and told["emotion"][0] == "anger"
 
 
+@pytest.mark.parametrize("name", ["cut.csv", "whole.csv"])
+@pytest.mark.parametrize("full", [OSError(28, "No space left on device"), sf.LibsndfileError(2)])
+def test_a_full_disk_is_said_to_be_full(place, name, full, monkeypatch, capsys):
+    """Not that recordings are missing; nor is it a mistake of the program. What is there stays."""
+    how = dict(name=name, manifest="list.csv" if name == "cut.csv" else None)
+    assert export(place, "datasets", **how) == 0
+    before = {o: o.read_bytes() for o in (place/"out").rglob("*") if o.is_file()}
+    capsys.readouterr()
+    def fails(*a, **k): raise full
+    monkeypatch.setattr("soundfile.write", fails)
+    if isinstance(full, OSError): monkeypatch.setattr("shutil.copyfile", fails)
+    elif name == "whole.csv": return
+    assert export(place, "datasets", **how) == 2
+    says(capsys, "a clip cannot be written there", "space left", "What is there already stays.")
+    assert {o: o.read_bytes() for o in (place/"out").rglob("*") if o.is_file()} == before
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_others_files_stay(place, form):
     out = place/("out.json" if form == "labelstudio" else "out")
