@@ -28,12 +28,19 @@ def predicted(
 )->tuple: # table of texts; (n, K) probabilities; their K emotions
     """A table of predictions, as anybody may have made it.
     `ValueError` that says what is wrong with it"""
-    text = io.BytesIO(plain(file, 2**30))
-    try: t = pd.read_csv(text, dtype=str, keep_default_na=False)
+    data = plain(file, 2**30)
+    head = data[:2**16].partition(b'\n')[0]
+    # a spreadsheet may have saved it
+    between = max(',;\t', key=lambda o: head.count(o.encode()))
+    try: t = pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
+        encoding='utf-8-sig')
     except ValueError: raise ValueError('is no CSV table in UTF-8') from None
     own = [o for o in t if o.startswith('p_') and len(o)>2]
     if not {'path','emotion'}<=set(t) or len(own)<2:
         raise ValueError('has no columns path and emotion, or fewer than two with p_')
+    if between!=',':    # with decimal commas, perhaps
+        numbers = [o for o in (*own,'start_s','end_s') if o in t]
+        t[numbers] = t[numbers].apply(lambda o: o.str.replace(',', '.'))
     try: t,p = join_stretches(t),t[own].to_numpy(float)
     except ValueError:
         raise ValueError('holds what is no number where there should be one') from None
@@ -185,6 +192,11 @@ def _regions(rows, whole):
             score=round(float(o.sure), 4), type='choices' if whole else 'labels',
             value=value)
 
+def _emotions(table):
+    "Those that the model knows, and those that somebody wrote in their place"
+    known = [o[2:] for o in table if o.startswith('p_')]
+    return known+sorted(set(table.emotion)-{*known,''})
+
 def _task(name, rows, whole, url):
     result = list(_regions(rows, whole))
     score = round(float(rows.sure.mean()), 4)
@@ -203,7 +215,7 @@ def _interface(emotions, whole):
 def _tasks(table, out, url=_LOCAL):
     "Tasks in a file, the interface beside it"
     whole = not any(any(stretch(o)[1:]) for o in table.file)
-    emotions = [o[2:] for o in table if o.startswith('p_')]
+    emotions = _emotions(table)
     if whole: rows = ((stretch(p).file,o.assign(channel=0))
         for p,o in table.groupby('path', sort=False))
     else: rows = ((stretch(o.path.iloc[0]).file,o) for _,_,_,o in _recordings(table))
@@ -220,7 +232,7 @@ def _database(table):
     db = audformat.Database('predictions', source='sere', usage='unrestricted',
         description='Emotions predicted by sere from a few labelled clips of another '
             'language')
-    db.schemes['emotion'] = audformat.Scheme('str', labels=[o[2:] for o in p])
+    db.schemes['emotion'] = audformat.Scheme('str', labels=_emotions(table))
     db.schemes['probability'] = audformat.Scheme('float', minimum=0, maximum=1)
     if table.speaker.any():
         voices = sorted(set(table.speaker)-{''})
@@ -272,19 +284,14 @@ def _clip(path, file):
             return shutil.copyfile(file, path)
         wave = load_audio(file, None, trim=False, level=False).wave
     except AudioError as e: raise ExportError(str(e)) from None
-    except FileNotFoundError as e:
+    except OSError as e:
+        if e.filename2 or e.filename!=file: raise       # it is the copy that fails
         raise ExportError(f"{e}. Recordings are looked for beside the predictions; say "
             "where they are: --manifest M.csv.") from None
-    except OSError as e: raise _not_written(path, e) from None
     try: sf.write(os.fspath(path), wave.numpy().clip(-1, 1), SR, format='WAV',
         subtype='PCM_16')
-    except (OSError,RuntimeError,AssertionError) as e:    # how a full disk shows itself
-        raise _not_written(path, e) from None
-
-def _not_written(path, e):
-    why = getattr(e, 'strerror', None) or 'perhaps there is no space left'
-    return ExportError(f"{Path(path).parent}: a clip cannot be written there ({why}). Make "
-        "room, or give another folder: -o OUT. What is there already stays.")
+    except (RuntimeError,AssertionError):    # how a full disk shows itself
+        raise OSError('perhaps there is no space left') from None
 
 def _clip_name(i, file):
     at = stretch(file)
@@ -333,5 +340,9 @@ def export_predictions(
     not_read(files, [*inputs, *{stretch(o).file for o in table.file}])
     replaceable(files)
     for place,fill in files.items():
-        with replacing(place) as (new,): fill(new)
+        try:
+            with replacing(place) as (new,): fill(new)
+        except OSError as e:
+            raise ExportError(f"{place}: cannot be written ({e.strerror or e}). Make room, "
+                "or give another place: -o OUT. What is there already stays.") from None
     return list(files)

@@ -132,8 +132,48 @@ def test_a_full_disk_is_said_to_be_full(place, name, full, monkeypatch, capsys):
     if isinstance(full, OSError): monkeypatch.setattr("shutil.copyfile", fails)
     elif name == "whole.csv": return
     assert export(place, "datasets", **how) == 2
-    says(capsys, "a clip cannot be written there", "space left", "What is there already stays.")
+    says(capsys, "/out/audio/000/", "cannot be written", "space left", "What is there already stays.")
     assert {o: o.read_bytes() for o in (place/"out").rglob("*") if o.is_file()} == before
+
+
+@pytest.mark.parametrize("sep, decimal, mark", [(";", ",", True), (";", ".", True), (";", ",", False), ("\t", ",", False), (",", ".", True)])
+def test_predictions_that_a_spreadsheet_saved(place, sep, decimal, mark):
+    was = read_predictions(place/"in"/"cut.csv")
+    rows = [line.split(",") for line in ROWS.splitlines()]
+    text = "\r\n".join(sep.join([row[0], *(o.replace(".", decimal) for o in row[1:3]), *row[3:5], *(o if i == 0 else o.replace(".", decimal) for o in row[5:7]), row[7]])
+                       for i, row in enumerate(rows))
+    (place/"in"/"cut.csv").write_bytes(text.encode("utf-8-sig" if mark else "utf-8"))
+    pd.testing.assert_frame_equal(read_predictions(place/"in"/"cut.csv"), was)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_full_disk_is_said_in_one_line(place, form, monkeypatch, capsys):
+    if form in ("textgrid", "elan", "audformat"):
+        pytest.importorskip(dict(textgrid="praatio", elan="pympi", audformat="audformat")[form])
+    def full(*a, **k): raise OSError(28, "No space left on device")
+    monkeypatch.setattr("sere_nb.files._note", full)
+    assert export(place, form, "whole.csv", "o.json" if form == "labelstudio" else "out", None) == 2
+    says(capsys, str(place/"o"), "cannot be written (No space left on device)", "-o OUT")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("word", ["surprise", "ANGER", "ärger, very; \"much\""])
+def test_labels_that_somebody_mended(place, form, word):
+    """Predictions are there to be mended: a word that the model does not know goes out as it is."""
+    if form in ("textgrid", "elan", "audformat"):
+        pytest.importorskip(dict(textgrid="praatio", elan="pympi", audformat="audformat")[form])
+    t = pd.read_csv(place/"in"/"cut.csv", keep_default_na=False, dtype=str)
+    t.loc[0, "emotion"] = word
+    t.to_csv(place/"in"/"cut.csv", index=False)
+    out = "o.json" if form == "labelstudio" else "out"
+    assert export(place, form, out=out) == 0
+    written = place/out if form == "labelstudio" else place/"out"/dict(textgrid="radio/talk.TextGrid", elan="radio/talk.eaf", audformat="db.emotion.csv", datasets="metadata.csv")[form]
+    assert word.split(";")[0] in written.read_text(encoding="utf-8")
+    if form == "labelstudio": assert word.split(";")[0] in (place/"o.xml").read_text(encoding="utf-8")
+    if form == "audformat":
+        import audformat
+        db = audformat.Database.load(place/"out")
+        assert word in db.schemes["emotion"].labels and word in set(db["emotion"].df.emotion.astype(str))
 
 
 @pytest.mark.parametrize("form", FORMS)
