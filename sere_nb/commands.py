@@ -28,6 +28,8 @@ def export(
     files = export_predictions(table, args.form, args.out, inputs, args.url)
     print(f"{_count(len(table), 'clip')} in {_count(len(files), 'file')}.\n"
         f"{one_line(args.out)}")
+    if args.form=='datasets': print("To read it: datasets.load_dataset('audiofolder', "
+        f"data_dir={one_line(args.out)!r}); that needs pip install 'datasets[audio]'")
     return 0
 
 # %% ../nbs/09_commands.ipynb #78d19492

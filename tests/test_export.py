@@ -97,8 +97,9 @@ def test_labelstudio(place):
     assert "<Choices" in (place/"w.xml").read_text()
 
 
-def test_datasets(place):
+def test_datasets(place, capsys):
     assert export(place, "datasets") == 0
+    assert "load_dataset('audiofolder'" in (out := capsys.readouterr().out) and "pip install 'datasets[audio]'" in out
     about = pd.read_csv(place/"out"/"metadata.csv", keep_default_na=False)
     assert list(about.emotion) == ["anger", "sadness", "", "anger"] and list(about.speaker) == ["v1", "v2", "v1", "v3"]
     assert [round(sf.info(place/"out"/o).duration, 2) for o in about.file_name] == [1.5, 1.5, 1.25, 2.]
@@ -108,6 +109,8 @@ def test_datasets(place):
     split = builder._split_generators(datasets.StreamingDownloadManager())[0]    # it reads all but the sound itself
     told = [o for _, o in builder._generate_examples(**split.gen_kwargs)]
     assert [o["emotion"] for o in told] == ["anger", "sadness", None, "anger"]
+    table = datasets.load_dataset("csv", data_files=str(place/"out"/"metadata.csv"), cache_dir=str(place/"cache"))["train"]
+    assert len(table) == 4 and table["emotion"][0] == "anger"       # this needs no decoder
     assert all(o["audio"].endswith(name) for o, name in zip(told, about.file_name))
 
 
