@@ -542,6 +542,29 @@ def test_two_maps_are_one(two, dark):
         assert complaints(b) == []
 
 
+# What Bootstrap 3 does in the classic notebook to elements and names that are ours, too.
+CLASSIC = """html { font-size: 10px } h3 { margin: 20px 0 10px; font-size: 24px; font-weight: 500; line-height: 1.1 } label { display: inline-block; margin-bottom: 5px; font-weight: 700 }
+output { display: block; padding-top: 7px; font-size: 14px; color: #555 } summary { display: block } .mark { padding: .2em; background: #fcf8e3 } .row { margin: 0 -15px }
+.row::before, .row::after { display: table; content: ' ' } .close { float: right; font-size: 21px; opacity: .2 } .panel { margin-bottom: 20px; box-shadow: 0 1px 1px #0003 }"""
+
+
+@needs_browser
+def test_the_classic_notebook_changes_no_look(page, two):
+    looks = """return [...document.querySelectorAll('#explorer *')].map(o => { const y = o.getBoundingClientRect(), c = getComputedStyle(o);
+        return [o.tagName, o.getAttribute('class'), ...[y.width, y.height, y.left].map(Math.round), c.opacity, c.color, c.backgroundColor, c.boxShadow, c.fontSize, c.fontWeight].join(' '); })"""
+    with browser(1280, 1000, still=True) as b:
+        for file in page[0], two[1]:
+            b.get(file.as_uri())
+            until(b, app('return a.rounds'))
+            b.execute_script(app("a.choose(40); document.querySelectorAll('details').forEach(o => (o.open = true))"))
+            until(b, "return document.querySelector('.panel audio') || document.querySelector('.panel .sound .count')?.textContent.includes('not here')")
+            until(b, app('return !a.moving && a.maps.every(o => !o.waiting)'))
+            before = b.execute_script(looks)
+            b.execute_script("document.head.prepend(Object.assign(document.createElement('style'), {textContent: arguments[0]}))", CLASSIC)
+            after = b.execute_script(looks)
+            assert len(before) > 200 and [o for o in zip(before, after) if o[0] != o[1]] == []
+
+
 # ---- the widget without a browser ----
 
 @pytest.fixture
