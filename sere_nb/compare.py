@@ -6,7 +6,7 @@
 __all__ = ['in_common', 'Comparison', 'compare', 'to_html', 'beside']
 
 # %% ../nbs/08_compare.ipynb #b9ed088d
-import threading
+import copy, threading
 from pathlib import Path
 
 import anywidget, numpy as np, pandas as pd, torch, traitlets
@@ -81,7 +81,17 @@ def _now(source):
     if not source.history_:
         raise ValueError("this learner has no rounds to compare. Call fit, or start "
             "the explorer.")
-    return source
+    return _with_views_of_now(source)
+
+def _with_views_of_now(learner):
+    "It with those of its rounds that can stand on one ground with the last"
+    width = lambda h: h['profile'].shape[1]
+    h = learner.history_
+    first = max((r+1 for r,o in enumerate(h) if width(o)!=width(h[-1])), default=0)
+    if not first: return learner
+    learner = copy.copy(learner)
+    learner.history_ = h[first:]
+    return learner
 
 class Comparison(anywidget.AnyWidget):
     "Two maps of the same clips. In a notebook the last line of a cell shows it"
@@ -155,8 +165,17 @@ def _tell(self:Comparison):
         self._v += len(fresh)
         self._told[j] = list(h)
         if fresh or n<len(told): setattr(self, name, getattr(self, name)[:n]+fresh)
-    sides = [_some_of(page_data(o), rows) for o,rows in zip(self.learners, self.rows)]
-    self._now = dict(shot=[o['shot'] for o in sides], shots=[self._v]*2)
+    self._tell_shots()
+
+@patch
+def _tell_shots(self:Comparison):
+    "Of each side its shots, and how often they were others"
+    shot = [_some_of(page_data(o), rows)['shot']
+        for o,rows in zip(self.learners, self.rows)]
+    before = self._now or dict(shot=shot, shots=[0,0], told=0)
+    shots = [n+(a!=b) for n,a,b in zip(before['shots'], shot, before['shot'])]
+    # a number of its own, since a round that was taken back is no other change
+    self._now = dict(shot=shot, shots=shots, told=before['told']+1)
 
 @patch
 def _follow(self:Comparison):

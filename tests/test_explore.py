@@ -25,6 +25,7 @@ from sere_nb.encoder import Embeddings, embed
 from sere_nb.explore import LAYOUTS, Explorer, Layout, compare, light, report_html, stances
 from sere_nb.learner import SERE, SETTINGS
 from sere_nb.scores import scores
+from sere_nb.widget import _KNOBS
 
 HOSTILE = ['</script><script>window.hit=1</script>', '<img src=x onerror="window.hit=1">', "\"';window.hit=1;//", 'two\nlines', 'سلام\u202egpj.wav', '{{7*7}}${window.hit=1}', '&lt;b&gt;', 'javascript:window.hit=1', 'a'*300]
 
@@ -534,7 +535,34 @@ def test_two_maps_are_one(two, dark):
         inside = lambda edge: {i for i, v in enumerate(x) if v < edge}
         assert caught[0] == caught[1] and inside(w/2-8) <= set(caught[0]) <= inside(w/2) and 5 < len(caught[0]) < len(both.table)
         nameless = b.execute_script("return [...document.querySelectorAll('button, input, select, canvas, audio')].filter(o => !(o.getAttribute('aria-label') || o.textContent.trim() || o.labels?.length)).map(o => o.outerHTML)")
-        assert nameless == [] and complaints(b) == []
+        assert nameless == []
+        # another theme while all is hidden, until the frame's end: no observer sees it
+        b.execute_script(app("a.theme(); const look = a.root.style; look.display = 'none'; requestAnimationFrame(() => (look.display = ''))"))
+        until(b, app("return a.maps.every(o => o.stamps)"), 5, 'both are painted again')
+        assert complaints(b) == []
+
+
+# What Bootstrap 3 does in the classic notebook to elements and names that are ours, too.
+CLASSIC = """html { font-size: 10px } h3 { margin: 20px 0 10px; font-size: 24px; font-weight: 500; line-height: 1.1 } label { display: inline-block; margin-bottom: 5px; font-weight: 700 }
+output { display: block; padding-top: 7px; font-size: 14px; color: #555 } summary { display: block } .mark { padding: .2em; background: #fcf8e3 } .row { margin: 0 -15px }
+.row::before, .row::after { display: table; content: ' ' } .close { float: right; font-size: 21px; opacity: .2 } .panel { margin-bottom: 20px; box-shadow: 0 1px 1px #0003 }"""
+
+
+@needs_browser
+def test_the_classic_notebook_changes_no_look(page, two):
+    looks = """return [...document.querySelectorAll('#explorer *')].map(o => { const y = o.getBoundingClientRect(), c = getComputedStyle(o);
+        return [o.tagName, o.getAttribute('class'), ...[y.width, y.height, y.left].map(Math.round), c.opacity, c.color, c.backgroundColor, c.boxShadow, c.fontSize, c.fontWeight].join(' '); })"""
+    with browser(1280, 1000, still=True) as b:
+        for file in page[0], two[1]:
+            b.get(file.as_uri())
+            until(b, app('return a.rounds'))
+            b.execute_script(app("a.choose(40); document.querySelectorAll('details').forEach(o => (o.open = true))"))
+            until(b, "return document.querySelector('.panel audio') || document.querySelector('.panel .sound .count')?.textContent.includes('not here')")
+            until(b, app('return !a.moving && a.maps.every(o => !o.waiting)'))
+            before = b.execute_script(looks)
+            b.execute_script("document.head.prepend(Object.assign(document.createElement('style'), {textContent: arguments[0]}))", CLASSIC)
+            after = b.execute_script(looks)
+            assert len(before) > 200 and [o for o in zip(before, after) if o[0] != o[1]] == []
 
 
 # ---- the widget without a browser ----
@@ -598,6 +626,30 @@ def test_teach_and_take_back(heard):
     assert len(x.learner.history_) == 4 and x.learner.label_[row] == -1 and shots(x)[row] == 65535 and len(x._story) == 4 and torch.equal(x.learner.history_[-1]['proba'], before)
     x.start().wait()
     assert torch.allclose(x.learner.history_[-1]['proba'], before, atol=1e-5)       # the same clips, the same shots
+
+
+def test_a_map_beside_an_explorer_follows_it(heard):
+    "Teaching, taking back, starting anew, every setting at either end: each is told as a comparison made just then would tell it, and the explorer goes on"
+    x, _ = heard
+    x.teach([40, 41, 42], 'fear').wait()
+    both = x.beside(layouts=('pca',))
+    fear = lambda: sum(np.frombuffer(both._now['shot'][1], '<u2')[40:43] < 65535)
+    assert fear() == 3
+    ask = lambda **o: x._hear(x, o, [])
+    ends = [(k, v) for k, (_, *ends, _, _) in _KNOBS.items() for v in ends]
+    change = lambda k, v: lambda: (ask(do='change', name=k, value=v), x.go_on(1))
+    for act in (x.undo, lambda: x.teach(43, 'anger'), x.start, *(change(*o) for o in ends), lambda: (ask(do='reset'), x.start())):
+        told, shots = both._now['told'], both._now['shots'][1]
+        act()
+        x.wait()
+        fresh = compare(both.learners[0], x, both.names, layouts=('pca',))
+        assert both._now['told'] > told     # or the page would not look
+        assert both._now['shot'] == fresh._now['shot'] and both._page['common'] == fresh._page['common']
+        for mine, its in (both._story_a, fresh._story_a), (both._story_b, fresh._story_b):
+            assert [(o['p'], set(o['xy'])) for o in mine] == [(o['p'], set(o['xy'])) for o in its]
+        if act == x.undo: assert fear() == 0 and both._now['shots'][1] > shots
+        assert not any(o in x._now['text'] for o in ('Error', 'must match')), x._now['text']
+    assert len(both._story_b) == 4
 
 
 def test_stop_and_errors_are_told(heard, monkeypatch):
@@ -685,6 +737,9 @@ def menu(b, *names):
         next(o for o in b.find_elements('css selector', '.lm-MenuBar-itemLabel, .lm-Menu-itemLabel') if o.get_attribute('textContent') == name).click()
 
 
+def paired(script): return app(script).replace('o => o.explorer', 'o => o.explorer?.sides')
+
+
 @needs_browser
 def test_the_quickstart_in_jupyterlab(lab):
     url, folder = lab
@@ -721,15 +776,26 @@ def test_the_quickstart_in_jupyterlab(lab):
         other = 'fear' if before != 'fear' else 'anger'
         b.execute_script(f"document.querySelector('.teach select').value = '{other}'; document.querySelector('.teachit').click()")
         until(b, app(f"return a.rounds == 15 && !a.moving && a.called({alone}) == '{other}'"), 30, 'the fit goes on')
+        until(b, paired(f'return a.stories.map(o => o.end).join() == "10,14" && a.stories.map(o => +o.isShot({alone})).join() == "0,1"'), what='the map beside it follows')
         until(b, app("const o = a.root.querySelector('.changes'), r = a.story.rounds, n = r[14].e.filter((k, i) => k != r[12].e[i]).length; return o.hidden ? n == 0 : [...o.querySelectorAll('button')].reduce((m, x) => m + +x.textContent.split(': ')[1], 0) == n"), what='from what, to what')
         until(b, "return !document.querySelector('.fit .row button:nth-child(4)').disabled")
         b.execute_script("document.querySelector('.fit .row button:nth-child(4)').click()")
         until(b, app(f"return a.rounds == 13 && a.called({alone}) == '{before}'"), 30, 'it is taken back')
+        until(b, paired(f'return a.stories[1].end == 12 && !a.stories[1].isShot({alone})'), what='the map beside it follows')
         b.execute_script("[...document.querySelectorAll('.fit button')].find(o => o.textContent == 'reveal labels').click()")
         until(b, "return [...document.querySelectorAll('.curves text')].some(o => o.textContent == 'UAR')", what='UAR')
         # what the filters leave can be selected without a mouse
         b.execute_script("document.querySelector('.filters').open = true; [...document.querySelectorAll('.filters button')].find(o => o.textContent == 'select these').click()")
         until(b, "return [...document.querySelectorAll('.sere [role=status]')].some(o => o.textContent == '240 clips selected')")
+        # a clip on two maps: what each heard in it, one of them aloud
+        b.execute_script(paired(f"a.root.scrollIntoView(); a.choose({alone}, true, a.sides[1])"))
+        until(b, paired(f"return a.sides.every(o => o.element && o.panel.player?.dataset.i == '{alone}' && o.panel.element.querySelector('.picture image')) && !a.sides[1].panel.player.paused && a.sides[0].panel.player.paused"), 20, 'both pictures')
+        # other views: each has a ground of its own from now on; what was chosen stays so
+        b.execute_script("const o = [...document.querySelectorAll('.fit input[type=range]')].find(o => o.getAttribute('aria-label').startsWith('loud')); o.value = 0; o.dispatchEvent(new Event('change')); document.querySelector('.fit .row button:nth-child(3)').click()")
+        until(b, paired(f"return !a.both.common && a.stories[1].rounds.length == 2 && a.chosen == {alone}"), 30, 'two grounds')
+        # in the dark
+        menu(b, 'Settings', 'Theme', 'JupyterLab Dark')
+        until(b, "return document.body.dataset.jpThemeLight == 'false' && [...document.querySelectorAll('.sere')].every(o => o.explorer?.maps.every(m => m.stamps?.ink == getComputedStyle(o).getPropertyValue('--ink').trim()))", 10, 'all maps in its colours')
         # hostile names stay text
         for i in range(100, 100+len(HOSTILE)):
             b.execute_script(app(f'a.choose({i})'))

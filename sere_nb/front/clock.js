@@ -25,7 +25,7 @@ export class Clock {
   }
 
   jump(r) {
-    this.goal = this.time = clamp(r, 0, this.end);
+    this.goal = this.time = clamp(Math.round(r), 0, this.end);
   }
 
   // On from here; from the start when the end is on show. Again: a pause.

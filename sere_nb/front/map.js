@@ -85,7 +85,7 @@ export class GroundMap {
     const {story, clock} = this.app;
     const {clientWidth: W, clientHeight: H} = canvas;
     const dpr = devicePixelRatio || 1;
-    if (!W) return;
+    if (!W) return this.unseen();
     const [w, tall] = [Math.round(W * dpr), Math.round(H * dpr)];
     if (canvas.width != w || canvas.height != tall) {
       canvas.width = w;
@@ -119,6 +119,12 @@ export class GroundMap {
     this.app.beside?.(this);
     this.stars(frame);
     this.line();
+  }
+
+  // Hidden, perhaps for this frame alone, as JupyterLab hides all while its theme turns:
+  // then no observer tells that the map is back.
+  unseen() {
+    setTimeout(() => this.canvas.clientWidth && this.redraw(), 100);
   }
 
   nothing(dpr, W, H) {

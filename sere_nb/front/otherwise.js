@@ -28,8 +28,10 @@ export class Otherwise {
     this.count = h('span', {class: 'count', role: 'status'});
     this.body = h('tbody', {onkeydown: e => this.key(e)});
     const names = pair.both.sides.map(D => D.name);
-    const heads = ['', 'clip', ...names, ...(pair.both.common ? ['moved'] : [])];
-    const head = h('tr', {}, ...heads.map(o => h('th', {scope: 'col'}, text(o))));
+    const scope = {scope: 'col'};
+    const heads = ['', 'clip', ...names].map(o => h('th', scope, text(o)));
+    const moved = pair.both.common ? h('th', {class: 'num', ...scope}, 'moved') : null;
+    const head = h('tr', {}, ...heads, moved);
     const table = h('table', {class: 'clips'}, h('thead', {}, head), this.body);
     this.element = h(
       'details',

@@ -4,20 +4,28 @@ import {Pair} from './pair.js';
 
 class Live {
   constructor(model, root) {
-    this.model = model;
+    Object.assign(this, {model, root});
     this.link = new Link(model);
-    this.told = [[], []];
-    this.shots = [0, 0];
-    const both = model.get('_page');
+    this.begin();
+  }
+
+  // The two as they are told; anew when their views, and so their ground, are others.
+  begin() {
+    const {model, root, link} = this;
+    const both = (this.page = model.get('_page'));
     const now = model.get('_now');
     const sides = both.sides.map((D, j) => ({...D, shot: now.shot[j]}));
+    this.told = [[], []];
     this.shots = [...now.shots];
-    this.pair = new Pair(root, {...both, sides}, this.link);
+    this.pair = new Pair(root, {...both, sides}, link);
   }
 
   sync() {
-    const {model, pair} = this;
+    const {model} = this;
     const now = model.get('_now');
+    const before = this.pair;
+    if (model.get('_page') != this.page) this.begin();
+    const {pair} = this;
     ['_story_a', '_story_b'].forEach((name, j) => {
       const story = model.get(name);
       const n = same(story, this.told[j]);
@@ -29,6 +37,13 @@ class Live {
       else if (n < this.told[j].length) pair.cut(j, n);
       this.told[j] = story.map(o => o.v);
     });
+    if (pair != before) this.resume(before);
+  }
+
+  // What was chosen and picked stays so.
+  resume({chosen, otherwise: {rows}}) {
+    if (rows) this.pair.pick(rows, 'clips');
+    if (chosen != null) this.pair.choose(chosen);
   }
 
   seek() {

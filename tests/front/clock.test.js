@@ -32,6 +32,23 @@ test('it plays through every round, each on show in turn, and ends', () => {
   assert.deepEqual([c.time, c.goal, c.playing], [0, 1, true]);
 });
 
+test('rounds that are taken away while it plays', () => {
+  for (const stop of [1.3, 2.6, 3.7, 5.6]) {
+    const c = ready(6);
+    c.play();
+    while (c.time < stop) c.step(16);
+    c.end = 4;
+    c.jump(c.time); // between two rounds, and maybe past the last
+    const seen = [];
+    for (let j = 0; j < 1000 && (c.moving || c.playing); j++) {
+      c.step(16);
+      seen.push(c.time, c.goal);
+    }
+    assert.deepEqual([c.time, c.goal, c.playing], [4, 4, false]);
+    assert.ok(seen.every(t => t <= 4));
+  }
+});
+
 test('a pause stays at the nearest round', () => {
   const c = ready(4);
   c.play();
