@@ -117,6 +117,12 @@ def test_english(tmp_path, text, wrong):
     assert bool(said(tmp_path, check_pages.odd_english)) == wrong
 
 
+@pytest.mark.parametrize('code,wrong', [("ax.set(ylabel='TRIC a clip')", True), ("plot(x, label='closed form, a round a dot')", True), ("ax.set_xlabel(f'UAR an emotion, {o} %')", True), ("ax.set(ylabel='TRIC per clip')", False), ("print('TRIC a clip')", False)])
+def test_english_of_figures(tmp_path, code, wrong):
+    page(tmp_path, 'a.ipynb', (code, {}))
+    assert bool(said(tmp_path, check_pages.odd_english)) == wrong
+
+
 @pytest.mark.parametrize('module', sorted(o.stem for o in (root/'sere_nb').glob('*.py') if o.stem not in ('rivals', 'bench', 'hidden')))
 def test_english_of_what_is_said_of_parameters(module):
     "Docstrings, comments and messages are read on the pages too"
@@ -152,7 +158,8 @@ def test_pages_of_the_course_lead_back():
 def test_style_of_the_pages():
     "What was seen wrong in a browser and cannot be seen without one"
     css = (root/'nbs'/'styles.css').read_text()
-    for rule in (':not(pre) > code:not(.sourceCode)', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))', '  main td code { overflow-wrap: break-word; }'): assert rule in css, rule
+    assert all(f'--{name}: #' in css.split(f'body.quarto-{ground} {{')[1].split('}')[0] for ground in ('light', 'dark') for name in ('link', 'code'))
+    for rule in (':not(pre) > code:not(.sourceCode) { color: var(--code);', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))', '  main td code { overflow-wrap: break-word; }'): assert rule in css, rule
 
 
 def test_figures_are_no_wider_than_the_page():
@@ -211,6 +218,16 @@ def nbs(tmp_path):
 
 def test_what_is_shown(nbs):
     assert {k: (v[0].as_posix(), v[1]) for k, v in pages.shown(nbs).items()} == {'embed': ('01_a.ipynb', 'a'), 'Space': ('01_a.ipynb', 'a'), 'Space.fit': ('02_b.ipynb', 'b')}
+
+
+def test_each_name_that_a_page_shows_has_its_source():
+    "Also a name that another page has too, and a method that stands within its class"
+    from types import SimpleNamespace
+    top, cfg = root/'nbs', SimpleNamespace(git_url='u', branch='main')
+    for page, name in (('06b_train', 'settled'), ('06_rounds', 'settled'), ('06_learner', 'teach'), ('05_tric', 'forward'), ('03_normalise', 'Standardiser.__call__')):
+        address = pages.source_address(name, pages.own(top, Path(f'{page}.ipynb')), cfg)
+        file, line = address.removeprefix('u/blob/main/').split('#L')
+        assert (root/file).read_text().splitlines()[int(line)-1].split('(')[0].split(':')[0].strip().endswith(name.split('.')[-1]), address
 
 
 @pytest.mark.parametrize('text,then', [
