@@ -49,6 +49,8 @@ def test_raw_markdown_and_empty_docs(tmp_path):
     assert said(tmp_path, check_pages.raw_markdown) and said(tmp_path, check_pages.empty_docs)
     page(tmp_path, 'a.ipynb', ('show_doc(f)', {MD: '```python\ndef f(x # a `SERE`\n)\n```\n\n*A [`SERE`](y)*'}))
     assert not said(tmp_path, check_pages.raw_markdown) and not said(tmp_path, check_pages.empty_docs)
+    page(tmp_path, 'a.ipynb', ('show_doc(_Answers.do_GET)', {MD: '---\n\n### _Answers.do_GET\n\n```python\ndef _Answers.do_GET():\n```'}))
+    assert 'hide its cell' in said(tmp_path, check_pages.empty_docs)[0]
 
 
 @pytest.mark.parametrize('a,b,wrong', [(1, 'figure', True), (1, 'figure-1', False), (2, 'figure-1', True)])
@@ -111,7 +113,7 @@ def test_long_pages_have_headings(tmp_path):
     assert [p for p, _ in check_pages.no_sections(check_pages.pages(tmp_path))] == ['a.ipynb']
 
 
-@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('a row each 10 ms', True), ('one row every 10 ms', False), ('an eaf a recording', True), ('clips a cluster', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
+@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('a square a method', True), ('a row each 10 ms', True), ('one row every 10 ms', False), ('an eaf a recording', True), ('clips a cluster', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
 def test_english(tmp_path, text, wrong):
     page(tmp_path, 'a.ipynb', text)
     assert bool(said(tmp_path, check_pages.odd_english)) == wrong
