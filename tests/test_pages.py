@@ -139,6 +139,13 @@ def test_each_parameter_is_told(module, name):
     assert all(o['docment'] or (k == 'return' and o['anno'] is None) for k, o in told.items()), told
 
 
+def test_forces_that_a_page_tells_are_those_in_force():
+    from sere_nb.rounds import SETTINGS
+    whole, *parts = SETTINGS['planned']
+    text = (root/'nbs'/'04_irf.ipynb').read_text()
+    assert f'(a force of {SETTINGS["balance"]:g})' in text and f'({whole:g} for the corpus, {parts[0]:g} for each voice' in text
+
+
 @pytest.mark.parametrize('name', ['02_acoustic', '06_rounds'])
 def test_a_page_says_first_what_it_is_about(name):
     text = [''.join(c['source']) for c in json.loads((root/'nbs'/f'{name}.ipynb').read_text())['cells'] if c['cell_type'] == 'markdown']
