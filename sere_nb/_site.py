@@ -40,36 +40,43 @@ def definitions(source):
     except SyntaxError: return []
     names = []
     for o in tree.body:
-        if not isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or o.name.startswith('_'): continue
+        if not isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or re.match('_(?!_)', o.name): continue
         patched = any('patch' in ast.unparse(d) for d in o.decorator_list) and o.args.args and o.args.args[0].annotation
         names += [f'{c.strip()}.{o.name}' for c in ast.unparse(patched).split('|')] if patched else [o.name]
     return names
+
+@lru_cache(None)
+def own(nbs, path):
+    "{name: module} of what one notebook shows"
+    found, module = {}, None
+    for c in json.loads((nbs/path).read_text(encoding='utf-8'))['cells']:
+        source = ''.join(c['source'])
+        does = directives(source) if c['cell_type'] == 'code' else {}
+        module = does.get('default_exp', module)
+        if 'hide' in does or not {'export', 'exports', 'exec_doc'} & set(does): continue
+        into = (does.get('export') or does.get('exports') or module or '').strip()
+        found |= {name: into for name in definitions(source)}
+    return found
 
 @lru_cache(None)
 def shown(nbs):
     "{name: (notebook, module)} of what the pages show; of a name that two pages show, nothing"
     found, twice = {}, set()
     for path in notebooks(nbs):
-        module = None
-        for c in json.loads((nbs/path).read_text(encoding='utf-8'))['cells']:
-            source = ''.join(c['source'])
-            does = directives(source) if c['cell_type'] == 'code' else {}
-            module = does.get('default_exp', module)
-            if 'hide' in does or not {'export', 'exports', 'exec_doc'} & set(does): continue
-            into = (does.get('export') or does.get('exports') or module or '').strip()
-            for name in definitions(source):
-                if found.get(name, (path,))[0] != path: twice.add(name)
-                found[name] = path, into
+        for name, into in own(nbs, path).items():
+            if name in found: twice.add(name)
+            found[name] = path, into
     return {k: v for k, v in found.items() if k not in twice}
 
 @lru_cache(None)
 def lines(module):
-    "{name: line} of what a module of the package defines"
+    "{name: line} of what a module of the package defines, methods with their class"
     file = root/'sere_nb'/(module.replace('.', '/')+'.py')
     found = {}
     for o in ast.parse(file.read_text(encoding='utf-8')).body if file.exists() else ():
-        if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            for name in [o.name, *definitions(ast.unparse(o))]: found[name] = o.lineno
+        if not isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): continue
+        for name in [o.name, *definitions(ast.unparse(o))]: found[name] = o.lineno
+        if isinstance(o, ast.ClassDef): found |= {f'{o.name}.{m.name}': m.lineno for m in o.body if isinstance(m, ast.FunctionDef)}
     return found
 
 
@@ -157,8 +164,8 @@ get_config().d['renderer'] = 'sere_nb._site.Signature'     # only where pages ar
 # ---- a page ----
 
 def source_address(name, names, cfg):
-    "Where the code of a name stands, or None"
-    module = names[name][1] if name in names else None
+    "Where the code of a name stands that a page shows, or None; `names`: {name: module}"
+    module = names.get(name, names.get(name.partition('.')[0]))
     line = lines(module).get(name) if module else None
     return line and f'{cfg.git_url}/blob/{cfg.branch}/sere_nb/{module.replace(".", "/")}.py#L{line}'
 
@@ -175,7 +182,7 @@ class Pages(Processor):
         cfg = get_config()
         nbs = Path(cfg.nbs_path)
         self.here = here = Path(self.nb.path_).resolve().relative_to(nbs.resolve())
-        names,sections = shown(nbs),False
+        names,sections = {**{k: v[1] for k, v in shown(nbs).items()}, **own(nbs, here)},False
         for c in self.nb.cells:
             if c.cell_type == 'markdown':
                 c.source = linked(c.source, here, nbs)

@@ -54,5 +54,5 @@ def plot_circumplex(
             right = e!='fear'     # anger is its neighbour
             ax.annotate(e, VAD[e][:2], xytext=(6 if right else -6,4),
                 textcoords='offset points', ha='left' if right else 'right')
-    ax.set(xlabel='valence', ylabel='arousal', xlim=(-1,1.15), ylim=(-.9,.9))
+    ax.set(xlabel='valence', ylabel='arousal', xlim=(-1,1.35), ylim=(-.9,.9))
     return ax

@@ -83,8 +83,10 @@ def instantaneous_resonance(
 # %% ../nbs/04_irf.ipynb #2275aed4
 def _must_be_stretches(margin, clip, heard, share, least, most):
     told = clip if heard is None else heard
-    _must_fit(margin=(margin,'moments',float), clip=(clip,'moments',2**40), heard=(told,'moments',any))
-    _must_be(moments=(len(margin),1,2**40), share=(share,0.,1.), least=(least,1,2**30), most=(most,least,2**30))
+    _must_fit(margin=(margin,'moments',float), clip=(clip,'moments',2**40),
+        heard=(told,'moments',any))
+    _must_be(moments=(len(margin),1,2**40), share=(share,0.,1.),
+        least=(least,1,2**30), most=(most,least,2**30))
     if clip[0] or not ((step := clip.diff()).ge(0)&step.le(1)).all(): raise LearnerError(
         "clip should number clips from 0 on, one after the other, each with a moment at least.")
 
@@ -236,29 +238,43 @@ def even_out(
     return total,out
 
 # %% ../nbs/04_irf.ipynb #43cde1e8
+def _shares(
+    p,          # 'balanced', 'estimate' or {emotion: share}
+    emotions,   # names
+    where,      # ' of emovo', say: which prior it is
+)->Tensor: # (K,), sums to 1
+    if isinstance(p, str) and p in ('balanced','estimate'):
+        return torch.full((len(emotions),), 1/len(emotions))
+    if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. "
+        "Give 'balanced', 'estimate' or a share for each emotion, such as "
+        "{'anger': 0.2, ...}.")
+    other = sorted(set(map(str,p))^set(emotions))
+    if other:
+        wrong = 'not one of the emotions of the shots' if other[0] in p else 'missing'
+        raise LearnerError(f"prior{where}: {other[0]!r} is {wrong}. "
+            f"Give a share for each of {', '.join(emotions)}.")
+    try: s = torch.tensor([float(p[e]) for e in emotions])
+    except (TypeError,ValueError): s = torch.tensor([torch.nan])
+    if not (s>=0).all() or not s.sum().isfinite() or s.sum()<=0: raise LearnerError(
+        f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
+    return s/s.sum()
+
 def class_prior(
-    prior,      # 'balanced', 'estimate', {emotion: share} for every corpus, or {corpus: one of these}
+    # 'balanced', 'estimate', {emotion: share} for every corpus, or
+    # {corpus: one of these}
+    prior,
     emotions,   # names, in the learner's order
     corpora,    # names
 )->tuple: # {corpus: (K,) that sums to 1}; corpora whose shares are to be estimated
-    "The share that each emotion is due in each corpus. Corpora that are not named are balanced; a share may be 0"
+    """The share that each emotion is due in each corpus. Corpora that are not named are
+    balanced; a share may be 0"""
     emotions,corpora = list(map(str,emotions)),list(map(str,corpora))
     _must_be(emotions=(len(emotions),1,65536))
-    equal = torch.full((len(emotions),), 1/len(emotions))
-    def shares(p, where=''):
-        if isinstance(p, str):
-            if p not in ('balanced','estimate'): raise LearnerError(f"prior {p!r}{where} is not known. Give 'balanced', 'estimate' or a share for each emotion, such as {{'anger': 0.2, ...}}.")
-            return equal
-        if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. Give 'balanced', 'estimate' or a share for each emotion, such as {{'anger': 0.2, ...}}.")
-        other = sorted(set(map(str,p))^set(emotions))
-        if other: raise LearnerError(f"prior{where}: {other[0]!r} is {'not one of the emotions of the shots' if other[0] in p else 'missing'}. Give a share for each of {', '.join(emotions)}.")
-        try: s = torch.tensor([float(p[e]) for e in emotions])
-        except (TypeError,ValueError): s = torch.tensor([torch.nan])
-        if not (s>=0).all() or not s.sum().isfinite() or s.sum()<=0: raise LearnerError(f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
-        return s/s.sum()
-    by_corpus = isinstance(prior, dict) and any(isinstance(v, (dict,str)) for v in prior.values())
-    if by_corpus:
-        odd = next((c for c in map(str,prior) if c not in corpora), None)
-        if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these clips. There are: {', '.join(corpora)}.")
-    of = {c:(prior.get(c,'balanced') if by_corpus else prior) for c in corpora}
-    return {c:shares(p, f' of {c}' if by_corpus else '') for c,p in of.items()}, [c for c,p in of.items() if isinstance(p, str) and p=='estimate']
+    each = isinstance(prior, dict) and any(isinstance(v, (dict,str))
+        for v in prior.values())
+    odd = next((c for c in map(str,prior) if c not in corpora), None) if each else None
+    if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these clips. "
+        f"There are: {', '.join(corpora)}.")
+    of = {c:(prior.get(c,'balanced') if each else prior) for c in corpora}
+    due = {c:_shares(p, emotions, f' of {c}' if each else '') for c,p in of.items()}
+    return due,[c for c,p in of.items() if isinstance(p, str) and p=='estimate']

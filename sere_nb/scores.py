@@ -212,7 +212,7 @@ def _guesses(truth, proba, classes):
     proba,classes = np.asarray(proba, dtype=float),np.asarray(classes, dtype=object)
     if proba.ndim!=2 or proba.shape[1]!=len(classes): raise ValueError(
         f"probabilities of shape {proba.shape}, but {len(classes)} classes. "
-        "Give one column a class.")
+        "Give one column per class.")
     truth,guess,known = _judged(truth, classes[proba.argmax(1)])
     return truth,guess,proba.max(1)[known]
 

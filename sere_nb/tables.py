@@ -242,7 +242,7 @@ def ablation_table(
     results:pd.DataFrame,   # as `bench` gives them
     base:str='sere',        # the method whose variants are called `<base>:<name>`
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row a variant: mean (%), brings (points), its intervals, higher_in
+)->pd.DataFrame: # a row per variant: mean (%), brings (points), its intervals, higher_in
     """What each part brings: first the ladder, then with one part left out.
     95 % intervals over pairs of task and seed (`pairs_low`, `pairs_high`), and over
     tasks with all their seeds (`tasks_low`, `tasks_high`)"""
@@ -275,7 +275,7 @@ def plot_shots(
     score:str='uar',        # or 'wa', 'macro_f1'
     ax=None,                # matplotlib axes; new ones if None
 ): # the axes
-    "A curve a method with its 95 % interval, shots on a logarithmic axis"
+    "A curve per method with its 95 % interval, shots on a logarithmic axis"
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(6,3.6), layout='constrained')[1]
     curve = shots_curve(results, score)
@@ -464,7 +464,7 @@ def heatmap(
     results:pd.DataFrame,   # as `bench` gives them
     title:str='',           # over the picture
 ): # plotly Figure
-    "UAR from every source to every target, a square a method; interactive"
+    "UAR from every source to every target, a square per method; interactive"
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
     squares = list(_squares(results))

@@ -119,6 +119,8 @@ def raw_markdown(all_pages):
 def empty_docs(all_pages):
     for p in all_pages:
         if any('Call self as a function' in text for text in p.markdown()): yield p.name, 'says "Call self as a function." where nothing is said'
+        for text in p.markdown():
+            for m in re.finditer(r'^#+ +(_[A-Za-z][\w.]*)$', text, re.M): yield p.name, f'{m[1]} is nobody\'s to call: hide its cell'
 
 def no_notebook(all_pages, notebooks):
     "A page of a notebook links it: source, download, Colab"
@@ -202,13 +204,18 @@ def no_sections(all_pages, most=600):
         shown = any('#### ' in text or '### ' in text or '## ' in text for text in p.markdown())
         if words > most and not shown: yield p.name, f'{words} words without a heading: nobody finds anything'
 
-_each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?|bits|lists?|dicts?|TextGrids?|eafs?) an? (?:emotion|clip|language|corpus|moment|view|frame|sentence|speaker|task|voice|cluster|recording|column|round)\b(?! (?:has|covers|may|is|can|on|that|must))|\b(?:rows?|one|frames?) each \d+")
+_each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?|bits|lists?|dicts?|TextGrids?|eafs?|squares?|curves?|panels?) an? (?:emotion|method|variant|class|clip|language|corpus|moment|view|frame|sentence|speaker|task|voice|cluster|recording|column|round)\b(?! (?:has|covers|may|is|can|on|that|must))|\b(?:rows?|one|frames?) each \d+")
+_label = re.compile(r"""label\w*(?:=|\()\s*f?(['"])(.*?)\1""")
+_per = re.compile(r'\b(?:[A-Z]{2,}|rounds?|epochs?|gradient, an epoch) an? (?:clip|dot|step|round|emotion)\b')
 _odd = re.compile(r'how far is far|what for what|out of reach of its guests', re.I)
 
 def odd_english(all_pages):
     "'five shots an emotion' and what else a reader stumbles over"
     for p in all_pages:
         for c in p.cells:
+            if c['cell_type'] == 'code':
+                for m in _label.finditer(''.join(c['source'])):
+                    if _per.search(m[2]): yield p.name, f'{m[2]!r} beside a figure: say "per" or "every"'
             if c['cell_type'] != 'markdown': continue
             text = _inline.sub('', plain(''.join(c['source'])))
             for m in _each.finditer(text):

@@ -49,6 +49,8 @@ def test_raw_markdown_and_empty_docs(tmp_path):
     assert said(tmp_path, check_pages.raw_markdown) and said(tmp_path, check_pages.empty_docs)
     page(tmp_path, 'a.ipynb', ('show_doc(f)', {MD: '```python\ndef f(x # a `SERE`\n)\n```\n\n*A [`SERE`](y)*'}))
     assert not said(tmp_path, check_pages.raw_markdown) and not said(tmp_path, check_pages.empty_docs)
+    page(tmp_path, 'a.ipynb', ('show_doc(_Answers.do_GET)', {MD: '---\n\n### _Answers.do_GET\n\n```python\ndef _Answers.do_GET():\n```'}))
+    assert 'hide its cell' in said(tmp_path, check_pages.empty_docs)[0]
 
 
 @pytest.mark.parametrize('a,b,wrong', [(1, 'figure', True), (1, 'figure-1', False), (2, 'figure-1', True)])
@@ -111,9 +113,15 @@ def test_long_pages_have_headings(tmp_path):
     assert [p for p, _ in check_pages.no_sections(check_pages.pages(tmp_path))] == ['a.ipynb']
 
 
-@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('a row each 10 ms', True), ('one row every 10 ms', False), ('an eaf a recording', True), ('clips a cluster', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
+@pytest.mark.parametrize('text,wrong', [('five shots an emotion', True), ('a row a clip', True), ('a square a method', True), ('a row each 10 ms', True), ('one row every 10 ms', False), ('an eaf a recording', True), ('clips a cluster', True), ('five shots per emotion', False), ('which clips a view covers', False), ('it says which clips a view has', False), ('100 times a second', False), ('`shots an emotion`', False), ('How far is far?', True)])
 def test_english(tmp_path, text, wrong):
     page(tmp_path, 'a.ipynb', text)
+    assert bool(said(tmp_path, check_pages.odd_english)) == wrong
+
+
+@pytest.mark.parametrize('code,wrong', [("ax.set(ylabel='TRIC a clip')", True), ("plot(x, label='closed form, a round a dot')", True), ("ax.set_xlabel(f'UAR an emotion, {o} %')", True), ("ax.set(ylabel='TRIC per clip')", False), ("print('TRIC a clip')", False)])
+def test_english_of_figures(tmp_path, code, wrong):
+    page(tmp_path, 'a.ipynb', (code, {}))
     assert bool(said(tmp_path, check_pages.odd_english)) == wrong
 
 
@@ -129,6 +137,13 @@ def test_each_parameter_is_told(module, name):
     from fastcore.docments import docments
     told = docments(getattr(__import__(f'sere_nb.{module}', fromlist=[name]), name), full=True, returns=True)
     assert all(o['docment'] or (k == 'return' and o['anno'] is None) for k, o in told.items()), told
+
+
+def test_forces_that_a_page_tells_are_those_in_force():
+    from sere_nb.rounds import SETTINGS
+    whole, *parts = SETTINGS['planned']
+    text = (root/'nbs'/'04_irf.ipynb').read_text()
+    assert f'(a force of {SETTINGS["balance"]:g})' in text and f'({whole:g} for the corpus, {parts[0]:g} for each voice' in text
 
 
 @pytest.mark.parametrize('name', ['02_acoustic', '06_rounds'])
@@ -152,7 +167,8 @@ def test_pages_of_the_course_lead_back():
 def test_style_of_the_pages():
     "What was seen wrong in a browser and cannot be seen without one"
     css = (root/'nbs'/'styles.css').read_text()
-    for rule in (':not(pre) > code:not(.sourceCode)', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))', '  main td code { overflow-wrap: break-word; }'): assert rule in css, rule
+    assert all(f'--{name}: #' in css.split(f'body.quarto-{ground} {{')[1].split('}')[0] for ground in ('light', 'dark') for name in ('link', 'code'))
+    for rule in (':not(pre) > code:not(.sourceCode) { color: var(--code);', 'mjx-container > mjx-assistive-mml { width: 1px', 'main pre { font-size', 'main table col { width: auto', 'details > summary, .nav-footer a', '.dataframe:has(thead th:nth-child(11))', '  main td code { overflow-wrap: break-word; }'): assert rule in css, rule
 
 
 def test_figures_are_no_wider_than_the_page():
@@ -211,6 +227,16 @@ def nbs(tmp_path):
 
 def test_what_is_shown(nbs):
     assert {k: (v[0].as_posix(), v[1]) for k, v in pages.shown(nbs).items()} == {'embed': ('01_a.ipynb', 'a'), 'Space': ('01_a.ipynb', 'a'), 'Space.fit': ('02_b.ipynb', 'b')}
+
+
+def test_each_name_that_a_page_shows_has_its_source():
+    "Also a name that another page has too, and a method that stands within its class"
+    from types import SimpleNamespace
+    top, cfg = root/'nbs', SimpleNamespace(git_url='u', branch='main')
+    for page, name in (('06b_train', 'settled'), ('06_rounds', 'settled'), ('06_learner', 'teach'), ('05_tric', 'forward'), ('03_normalise', 'Standardiser.__call__')):
+        address = pages.source_address(name, pages.own(top, Path(f'{page}.ipynb')), cfg)
+        file, line = address.removeprefix('u/blob/main/').split('#L')
+        assert (root/file).read_text().splitlines()[int(line)-1].split('(')[0].split(':')[0].strip().endswith(name.split('.')[-1]), address
 
 
 @pytest.mark.parametrize('text,then', [
