@@ -20,7 +20,8 @@ from .encoder import Embeddings, Stored
 from .hidden import Voiceprint
 from .irf import highlight_weights
 from .normalise import groups
-from .rounds import SERE, settled, soft, softness_of
+from .fits import settled, soft, softness_of
+from .rounds import SERE
 from .tensors import LearnerError
 from sere_nb.vectors import (_PART, footprint, most_bytes, voice_by_voice,
     voice_of)

@@ -49,15 +49,14 @@ def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
 
 # %% ../nbs/09_arguments.ipynb #fcf578f4
 def _shares(text):
-    "'anger=.6,fear=.1' to a dict; or 'balanced', 'estimate'"
-    if text=='balanced': return text
-    if text in ('estimate','unknown'): return 'estimate'
+    "'anger=.6,fear=.1' to a dict; or 'balanced', 'unknown', 'estimate'"
+    if text in ('balanced','unknown','estimate'): return text
     pairs = [tuple(x.strip() for x in o.partition('=')) for o in _names(text)]
     try: shares = {e:_share(share) for e,equals,share in pairs if e and equals}
     except argparse.ArgumentTypeError: shares = {}
     if not shares or len(shares)!=len(pairs): raise _Wrong(f"'{text}' is not of the form "
         "anger=.6,fear=.1, each emotion once with a share from 0 to 1; "
-        "nor balanced, estimate or unknown")
+        "nor balanced, unknown or estimate")
     return shares
 
 def _how_made(text):

@@ -239,14 +239,14 @@ def even_out(
 
 # %% ../nbs/04_irf.ipynb #43cde1e8
 def _shares(
-    p,          # 'balanced', 'estimate' or {emotion: share}
+    p,          # 'balanced', 'unknown', 'estimate' or {emotion: share}
     emotions,   # names
     where,      # ' of emovo', say: which prior it is
 )->Tensor: # (K,), sums to 1
-    if isinstance(p, str) and p in ('balanced','estimate'):
+    if isinstance(p, str) and p in ('balanced','unknown','estimate'):
         return torch.full((len(emotions),), 1/len(emotions))
     if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. "
-        "Give 'balanced', 'estimate' or a share for each emotion, such as "
+        "Give 'balanced', 'unknown', 'estimate' or a share for each emotion, such as "
         "{'anger': 0.2, ...}.")
     other = sorted(set(map(str,p))^set(emotions))
     if other:
@@ -260,7 +260,7 @@ def _shares(
     return s/s.sum()
 
 def class_prior(
-    # 'balanced', 'estimate', {emotion: share} for every corpus, or
+    # 'balanced', 'unknown', 'estimate', {emotion: share} for every corpus, or
     # {corpus: one of these}
     prior,
     emotions,   # names, in the learner's order

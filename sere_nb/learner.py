@@ -15,7 +15,8 @@ import torch.nn.functional as F
 
 from . import answers, fields, saved      # each gives SERE what it is named for
 from .designs import regroup, unlabelled_of, who_is_hidden
-from .rounds import SERE, SETTINGS, priors
+from .fits import priors
+from .rounds import SERE, SETTINGS
 from .tensors import LearnerError
 from .vectors import project
 

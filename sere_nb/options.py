@@ -51,8 +51,9 @@ def _run(add):
         help='folder for predictions.csv, metrics.json, model, report.html')
     _shots(p)
     _made(p, 'how frequent emotions are in the target, such as anger=.6,fear=.1 (those '
-        'left out share evenly what is left); balanced, or estimate if you do not know '
-        '(unknown is the same) (default: balanced, which is assumed softly unless the '
+        'left out share evenly what is left); balanced; unknown: starts in which one '
+        'emotion is far more frequent are tried, which takes about four times as long; '
+        'estimate: from the clips (default: balanced, which is assumed softly unless the '
         'corpus was made by a plan)',
         'how the target was made: voices,words (each voice shows most emotions, and '
         'each sentence comes in most), voices, words, none (default: found)')
@@ -181,9 +182,9 @@ def _export(add):
 _METHODS = ("sere, nearest_prototype, logistic_regression, self_training, "
     "label_spreading, jdar, full_labels, jdar_full (default: all of these); em, "
     "em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, "
-    "saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant of "
-    "--ablate. Behind a name, +views gives a method SERE's views of the clips, and "
-    ":full every source label")
+    "saerens, bbse, kdey; sere:unknown, sere:estimate, sere:true_shares; sere:NAME for a "
+    "variant of --ablate. Behind a name, +views gives a method SERE's views of the "
+    "clips, and :full every source label")
 
 def _bench_like():
     "Examples of sere bench: what follows its first options in each"
@@ -192,9 +193,9 @@ def _bench_like():
     return 'examples:\n'+'\n'.join(always+o for o in (two+'--seeds 0-4 --out bench',
         '--methods sere --ablate --out ablation', two+'--shots 1,2,3,5,10,20 --out '
             'shots',
-        '--methods sere,sere:estimate,sere:true_shares,logistic_regression --thin 0.6 '
+        '--methods sere,sere:unknown,sere:true_shares,logistic_regression --thin 0.6 '
         '--out uneven', '--methods sere,em+views,em_clusters+views --out rivals',
-        '--methods sere --thin 0.6 --shares estimate --out estimate',
+        '--methods sere --thin 0.6 --shares unknown --out unknown',
         '--new-speakers --out new'))
 
 # %% ../nbs/09_options.ipynb #59b98453

@@ -167,9 +167,14 @@ def _how_assumed(learner, corpus, shares):
         f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
     if corpus in learner._guessed:
         return 'estimated from the clips; equal ones are assumed very softly'
+    looked = getattr(learner, 'uneven_', {}).get(corpus)
+    if looked: return ('not known; learnt from a start in which '
+        f'{one_line(looked)} is far more frequent than the others, then assumed equal, '
+        'softly')
+    before = '' if looked is None else 'no emotion far more frequent was found; '
     if learner.design_[corpus].planned:
-        return 'assumed equal, firmly, as the corpus was made by a plan'
-    return 'assumed equal, softly'
+        return before+'assumed equal, firmly, as the corpus was made by a plan'
+    return before+'assumed equal, softly'
 
 # %% ../nbs/09_outcome.ipynb #61b6ee3e
 def _assumed(learner, corpora):

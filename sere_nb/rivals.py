@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'RIVALS', 'VARIANTS', 'PARTS', 'LADDER', 'ABLATION', 'sere', 'on_views', 'all_labels', 'sere_true_shares',
-           'sees_target_shares', 'blind', 'clip_vectors', 'Shared', 'BenchError', 'nearest_prototype',
+           'sees_target_shares', 'sere_unknown', 'blind', 'clip_vectors', 'Shared', 'BenchError', 'nearest_prototype',
            'logistic_regression', 'self_training', 'label_spreading', 'full_labels', 'sees_source_labels', 'em_fit',
            'em', 'residual_clusters', 'em_clusters', 'neighbours', 'laplacian_fit', 'laplacian_shot', 'lame',
            'pt_map_fit', 'pt_map', 'alpha_tim_fit', 'alpha_tim', 'jdar_fit', 'jdar', 'jdar_full', 'coral_map', 'coral',
@@ -45,7 +45,7 @@ def sere(
     shared:Shared=None,     # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
     new:Embeddings=None,    # clips to name instead, which the fit does not see
-    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}; else `prior`
+    shares:dict=None,       # {corpus: {emotion: share}, or a word}; else `prior`
     design:dict=None,       # {corpus: how it was made}, as `SERE` takes it
     **settings,             # of `SERE`, its `prior` too
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
@@ -153,8 +153,17 @@ def sees_target_shares(
     "Does a method ask for `target_shares`?"
     return _asks(method, 'target_shares')
 
+def sere_unknown(
+    shots:Embeddings,       # with column `emotion`
+    unlabelled:Embeddings,  # blind
+    **how,                  # as for `sere`
+)->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
+    "`SERE` that tries starts in which one emotion of the target is far more frequent"
+    target, = set(unlabelled.table.corpus)-set(shots.table.corpus)
+    return sere(shots, unlabelled, prior={target:'unknown'}, **how)
+
 VARIANTS = {'sere:estimate':partial(sere, prior='estimate'),
-    'sere:true_shares':sere_true_shares}
+    'sere:unknown':sere_unknown, 'sere:true_shares':sere_true_shares}
 
 # %% ../nbs/07b_rivals.ipynb #fa18319a
 PARTS = dict(   # what switches each part off

@@ -99,7 +99,7 @@ def _taught(args, clips, emotions):
 def _fit(learner, shots, unlabelled, taught, progress):
     """Fit; clips of `taught`, {row of the table: emotion},
     are shots from the first round on"""
-    from sere_nb.rounds import steps_due
+    from sere_nb.fits import steps_due
     if not taught: return learner.fit(shots, unlabelled, progress=progress)
     learner.begin(shots, unlabelled)
     for row,emotion in taught.items(): learner.teach(row, emotion)

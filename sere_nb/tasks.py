@@ -136,7 +136,7 @@ def draw(self:Task,
 
 # %% ../nbs/07d_tasks.ipynb #4108d985
 def task_shares(
-    shares,     # {emotion: share}; 'estimate' stays
+    shares,     # {emotion: share}; 'unknown' and 'estimate' stay
     emotions,   # of a task
 )->dict: # emotion: share, sums to 1
     "Shares for the emotions of a task: those not named share evenly what is left"
@@ -152,7 +152,7 @@ def task_shares(
 # %% ../nbs/07d_tasks.ipynb #290c9ba1
 @patch
 def say(self:Task,
-    shares, # {emotion: share}, 'estimate' or 'balanced'
+    shares, # {emotion: share}, 'balanced', 'unknown' or 'estimate'
     design, # do voices, do sentences show most emotions? None: nothing is told
 ):
     "What methods that ask are told: how frequent emotions are, how it was made"

@@ -14,7 +14,8 @@ import numpy as np, pandas as pd, torch
 from .encoder import Embeddings
 from .files import replacing
 from .learner import SERE
-from .rounds import clean, find_shares, measured, objective, soft, softness_of, tric_clips
+from .fits import soft, softness_of
+from .rounds import clean, find_shares, measured, objective, tric_clips
 from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
 from .views import Space

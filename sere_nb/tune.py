@@ -21,7 +21,8 @@ from .encoder import JoinedEncoder,embed
 from .files import read_json,replacing
 from .designs import ASK
 from .learner import SERE
-from .rounds import clean,steps_due
+from .fits import steps_due
+from .rounds import clean
 from .speech import (TransformerEncoder,_EDGE,_SILENT,_log_counts,
                             _whisper_layers)
 from .normalise import Standardiser,nearest

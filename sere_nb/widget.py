@@ -20,7 +20,7 @@ from .layout import LAYOUTS,Layout
 from .learner import SETTINGS
 from .page import mp3_of,report_html
 from .program import bundle,front
-from .rounds import steps_due
+from .fits import steps_due
 
 # %% ../nbs/08_widget.ipynb #b455a855
 _KNOBS = dict(

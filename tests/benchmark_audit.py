@@ -17,7 +17,7 @@ import pandas as pd
 from sere_nb import audit, bench
 from sere_nb.encoder import load_encoder
 from sere_nb.learner import SERE
-from sere_nb.rounds import steps_due
+from sere_nb.fits import steps_due
 from sere_nb.scores import uar
 
 TAUGHT = 'urdu', 'ased'

@@ -469,7 +469,7 @@ def test_design_and_shares_are_said(done):
 
 
 @pytest.mark.parametrize("shares, design, how, voices, words", [
-    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "estimated", False, False), ("balanced", "words", "assumed equal, softly", False, True)])
+    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "assumed equal, softly", False, False), ("estimate", "none", "estimated", False, False), ("balanced", "words", "assumed equal, softly", False, True)])
 def test_design_and_shares_are_told(pair, tmp_path, capsys, shares, design, how, voices, words):
     assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio", "--shares", shares, "--design", design]) == 0
     m, said = json.loads((tmp_path/"out"/"metrics.json").read_text()), capsys.readouterr().out
@@ -658,7 +658,7 @@ def test_bench_told_shares_and_design(corpus, tmp_path, capsys):
     assert go("a", "--shares", "anger=.7", "--design", "voices") == 0
     about = json.loads((tmp_path/"a"/"bench.json").read_text())
     assert about["shares"] == dict(anger=.7) and about["design"] == [True, False] and "anger 70 %" in (tmp_path/"a"/"summary.md").read_text()
-    assert go("b", "--shares", "unknown") == 0 and json.loads((tmp_path/"b"/"bench.json").read_text())["shares"] == "estimate"
+    for word in ("unknown", "estimate"): assert go(word, "--shares", word) == 0 and json.loads((tmp_path/word/"bench.json").read_text())["shares"] == word
     capsys.readouterr()
     assert go("a") == 2 and "other shares and design" in capsys.readouterr().err
     assert go("c", "--shares", "calm=.7") == 2 and "no task has the emotion 'calm'" in capsys.readouterr().err

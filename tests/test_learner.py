@@ -6,6 +6,7 @@ import numpy as np, pandas as pd, pytest, torch
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Frames, embed
 from sere_nb.answers import read
+from sere_nb import fits
 from sere_nb.learner import SERE, LearnerError
 from sere_nb.structure import Space
 
@@ -81,6 +82,74 @@ def test_shares_are_assumed_the_more_softly_the_less_is_known(samples):
     guessed = SERE(prior={corpus: 'estimate'}, **QUICK).fit(samples[0], some)
     assert guessed._guessed == {corpus} and np.allclose(guessed.history_[-1]['prior'][corpus], 1/len(truth))
     assert len(guessed.history_) == QUICK['rounds']+1
+
+
+def uneven(share, seed=0):
+    """(shots, others, their emotions) of two made-up languages, 90 clips of three emotions and six views; in the
+    second language anger has a share"""
+    g, names, rows, where = torch.Generator().manual_seed(seed), ["anger", "fear", "joy"], [], []
+    for corpus, p in (("aa", 1/3), ("bb", share)):
+        n = [round(90*p), *[round(90*(1-p)/2)]*2]
+        rows += [dict(path=f"{corpus}{i}.wav", file=f"{corpus}{i}.wav", language=corpus, corpus=corpus, speaker=f"{corpus}{i % 3}", emotion=e, start_s=0., seconds=.4)
+            for i, e in enumerate(np.repeat(names, n))]
+    table = pd.DataFrame(rows).assign(key=lambda t: t.path)
+    at = torch.as_tensor(table.emotion.map(names.index).to_numpy(copy=True))
+    views = {}
+    for v in range(6):
+        mean, moved = torch.randn(3, 24, generator=g)*.9, torch.randn(24, generator=g)*(torch.as_tensor((table.corpus == "bb").to_numpy(copy=True))[:, None])
+        x = mean[at]+moved+torch.randn(len(at), 24, generator=g)
+        frames = x.repeat_interleave(8, 0)+torch.randn(8*len(at), 24, generator=g)
+        views[f"v{v}"] = Frames(frames.half(), torch.arange(0, 8*len(at)+1, 8), .05)
+    emb = Embeddings(table, views)
+    shot = ((table.groupby(["corpus", "emotion"]).cumcount() < 5) & (table.corpus == "aa")).to_numpy()
+    return emb[shot], emb[~shot], table.emotion[~shot].to_numpy()
+
+
+CROSSED = {"aa": (True, True), "bb": (True, True)}
+
+def test_shares_that_nobody_knows():
+    """Starts in which one emotion is far more frequent: the right one costs least and is taken, no fewer clips are
+    named rightly than without, and TRIC falls from there"""
+    shots, others, truth = uneven(.6)
+    equal, unknown = (SERE(prior=p, rounds=6, design=CROSSED).fit(shots, others) for p in ("balanced", {"bb": "unknown"}))
+    cost = unknown.starts_["bb"]
+    assert list(cost) == ["anger", "fear", "joy"] and min(cost, key=cost.get) == "anger" and cost["anger"] < fits.UNEVEN[1]
+    assert unknown.uneven_ == {"bb": "anger"} and not equal.uneven_ and not unknown._told
+    assert unknown.prior_["bb"].tolist() == equal.prior_["bb"].tolist()
+    right = [(o.predict(others) == truth).mean() for o in (unknown, equal)]
+    assert right[0] >= right[1] and right[0] > .8, right
+    tric = [float(h["losses"]["tric"]) for h in unknown.history_]
+    assert all(b <= a+1e-4*abs(a) for a, b in zip(tric, tric[1:])), tric
+
+
+def test_where_no_emotion_is_far_more_frequent_nothing_changes(samples, fitted):
+    "To the bit: in both corpora, and where too few clips or views are there to tell, or emotions hang on words or voices"
+    shots, others, _ = uneven(1/3)
+    unknown, equal = (SERE(prior=p, design=CROSSED, **QUICK).fit(shots, others) for p in ("unknown", "balanced"))
+    assert unknown.uneven_ == {"aa": "", "bb": ""} and min(unknown.starts_["bb"].values()) > fits.UNEVEN[1]
+    assert torch.equal(unknown.history_[-1]["proba"], equal.history_[-1]["proba"])
+    shots, others, _ = uneven(.6)
+    few = SERE(prior="unknown", design=CROSSED, **QUICK).fit(shots, others[:fits.TELLING[0]-1])
+    tied = SERE(prior="unknown", design={"aa": (True, False), "bb": (True, False)}, **QUICK).fit(shots, others)
+    nested = SERE(prior="unknown", design={"aa": (False, True), "bb": (False, True)}, **QUICK).fit(shots, others)
+    assert tied.uneven_ == {"aa": "", "bb": ""} and not nested.starts_
+    acoustic = SERE(seed=0, prior="unknown", **QUICK).fit(*samples[:2])
+    assert not few.starts_ and not acoustic.starts_ and torch.equal(acoustic.history_[-1]["proba"], fitted.history_[-1]["proba"])
+
+
+def test_starts_read_no_label(tmp_path):
+    shots, some, _ = uneven(.6)
+    hidden = Embeddings(some.table.assign(emotion="?"), some.views)
+    a, b = (SERE(prior="unknown", design=CROSSED, **QUICK).fit(shots, o) for o in (some, hidden))
+    assert a.starts_ == b.starts_ and a.starts_ and torch.equal(a.history_[-1]["proba"], b.history_[-1]["proba"])
+    a.save(tmp_path/"m")
+    assert SERE.load(tmp_path/"m").prior == "unknown"
+
+
+@pytest.mark.parametrize("emotions", [2, 3, 12])
+def test_uneven_shares_are_shares(emotions):
+    p = fits.uneven_shares(emotions)
+    assert torch.allclose(p.sum(1), torch.ones(emotions)) and p.argmax(1).tolist() == list(range(emotions)) and p.diagonal().tolist() == pytest.approx([.6]*emotions)
 
 
 def test_abstaining(samples, fitted):
