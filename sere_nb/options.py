@@ -52,7 +52,7 @@ def _run(add):
     _shots(p)
     _made(p, 'how frequent emotions are in the target, such as anger=.6,fear=.1 (those '
         'left out share evenly what is left); balanced; unknown: starts in which one '
-        'emotion is far more frequent are tried, which takes about four times as long; '
+        'emotion is far more frequent are tried, which takes about twice as long; '
         'estimate: from the clips (default: balanced, which is assumed softly unless the '
         'corpus was made by a plan)',
         'how the target was made: voices,words (each voice shows most emotions, and '
