@@ -51,11 +51,20 @@ def _start_ray(ray, address, workers):
     # what goes from process to process is numbers of shards, so little memory will do
     own = dict(num_cpus=workers or os.cpu_count(), include_dashboard=False,
         object_store_memory=200*2**20)
-    try: ray.init(address or 'local', **quiet, **({} if address else own))
+    start = lambda: ray.init(address or 'local', **quiet, **({} if address else own))
+    try:
+        try: start()
+        except Exception as e:
+            # so bare when a node of our own does not come up in time: once more
+            if address or type(e) is not Exception: raise
+            ray.shutdown()
+            start()
     except (ConnectionError,RuntimeError,ValueError) as e: raise ClusterError(
         f"{address or 'Ray on this machine'}: no Ray cluster can be reached "
         f"({_short(e)}). Start one (ray start --head) and run this on one of its "
         "machines, or leave the address out.") from None
+    except Exception as e: raise ClusterError(f"Ray does not start ({_short(e)}). Try "
+        "again when the machine has less to do, or do without: workers=0.") from None
     finally:
         for k in new: os.environ.pop(k)
 

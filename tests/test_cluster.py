@@ -579,3 +579,16 @@ def test_a_store_that_ends_the_process(tmp_path, monkeypatch):
     assert len(got)==2 and list(got.skipped.path)==['abfs://c@a/x.wav'] and 'no token' in got.skipped.why[0]
     with pytest.raises(ClusterError, match='no token'): encode_shards(GERMAN[:3], 'acoustic', 'abfs://c@a/out', workers=0, progress=False)
     stores._fatal.cache_clear()
+
+
+@pytest.mark.parametrize("failures, address, says", [(1, None, None), (2, None, "Try again when the machine has less to do"), (1, "ray://a", "Ray does not start")])
+def test_a_ray_that_does_not_come_up_in_time(failures, address, says):
+    "Tried once more where it is our own; else one line. Ray says so with a bare Exception"
+    left, shut = [Exception("The current node timed out during startup.")]*failures, []
+    def init(*args, **how):
+        if left: raise left.pop()
+    ray = SimpleNamespace(init=init, shutdown=lambda: shut.append(1))
+    if says:
+        with pytest.raises(workers.ClusterError, match=says): workers._start_ray(ray, address, 1)
+    else: workers._start_ray(ray, address, 1)
+    assert len(shut) == (address is None) and "RAY_BACKEND_LOG_LEVEL" not in os.environ
