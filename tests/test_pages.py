@@ -233,7 +233,7 @@ def test_each_name_that_a_page_shows_has_its_source():
     "Also a name that another page has too, and a method that stands within its class"
     from types import SimpleNamespace
     top, cfg = root/'nbs', SimpleNamespace(git_url='u', branch='main')
-    for page, name in (('06b_train', 'settled'), ('06_rounds', 'settled'), ('06_learner', 'teach'), ('05_tric', 'forward'), ('03_normalise', 'Standardiser.__call__')):
+    for page, name in (('06b_train', 'settled'), ('06_fits', 'settled'), ('06_learner', 'teach'), ('05_tric', 'forward'), ('03_normalise', 'Standardiser.__call__')):
         address = pages.source_address(name, pages.own(top, Path(f'{page}.ipynb')), cfg)
         file, line = address.removeprefix('u/blob/main/').split('#L')
         assert (root/file).read_text().splitlines()[int(line)-1].split('(')[0].split(':')[0].strip().endswith(name.split('.')[-1]), address
