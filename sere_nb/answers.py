@@ -17,10 +17,10 @@ from torch import Tensor
 
 from .designs import grounds, who_speaks
 from .encoder import Embeddings, Stored
+from .fits import settled, soft, softness_of
 from .hidden import Voiceprint
 from .irf import highlight_weights
 from .normalise import groups
-from .fits import settled, soft, softness_of
 from .rounds import SERE
 from .tensors import LearnerError
 from sere_nb.vectors import (_PART, footprint, most_bytes, voice_by_voice,

@@ -130,7 +130,7 @@ def _shared(p, encoder='acoustic', speakers='known'):
 # %% ../nbs/09_arguments.ipynb #b02763f1
 def _made(p, shares, design):
     "What is known of how a target was made"
-    p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='balanced',
+    p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='unknown',
         help=shares)
     p.add_argument('--design', metavar='HOW', type=_how_made, help=design)
 

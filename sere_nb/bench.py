@@ -119,12 +119,11 @@ def _read_methods(methods, protocol, ablate, new):
 
 # %% ../nbs/07d_bench.ipynb #acab5f7c
 def _told_shares(shares, protocol):
-    "Shares as they are noted, None for equal ones; `BenchError` for what cannot be"
-    if shares in (None,'balanced'): return None
-    if shares in ('unknown','estimate'): return shares
+    "Shares as they are noted; `BenchError` for what cannot be"
+    if shares in ('unknown','balanced','estimate'): return shares
     if not isinstance(shares, dict):
-        raise BenchError(f"shares {shares!r}: there is no such way. Choose 'balanced', "
-            f"'unknown', 'estimate' or {{emotion: share}}.")
+        raise BenchError(f"shares {shares!r}: there is no such way. Choose 'unknown', "
+            f"'balanced', 'estimate' or {{emotion: share}}.")
     emotions = {e for t in protocol['tasks'] for e in t['emotions']}
     words = one_vocabulary(shares, emotions)
     odd = next((o for o,word in words.items() if word not in emotions), None)
@@ -166,7 +165,7 @@ def bench(
     shots=None,             # such as '1,2,5,10', in place of the protocol's own number
     new_speakers:bool=False,# score half of the target's speakers, once seen, once not
     clips:bool=False,       # keep what is said of each clip, in `out`/clips?
-    shares='balanced',      # of emotions in targets: {emotion: share}, 'unknown', ..
+    shares='unknown',       # of emotions in targets: {emotion: share}, 'balanced', ..
     design=None,            # of targets: do voices, do sentences show most emotions?
     memory_gb:float=4.,     # a corpus of more than a quarter of this stays on disk
 )->pd.DataFrame: # `COLUMNS` (scores 0..1; seconds with shared preparation), `EXTRA`

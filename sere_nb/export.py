@@ -18,6 +18,7 @@ import soundfile as sf
 from .audio import SR,AudioError,audio_info,load_audio,stretch
 from .corpora import join_stretches
 from .files import LostError,not_read,plain,replaceable,replacing
+from .sheets import _between
 
 # %% ../nbs/08c_export.ipynb #80da088d
 class ExportError(ValueError):
@@ -29,9 +30,9 @@ def predicted(
     """A table of predictions, as anybody may have made it.
     `ValueError` that says what is wrong with it"""
     data = plain(file, 2**30)
-    head = data[:2**16].partition(b'\n')[0]
+    head = data[:2**16].partition(b'\n')[0].decode('utf-8', 'replace')
     # a spreadsheet may have saved it
-    between = max(',;\t', key=lambda o: head.count(o.encode()))
+    between = _between(head, {'path','emotion'})
     try: t = pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
         encoding='utf-8-sig')
     except ValueError: raise ValueError('is no CSV table in UTF-8') from None

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SOUNDS', 'softmax_by_clip', 'highlight_weights', 'instantaneous_resonance', 'highlight_spans', 'sounds_of',
-           'usual_sounds', 'heard_in', 'in_words', 'balancing_offsets', 'even_out', 'class_prior']
+           'usual_sounds', 'heard_in', 'in_words', 'balancing_offsets', 'even_out', 'asked_for', 'class_prior']
 
 # %% ../nbs/04_irf.ipynb #9f7032ea
 import numpy as np, torch
@@ -219,23 +219,25 @@ def even_out(
     for g,k in levels:
         _must_fit(logits=(logits,'n K',float), group=(g,'n',2**40))
         _must_be(force=(k,0.,1e6))
-    logits = logits.to(prior)       # in 16 bits, offsets would stand still
-    log_prior,total,out = prior.clamp_min(1e-6).log(),torch.zeros_like(logits),[]
-    counts = [torch.bincount(g).to(logits)[:,None] for g,_ in levels]
+    # in 16 bits, offsets would stand still; down columns, as above
+    logits = logits.T.to(prior).contiguous()
+    log_prior,total = prior.clamp_min(1e-6).log()[:,None],torch.zeros_like(logits)
+    counts = [torch.bincount(g).to(logits) for g,_ in levels]
     forces = [k*n/(n+_FIRM) for (_,k),n in zip(levels, counts)]
-    out = offsets or [logits.new_zeros(len(n), len(prior)) for n in counts]
-    for (g,_),o in zip(levels, out): total += o[g]
-    for _ in range(iterations if len(logits) else 0):
+    out = ([o.T for o in offsets] if offsets else
+        [logits.new_zeros(len(prior), len(n)) for n in counts])
+    for (g,_),o in zip(levels, out): total += o[:,g]
+    for _ in range(iterations if logits.numel() else 0):
         moved = 0.
         for i,((g,_),n,k) in enumerate(zip(levels, counts, forces)):
-            p = (logits+total).softmax(1)
-            mean = torch.zeros_like(out[i]).index_add_(0, g, p)/n.clamp_min(1)
+            p = (logits+total).softmax(0)
+            mean = torch.zeros_like(out[i]).index_add_(1, g, p)/n.clamp_min(1)
             step = (k*(log_prior-(mean+1e-6).log())-out[i])/(1+k)
             out[i] = out[i]+step
-            total += step[g]
+            total += step[:,g]
             moved = max(moved, float(step.abs().max()))
         if moved<tolerance: break
-    return total,out
+    return total.T,[o.T for o in out]
 
 # %% ../nbs/04_irf.ipynb #43cde1e8
 def _shares(
@@ -259,6 +261,18 @@ def _shares(
         f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
     return s/s.sum()
 
+def asked_for(
+    prior,      # one for every corpus, or {corpus: one of these}
+    corpora,    # names
+)->dict: # {corpus: 'balanced', 'unknown', 'estimate' or {emotion: share}}
+    "What a prior says of each corpus. Those not named are unknown"
+    each = isinstance(prior, dict) and any(isinstance(v, (dict,str))
+        for v in prior.values())
+    odd = next((c for c in map(str,prior) if c not in corpora), None) if each else None
+    if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these clips. "
+        f"There are: {', '.join(corpora)}.")
+    return {c:prior.get(c,'unknown') if each else prior for c in corpora}
+
 def class_prior(
     # 'balanced', 'unknown', 'estimate', {emotion: share} for every corpus, or
     # {corpus: one of these}
@@ -267,14 +281,10 @@ def class_prior(
     corpora,    # names
 )->tuple: # {corpus: (K,) that sums to 1}; corpora whose shares are to be estimated
     """The share that each emotion is due in each corpus. Corpora that are not named are
-    balanced; a share may be 0"""
+    unknown, which is balanced here; a share may be 0"""
     emotions,corpora = list(map(str,emotions)),list(map(str,corpora))
     _must_be(emotions=(len(emotions),1,65536))
-    each = isinstance(prior, dict) and any(isinstance(v, (dict,str))
-        for v in prior.values())
-    odd = next((c for c in map(str,prior) if c not in corpora), None) if each else None
-    if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these clips. "
-        f"There are: {', '.join(corpora)}.")
-    of = {c:(prior.get(c,'balanced') if each else prior) for c in corpora}
-    due = {c:_shares(p, emotions, f' of {c}' if each else '') for c,p in of.items()}
+    of = asked_for(prior, corpora)
+    due = {c:_shares(p, emotions, '' if p is prior else f' of {c}')
+        for c,p in of.items()}
     return due,[c for c,p in of.items() if isinstance(p, str) and p=='estimate']

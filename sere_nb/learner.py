@@ -66,7 +66,8 @@ def _hear_or_not(fit):
     regroup(fit)
 
 def change(self:SERE,
-    # 'balanced', {emotion: share}, or {corpus: one of these}; as it was if None
+    # 'unknown', 'balanced', 'estimate', {emotion: share}, or {corpus: one of these};
+    # as it was if None
     prior=None,
     **settings,     # see `SETTINGS`
 )->SERE:

@@ -51,10 +51,9 @@ def _run(add):
         help='folder for predictions.csv, metrics.json, model, report.html')
     _shots(p)
     _made(p, 'how frequent emotions are in the target, such as anger=.6,fear=.1 (those '
-        'left out share evenly what is left); balanced; unknown: starts in which one '
-        'emotion is far more frequent are tried, which takes about twice as long; '
-        'estimate: from the clips (default: balanced, which is assumed softly unless the '
-        'corpus was made by a plan)',
+        'left out share evenly what is left); balanced: softly, firmly where the corpus '
+        'was made by a plan; unknown: the same, once starts in which one emotion is far '
+        'more frequent were tried; estimate: from the clips (default: unknown)',
         'how the target was made: voices,words (each voice shows most emotions, and '
         'each sentence comes in most), voices, words, none (default: found)')
     _list_options(p, labels=True)
@@ -182,8 +181,8 @@ def _export(add):
 _METHODS = ("sere, nearest_prototype, logistic_regression, self_training, "
     "label_spreading, jdar, full_labels, jdar_full (default: all of these); em, "
     "em_clusters, coral, optimal_transport, laplacian_shot, lame, pt_map, alpha_tim, "
-    "saerens, bbse, kdey; sere:unknown, sere:estimate, sere:true_shares; sere:NAME for a "
-    "variant of --ablate. Behind a name, +views gives a method SERE's views of the "
+    "saerens, bbse, kdey; sere:estimate, sere:true_shares; sere:NAME for a variant "
+    "of --ablate. Behind a name, +views gives a method SERE's views of the "
     "clips, and :full every source label")
 
 def _bench_like():
@@ -193,9 +192,9 @@ def _bench_like():
     return 'examples:\n'+'\n'.join(always+o for o in (two+'--seeds 0-4 --out bench',
         '--methods sere --ablate --out ablation', two+'--shots 1,2,3,5,10,20 --out '
             'shots',
-        '--methods sere,sere:unknown,sere:true_shares,logistic_regression --thin 0.6 '
+        '--methods sere,sere:no_starts,sere:true_shares,logistic_regression --thin 0.6 '
         '--out uneven', '--methods sere,em+views,em_clusters+views --out rivals',
-        '--methods sere --thin 0.6 --shares unknown --out unknown',
+        '--methods sere --thin 0.6 --shares balanced --out balanced',
         '--new-speakers --out new'))
 
 # %% ../nbs/09_options.ipynb #59b98453

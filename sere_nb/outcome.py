@@ -162,16 +162,23 @@ def _design(learner, corpora, told=False):
     return {c:dict(voices=d.voices, words=d.words, planned=d.planned, told=told)
         |heard.get(c, {}) for c,d in found.items()},line
 
+def _looked_for(learner, corpus):
+    "What was found where nobody knows the shares; '' where it was not asked"
+    from sere_nb.fits import cannot_tell
+    from sere_nb.irf import asked_for
+    if asked_for(learner.prior, list(learner.prior_))[corpus]!='unknown': return ''
+    found = learner.uneven_.get(corpus)
+    if found is None: return ('no emotion far more frequent was looked for, as '
+        f'{cannot_tell(learner, corpus)}; ')
+    return (f'learnt from a start in which {one_line(found)} is far more frequent; then '
+        if found else 'no emotion far more frequent was found; ')
+
 def _how_assumed(learner, corpus, shares):
     if corpus in learner._told: return 'as told, firmly: '+', '.join(
         f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
     if corpus in learner._guessed:
         return 'estimated from the clips; equal ones are assumed very softly'
-    looked = getattr(learner, 'uneven_', {}).get(corpus)
-    if looked: return ('not known; learnt from a start in which '
-        f'{one_line(looked)} is far more frequent than the others, then assumed equal, '
-        'softly')
-    before = '' if looked is None else 'no emotion far more frequent was found; '
+    before = _looked_for(learner, corpus)
     if learner.design_[corpus].planned:
         return before+'assumed equal, firmly, as the corpus was made by a plan'
     return before+'assumed equal, softly'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'RIVALS', 'VARIANTS', 'PARTS', 'LADDER', 'ABLATION', 'sere', 'on_views', 'all_labels', 'sere_true_shares',
-           'sees_target_shares', 'sere_unknown', 'blind', 'clip_vectors', 'Shared', 'BenchError', 'nearest_prototype',
+           'sees_target_shares', 'blind', 'clip_vectors', 'Shared', 'BenchError', 'nearest_prototype',
            'logistic_regression', 'self_training', 'label_spreading', 'full_labels', 'sees_source_labels', 'em_fit',
            'em', 'residual_clusters', 'em_clusters', 'neighbours', 'laplacian_fit', 'laplacian_shot', 'lame',
            'pt_map_fit', 'pt_map', 'alpha_tim_fit', 'alpha_tim', 'jdar_fit', 'jdar', 'jdar_full', 'coral_map', 'coral',
@@ -141,7 +141,7 @@ def sere_true_shares(
     **how,                  # likewise
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
     """`SERE` that is told how frequent each emotion is in the target;
-    the source is taken to be balanced"""
+    nobody says so of the source"""
     target, = set(unlabelled.table.corpus)-set(shots.table.corpus)
     return sere(shots, unlabelled, prior={target:dict(target_shares)}, proba=proba,
         new=new, **how)
@@ -153,17 +153,8 @@ def sees_target_shares(
     "Does a method ask for `target_shares`?"
     return _asks(method, 'target_shares')
 
-def sere_unknown(
-    shots:Embeddings,       # with column `emotion`
-    unlabelled:Embeddings,  # blind
-    **how,                  # as for `sere`
-)->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`
-    "`SERE` that tries starts in which one emotion of the target is far more frequent"
-    target, = set(unlabelled.table.corpus)-set(shots.table.corpus)
-    return sere(shots, unlabelled, prior={target:'unknown'}, **how)
-
 VARIANTS = {'sere:estimate':partial(sere, prior='estimate'),
-    'sere:unknown':sere_unknown, 'sere:true_shares':sere_true_shares}
+    'sere:true_shares':sere_true_shares}
 
 # %% ../nbs/07b_rivals.ipynb #fa18319a
 PARTS = dict(   # what switches each part off
@@ -174,7 +165,9 @@ PARTS = dict(   # what switches each part off
     # balance in voices and cells of corpora that were made by a plan
     plan=dict(planned=(.5,0.,0.)),
     # clips that are far from everything say less
-    student=dict(freedom=1e6))
+    student=dict(freedom=1e6),
+    # starts in which one emotion is far more frequent
+    starts=dict(prior='balanced'))
 
 _RUNGS = ['structure', *(f'+{o}' for o in PARTS)][:-1]     # the last one is SERE itself
 

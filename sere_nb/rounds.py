@@ -78,9 +78,8 @@ class SERE:
         # shares of the emotions among unlabelled clips: 'balanced' (softly, unless a
         # corpus was made by a plan), 'unknown' (the same, once starts in which one
         # emotion is far more frequent were tried), 'estimate' (hardly),
-        # {emotion: share} (firmly),
-        # or {corpus: one of these}
-        prior='balanced',
+        # {emotion: share} (firmly), or {corpus: one of these}
+        prior='unknown',
         # {corpus: (do voices show most emotions?, do sentences come in most emotions?)};
         # found where it is not told
         design=None,

@@ -81,7 +81,7 @@ def _learner(args, corpora, emotions):
     "The learner of a run, told what is known of the target's corpora"
     from sere_nb.learner import SERE
     shares = _taken(args.shares, emotions)
-    prior = 'balanced' if shares=='balanced' else dict.fromkeys(corpora, shares)
+    prior = dict.fromkeys(corpora, shares)
     design = dict.fromkeys(corpora, args.design) if args.design else None
     return SERE(seed=args.seed, speakers=args.speakers!='none', prior=prior, design=design)
 

@@ -179,7 +179,7 @@ def _check_shapes(meta, tensors):
         fit(f'said_by/{c}', (width,), (width,))
         if c in names['same']:
             at = tensors[f"same/{names['same'].index(c)}/0"]
-            _must(at.shape[1]==Said().dims, 'same')
+            _must(at.shape[1]==Said().width, 'same')
     for i in range(V): _must(tensors[f'basis/{i}/1'].shape[1]<=D, 'basis')
     _check_views(meta, tensors, fit, below)
 

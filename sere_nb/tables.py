@@ -343,7 +343,7 @@ def _conditions(results, settings, lost):
     yield f'Clips in the manifests: {clips}. A task uses those whose emotion it lists.'
     for k,n in lost.items():
         yield f'{n} clips of {k} could not be used and are missing from its scores.'
-    if settings.get('shares'):
+    if settings.get('shares') not in (None,'unknown'):
         yield ("Shares in the target, as SERE and the rivals that look at all clips "
             f"are told: {_told_shares(settings['shares'])}.")
     if settings.get('design'):

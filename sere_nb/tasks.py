@@ -136,7 +136,7 @@ def draw(self:Task,
 
 # %% ../nbs/07d_tasks.ipynb #4108d985
 def task_shares(
-    shares,     # {emotion: share}; 'unknown' and 'estimate' stay
+    shares,     # {emotion: share}; words stay
     emotions,   # of a task
 )->dict: # emotion: share, sums to 1
     "Shares for the emotions of a task: those not named share evenly what is left"
@@ -152,12 +152,12 @@ def task_shares(
 # %% ../nbs/07d_tasks.ipynb #290c9ba1
 @patch
 def say(self:Task,
-    shares, # {emotion: share}, 'balanced', 'unknown' or 'estimate'
+    shares, # {emotion: share}, 'unknown', 'balanced' or 'estimate'
     design, # do voices, do sentences show most emotions? None: nothing is told
 ):
     "What methods that ask are told: how frequent emotions are, how it was made"
     name = self.task['target']
-    if shares not in (None,'balanced'):
+    if shares!='unknown':
         self.said['shares'] = {name:task_shares(shares, self.task['emotions'])}
     if design: self.said['design'] = {name:tuple(design)}
     return self

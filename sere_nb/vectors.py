@@ -196,8 +196,8 @@ def _from_disk(fit):
     shape = len(fit.projection.views),len(stored)
     x = Vectors(*shape, s['dims'], fit.device)
     cover = torch.zeros(shape, dtype=torch.bool, device=fit.device)
-    said,voice = (torch.zeros(len(stored), o.dims, dtype=torch.float16)
-        for o in (Said(), Voiceprint()))
+    said,voice = (torch.zeros(len(stored), d, dtype=torch.float16)
+        for d in (Said().width,Voiceprint().dims))
     for rows in voice_by_voice(fit._group, size, most_bytes(fit)):
         prepared = prepare(rows, fit.space)
         x[:,rows],cover[:,rows] = fit.projection(prepared, _loud(fit, prepared))

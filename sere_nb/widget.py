@@ -41,9 +41,9 @@ def _knobs(learner):
     knobs = [dict(name=k, title=title, min=low, max=high, step=step,
         value=learner.settings[k], first=SETTINGS[k], what=what)
         for k,(title,low,high,step,what) in _KNOBS.items()]
-    shares = ['balanced', *(f'half are {e}' for e in learner.classes_)]
+    shares = ['unknown', 'balanced', *(f'half are {e}' for e in learner.classes_)]
     return [*knobs, dict(name='prior', title='shares', options=shares,
-        value='balanced', first='balanced',
+        value='balanced' if learner.prior=='balanced' else 'unknown', first='unknown',
         what='of the emotions among clips without label')]
 
 # %% ../nbs/08_widget.ipynb #912d338f
@@ -305,8 +305,8 @@ Explorer.selected = property(selected)
 
 # %% ../nbs/08_widget.ipynb #26565358
 def _prior(value, classes):
-    "'balanced', or half of one emotion and the rest even"
-    if value=='balanced': return value
+    "A word, or half of one emotion and the rest even"
+    if value in ('unknown','balanced'): return value
     e = value.removeprefix('half are ')
     return {o:.5 if o==e else .5/(len(classes)-1) for o in classes}
 
@@ -327,7 +327,7 @@ def _change(self:Explorer, name, value):
 @patch
 def _reset(self:Explorer):
     self._idle('the settings were')
-    self.learner.change(prior='balanced', **{k:SETTINGS[k] for k in _KNOBS})
+    self.learner.change(prior='unknown', **{k:SETTINGS[k] for k in _KNOBS})
     self._tell(text='default settings: go on, or start anew')
 
 # %% ../nbs/08_widget.ipynb #d11e5996

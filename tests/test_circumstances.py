@@ -29,7 +29,8 @@ def clips(voices=4, words=3, emotions=3, corpora=('aa', 'bb'), times=1, seed=0, 
         there = torch.rand(n, generator=g) < cover if view != views[0] else torch.ones(n, dtype=torch.bool)
         out[view] = Frames(frames[there].flatten(0, 1).half(), torch.cat([torch.zeros(1, dtype=torch.long), (4*there).cumsum(0)]), .1)
     if said:
-        x = torch.stack([2*like(f'said {c} w{w}', 4*STRETCHES)+.5*like(f'said {c} s{v}', 4*STRETCHES) for c, v, w, e in rows])+.5*torch.randn(n, 4*STRETCHES, generator=g)
+        width = 32*STRETCHES
+        x = torch.stack([2*like(f'said {c} w{w}', width)+.5*like(f'said {c} s{v}', 32).repeat(STRETCHES) for c, v, w, e in rows])+.5*torch.randn(n, width, generator=g)
         out['x'+SAID] = Frames(x.half(), torch.arange(n+1), 0.)
     return Embeddings(table, out)
 
@@ -232,18 +233,19 @@ def test_told_designs_win():
 
 # -- words
 
-def spoken(sentences, times, seed=0, voices=4, width=80):
+def spoken(sentences, times, seed=0, voices=4, width=640):
     "Stretches of clips, said in several voices; sentence and voice of each"
     g = torch.Generator().manual_seed(seed)
     w = torch.arange(sentences).repeat(times)
     v = torch.randint(0, voices, (len(w),), generator=g)
-    return 2*torch.randn(sentences, width, generator=g)[w]+torch.randn(voices, width, generator=g)[v]+.6*torch.randn(len(w), width, generator=g), w, v
+    manner = torch.randn(voices, width//10, generator=g).repeat(1, 10)
+    return 2*torch.randn(sentences, width, generator=g)[w]+manner[v]+.6*torch.randn(len(w), width, generator=g), w, v
 
 
 def test_clips_that_say_the_same_are_found():
     x, w, v = spoken(30, 8)
     said = Said()(x, list('abcd'), v)
-    assert torch.allclose(said.norm(dim=1), torch.ones(240), atol=1e-4)
+    assert torch.allclose(said.view(240, 10, -1).norm(dim=2), torch.ones(240, 10), atol=1e-4)
     all_of_them, some = SameWords().fit(said), SameWords(most=150).fit(said)
     assert adjusted_rand_score(w, all_of_them) > .97 and adjusted_rand_score(all_of_them, some) > .95
     same = SameWords(most=150)
@@ -258,7 +260,7 @@ def test_clips_that_say_the_same_are_found():
 
 def test_where_nothing_is_said_twice_nothing_is_claimed():
     for n in (3, 20, 40):
-        x, w, v = spoken(n, 1, width=640)
+        x, w, v = spoken(n, 1)
         same = SameWords()
         assert (same.fit(Said()(x, list('abcd'), v)) == -1).all() and not len(same.middle)
     x, w, v = spoken(400, 1, voices=8)                                                 # of many, a few are alike by chance: no design comes of it
@@ -269,12 +271,33 @@ def test_where_nothing_is_said_twice_nothing_is_claimed():
 def test_one_clip_and_two():
     x, w, v = spoken(2, 2)
     for n in (0, 1, 2):
-        said = Said()(x[:n], ['a'], torch.zeros(n, dtype=torch.long)) if n else torch.zeros(0, 60)
+        said = Said()(x[:n], ['a'], torch.zeros(n, dtype=torch.long)) if n else torch.zeros(0, 200)
         same = SameWords()
         assert same.fit(said).shape == (n,) and same(said).tolist() == [-1]*n
-    unit = torch.nn.functional.normalize(x, dim=1)
-    twice = SameWords().fit(unit[[0, 0]])
+    twice = SameWords().fit(Said()(x[:3], ['a'], torch.zeros(3, dtype=torch.long))[[0, 0]])
     assert twice.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('late', [False, True])
+def test_who_speaks_slower_or_later_says_the_same(late):
+    "Two sentences that share their second half, each said at many tempos"
+    g = torch.Generator().manual_seed(0)
+    sounds = torch.randn(2, 40, 64, generator=g)
+    sounds[1, 20:] = sounds[0, 20:]
+    w, v = torch.arange(80)%2, torch.arange(80)//20
+    def stretched(k):
+        bend = torch.rand(2, generator=g)*.5+.75                                      # of each half
+        at = torch.cat([torch.linspace(0, 19, int(40*bend[0])), torch.linspace(20, 39, int(40*bend[1]))]).round().long()
+        pause = torch.zeros(int(8*torch.rand(1, generator=g)) if late else 0, 64)
+        x = torch.cat([pause, sounds[k][at]])
+        return torch.stack([o.mean(0) for o in x.tensor_split(10)]).flatten()
+    x = torch.stack([stretched(int(k)) for k in w])+.2*torch.randn(80, 640, generator=g)
+    said = Said()(x, list('abcd'), v)
+    assert adjusted_rand_score(w, SameWords().fit(said)) > .9
+
+
+def test_stretches_that_are_none_are_told():
+    with pytest.raises(L.LearnerError, match='^what is said has 77 numbers'): Said()(torch.ones(3, 77), ['a'], torch.zeros(3, dtype=torch.long))
 
 
 # -- clips that come after the fit

@@ -463,13 +463,13 @@ def test_design_and_shares_are_said(done):
     m, page = json.loads((done[0]/"metrics.json").read_text()), (done[0]/"report.html").read_text(encoding="utf-8")
     assert set(m["design"]) == {"source", "target"} and all(set(d) == {"voices", "words", "planned", "told"} and not d["told"] for o in m["design"].values() for d in o.values())
     (o,) = m["shares_assumed"].values()
-    assert o["how"] == "assumed equal, softly" and o["shares"] == {"anger": .5, "fear": .5}
+    assert o["how"] == "no emotion far more frequent was looked for, as it has fewer than 50 clips; assumed equal, softly" and o["shares"] == {"anger": .5, "fear": .5}
     assert "How they were made: " in done[1] and "Shares in the target: assumed equal, softly." in done[1]
     assert "how the target was made" in page and "shares in the target" in page
 
 
 @pytest.mark.parametrize("shares, design, how, voices, words", [
-    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "assumed equal, softly", False, False), ("estimate", "none", "estimated", False, False), ("balanced", "words", "assumed equal, softly", False, True)])
+    ("fear=.8", "voices,words", "as told, firmly: anger 20 %, fear 80 %", True, True), ("unknown", "none", "no emotion far more frequent was looked for, as it has fewer than 50 clips; assumed equal, softly", False, False), ("estimate", "none", "estimated", False, False), ("balanced", "words", "assumed equal, softly", False, True)])
 def test_design_and_shares_are_told(pair, tmp_path, capsys, shares, design, how, voices, words):
     assert main(["run", "--map", "pca", "--source", str(pair[0]), "--target", str(pair[1]), "--shots", "3", "--out", str(tmp_path/"out"), "-q", "--no-audio", "--shares", shares, "--design", design]) == 0
     m, said = json.loads((tmp_path/"out"/"metrics.json").read_text()), capsys.readouterr().out

@@ -597,7 +597,7 @@ def test_what_the_page_asks_for(heard):
     ask(do='change', name='prior', value='half are anger')
     assert x.learner.prior['anger'] == .5
     ask(do='reset')
-    assert x.learner.settings['freedom'] == SETTINGS['freedom'] and x.learner.prior == 'balanced' and 'default' in x._now['text']
+    assert x.learner.settings['freedom'] == SETTINGS['freedom'] and x.learner.prior == 'unknown' and 'default' in x._now['text']
     ask(do='teach', row=10**6, emotion='anger')
     assert 'there is no clip' in x._now['text']
     ask(do='undo')

@@ -113,7 +113,7 @@ def test_shares_that_nobody_knows():
     shots, others, truth = uneven(.6)
     equal, unknown = (SERE(prior=p, rounds=6, design=CROSSED).fit(shots, others) for p in ("balanced", {"bb": "unknown"}))
     cost = unknown.starts_["bb"]
-    assert list(cost) == ["anger", "fear", "joy"] and min(cost, key=cost.get) == "anger" and cost["anger"] < fits.UNEVEN[1]
+    assert list(cost) == ["anger", "fear", "joy"] and min(cost, key=cost.get) == "anger" and cost["anger"] < fits.DEAREST
     assert unknown.uneven_ == {"bb": "anger"} and not equal.uneven_ and not unknown._told
     assert unknown.prior_["bb"].tolist() == equal.prior_["bb"].tolist()
     right = [(o.predict(others) == truth).mean() for o in (unknown, equal)]
@@ -126,15 +126,23 @@ def test_where_no_emotion_is_far_more_frequent_nothing_changes(samples, fitted):
     "To the bit: in both corpora, and where too few clips or views are there to tell, or emotions hang on words or voices"
     shots, others, _ = uneven(1/3)
     unknown, equal = (SERE(prior=p, design=CROSSED, **QUICK).fit(shots, others) for p in ("unknown", "balanced"))
-    assert unknown.uneven_ == {"aa": "", "bb": ""} and min(unknown.starts_["bb"].values()) > fits.UNEVEN[1]
+    assert unknown.uneven_ == {"bb": ""} and min(unknown.starts_["bb"].values()) > fits.DEAREST
     assert torch.equal(unknown.history_[-1]["proba"], equal.history_[-1]["proba"])
     shots, others, _ = uneven(.6)
-    few = SERE(prior="unknown", design=CROSSED, **QUICK).fit(shots, others[:fits.TELLING[0]-1])
-    tied = SERE(prior="unknown", design={"aa": (True, False), "bb": (True, False)}, **QUICK).fit(shots, others)
-    nested = SERE(prior="unknown", design={"aa": (False, True), "bb": (False, True)}, **QUICK).fit(shots, others)
-    assert tied.uneven_ == {"aa": "", "bb": ""} and not nested.starts_
-    acoustic = SERE(seed=0, prior="unknown", **QUICK).fit(*samples[:2])
-    assert not few.starts_ and not acoustic.starts_ and torch.equal(acoustic.history_[-1]["proba"], fitted.history_[-1]["proba"])
+    foreign = others[(others.table.corpus == "bb").to_numpy()]
+    few = SERE(design=CROSSED, **QUICK).fit(shots, foreign[:fits.LEAST_CLIPS-1])
+    tied = SERE(design={"aa": (True, False), "bb": (True, False)}, **QUICK).fit(shots, others)
+    nested = SERE(design={"aa": (False, True), "bb": (False, True)}, **QUICK).fit(shots, others)
+    still = SERE(design=CROSSED, rounds=0).fit(shots, others)
+    acoustic = SERE(seed=0, prior="balanced", **QUICK).fit(*samples[:2])
+    assert tied.uneven_ == {"bb": ""} and SERE().prior == "unknown"
+    for learner, why in ((nested, "each voice"), (acoustic, "acoustic"), (few, "fewer than 50"), (still, "no round"), (tied, "")):
+        target, = set(learner.prior_)-set(shots.table.corpus)-set(samples[0].table.corpus)
+        said = fits.cannot_tell(learner, target)
+        assert why in said and bool(said) == bool(why)
+        assert not why or not learner.starts_
+    assert "shots of every emotion" in fits.cannot_tell(tied, "aa")
+    assert torch.equal(acoustic.history_[-1]["proba"], fitted.history_[-1]["proba"])
 
 
 def test_starts_read_no_label(tmp_path):
