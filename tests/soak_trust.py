@@ -264,7 +264,7 @@ def models(folder, first, quick):
     watched, before = Watched(secret), sorted(str(o) for o in folder.rglob("*"))
     soft = int(Path("/proc/self/statm").read_text().split()[0])*resource.getpagesize()+int(MEMORY) if sys.platform=="linux" else resource.RLIM_INFINITY
     resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
-    changes, damages, specs = (len(CHANGES), len(DAMAGE), 14) if quick else (len(CHANGES)*40, len(DAMAGE)*16, 240)
+    changes, damages, specs = (len(CHANGES), len(DAMAGE), 14) if quick else (len(CHANGES)*64, len(DAMAGE)*32, 320)
     n = changes+damages+specs
     for i in range(first, n):
         rng = random.Random(i)
