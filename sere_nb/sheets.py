@@ -123,14 +123,11 @@ def _lines(path, encoding, bad, wanted, how):
 def _other_kind(head):
     "(what it is, what to do) of what begins so, if it is known and no list"
     text = head.replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n').lower()
-    columns = "add the columns path and language to it"
+    tier = ("Leave it beside its recording, and name the tier that holds the labels: "
+        "sere manifest FOLDER --language CODE --tier emotion -o mine.csv")
     if text.startswith((b'file type = "ootext', b'"ootextfile', b'ootextfile')):
-        yield ('a TextGrid of Praat',f"In Praat: Tabulate, Down to Table, save it as "
-            f"comma-separated, {columns}, and say which one is the label: "
-            "--column emotion=text")
-    elif b'<annotation_document' in text:
-        yield ('a file of ELAN',"In ELAN: Export As, Tab-delimited Text; name its columns "
-            f"of seconds start_s and end_s, and {columns}")
+        yield 'a TextGrid of Praat',tier
+    elif b'<annotation_document' in text: yield 'a file of ELAN',tier
     elif text.startswith((b'<!doctype', b'<html', b'<?xml')):
         yield 'a web page or XML','Give a CSV file with the columns path and language'
     elif re.match(rb'[\[{]\s*["{\[\]}]', text):

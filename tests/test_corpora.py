@@ -291,8 +291,8 @@ def test_columns_of_a_workbook_below_a_title_and_on_another_sheet(tmp_path):
     assert list(t.speaker)==["Wut"]
 
 
-KINDS = {"TextGrid": (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "Down to Table"), "long TextGrid in UTF-16": ('File type = "ooTextFile"\n'.encode("utf-16"), "Down to Table"),
-         "eaf": (b'<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="">', "Tab-delimited"), "EMU": (b'{\n  "name": "msajc003",\n  "levels": []}', "query()"),
+KINDS = {"TextGrid": (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "--tier emotion"), "long TextGrid in UTF-16": ('File type = "ooTextFile"\n'.encode("utf-16"), "--tier emotion"),
+         "eaf": (b'<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="">', "--tier emotion"), "EMU": (b'{\n  "name": "msajc003",\n  "levels": []}', "query()"),
          "Label Studio": (b'[{"data": 1}]', "JSON"), "page": (b"<!doctype html><html>", "web page"), "wav": (b"RIFF\0\0\0\0WAVEfmt ", "sere segment"), "mp3": (b"\xff\xfb\x90\xc4\0\0", "sere segment"),
          "tagged mp3": (b"ID3\x04\0\0", "sere segment"), "m4a": (b"\0\0\0 ftypM4A ", "sere segment"), "opus": (b"OggS\0\2", "sere segment")}
 
