@@ -42,6 +42,21 @@ def test_no_file_of_a_folder_is_waited_for(tmp_path, kind):
             assert not t.is_alive(), file
 
 
+def test_no_column_of_shards_is_there_twice(tmp_path):
+    "Whichever it is, one line says so, and the job goes on by making the shard anew"
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from sere_nb import shards, stores
+    from sere_nb.cluster import ClusterError, read_shards
+    soak_folders.make_shards(tmp_path)
+    name = "embeddings/00000.parquet"
+    table = pq.read_table(tmp_path/"good"/name)
+    meta = {k: v for k, v in table.schema.metadata.items() if k != shards._SEAL}
+    for i, field in enumerate(table.schema):
+        shards._write_parquet(stores._Folder(tmp_path/"good"), name, table.append_column(field, table[i]).replace_schema_metadata(meta))
+        with pytest.raises(ClusterError) as e: read_shards(tmp_path/"good")
+        assert f"its column '{field.name}' is there twice" in str(e.value) and "\n" not in str(e.value)
+
+
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory):
     "A model that was made with an encoder given by a relative path; (folder, manifest to predict)"
