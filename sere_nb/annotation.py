@@ -19,6 +19,7 @@ from .corpora import parts_named,read_cells,write_manifest
 from .estimates import AuditError,draw_evenly,draw_unsure,summary
 from .export import predicted
 from .files import plain,replaceable,write,_known,_note,_real
+from .sheets import _but_for_capitals
 
 # %% ../nbs/11_annotation.ipynb #f956ae4f
 ROW = ('path','start_s','end_s','channel','kind','emotion')
@@ -205,6 +206,7 @@ def _listed(file):
         raise AuditError(f"{file}: the labels cannot be read ({e.strerror}).") from None
     except UnicodeDecodeError:
         raise AuditError(f"{file}: is no text in UTF-8. Save it so.") from None
+    columns,_ = _but_for_capitals(file, columns)
     if not {'path','emotion'}<=set(columns):
         raise AuditError(f"{file}: a list of labels needs the columns path and "
             f"emotion; there are: {', '.join(columns)}.")

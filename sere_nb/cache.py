@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .audio import stretch,stretch_name
 from .embeddings import Encoder,EncoderError
-from .files import plain,read_json
+from .files import is_plain,plain,read_json
 
 # %% ../nbs/02_cache.ipynb #7ddc6c4f
 class CacheError(EncoderError):
@@ -156,6 +156,7 @@ class ContentIndex:
                 known[name] = entry
                 if file: new.setdefault(file,[]).append(_line([name,*entry]))
         for file,lines in new.items():
+            if os.path.lexists(file) and not is_plain(file): continue   # a pipe would wait
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())

@@ -85,11 +85,13 @@ def default_cache()->Path:
 
 # %% ../nbs/09_console.ipynb #081dbc61
 def _writable(folder, option):
-    "The folder, made if needed; `UseError` if nothing can be written there"
+    """The folder, which need not be there yet; `UseError` if nothing can be written
+    there. A folder is made for trial where the command may make it, and goes again"""
     folder = Path(folder)
+    near = next(o for o in (folder,*folder.parents) if os.path.lexists(o))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder): pass
+        with tempfile.TemporaryDirectory(dir=near) as new:
+            (Path(new)/folder.relative_to(near)).mkdir(parents=True, exist_ok=True)
     except OSError as e: raise UseError(f"{folder}: this folder cannot be written "
         f"({e.strerror or e}). Choose another one: {option}.") from None
     return folder

@@ -135,7 +135,7 @@ def workshop(
     "Copy the course; files that are there are left alone"
     out,source = _writable(args.dir, 'DIR'),course()
     kept,made = [],[]
-    if args.solutions: (out/'slides').mkdir(exist_ok=True)
+    if args.solutions: (out/'slides').mkdir(parents=True, exist_ok=True)
     for to,text in _course_files(source, out, args.solutions):
         if to.exists(): kept.append(to); continue
         made.append(to)

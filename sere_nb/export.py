@@ -294,11 +294,16 @@ def _clip(path, file):
     except (RuntimeError,AssertionError):    # how a full disk shows itself
         raise OSError('perhaps there is no space left') from None
 
+# where names have such a word, datasets takes these clips only, as parts train, test ..
+_PARTS = re.compile('(?<![A-Za-z])(train|training|validation|valid|dev|val|test|testing|eval'
+    '|evaluation)(?![A-Za-z])')
+
 def _clip_name(i, file):
     at = stretch(file)
     kind = Path(at.file).suffix.lower()
     kind = kind if kind in _AS_IT_IS and not any(at[1:]) else '.wav'
     plain_name = re.sub(r'[^A-Za-z0-9.-]+', '_', Path(at.file).stem)[:60]
+    plain_name = _PARTS.sub(lambda o: o[0].capitalize(), plain_name)
     return f"audio/{i//_MOST_FILES:03d}/{i:06d}-{plain_name}{kind}"
 
 def _dataset(table, out):

@@ -8,7 +8,7 @@ __all__ = ['MARK', 'LostError', 'replaceable', 'replacing', 'write', 'remove', '
 
 # %% ../nbs/00_files.ipynb #7988e83f
 import errno,hashlib,json,os,stat,tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager,suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,27 +85,47 @@ def replaceable(
 
 # %% ../nbs/00_files.ipynb #c1e2a861
 @contextmanager
+def _in_folders(places):
+    "The folders of files are made if needed; they go again if nothing comes of it"
+    new = [o for p in places for o in p.parents if not os.path.exists(o)]
+    try:
+        for p in places: p.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for o in new:
+            with suppress(OSError): o.rmdir()   # unless there is something in it
+        raise
+
+@contextmanager
+def _beside(places):
+    "A temporary file beside each place"
+    made = []
+    try:
+        for o in places:
+            fd,name = tempfile.mkstemp(dir=o.parent, prefix='.', suffix='.tmp')
+            os.close(fd)
+            made.append(Path(name))
+        yield made
+    finally:
+        for o in made: o.unlink(missing_ok=True)
+
+# %% ../nbs/00_files.ipynb #5b0d81f6
+@contextmanager
 def replacing(
     *paths, # files to write; their folders are made if needed
 ):
     """A temporary file for each, to be filled: at the end of the block they take
     their places"""
-    places,made = [_real(o) for o in paths],[]
-    try:
-        for o in places:
-            o.parent.mkdir(parents=True, exist_ok=True)
-            fd,name = tempfile.mkstemp(dir=o.parent, prefix='.', suffix='.tmp')
-            os.close(fd)
-            made.append(Path(name))
+    places = [_real(o) for o in paths]
+    with _in_folders(places), _beside(places) as made:
         yield made
         replaceable(paths)
         for new,place in zip(made, places): _note(place, _sha256(new))
         for new,place in zip(made, places):
             os.chmod(new, 0o644)    # mkstemp's files are for the owner alone
             os.replace(new, place)
-    finally:
-        for o in made: o.unlink(missing_ok=True)
 
+# %% ../nbs/00_files.ipynb #a94c27e3
 def write(
     path,       # the file; its folder is made if needed
     text:str,   # all that it will hold

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from .audio import SR
+from .audio import SR,stretch_name
 from .media import can_decode
 from .paths import _check_text,_is_text,_shown
 from .recipes import RECIPES
 from .sheets import ManifestError,ManifestWarning
+from .tiers import labelled_spans
 from .vocabulary import language_code
 
 # %% ../nbs/01_folders.ipynb #8e65e5be
@@ -167,15 +168,26 @@ def _left_out(said, copies, left, lost):
         f"too, such as '{copies[0].name}'.")
     if lost: yield f"{said}: left out {len(lost)} ({_cannot(lost)})."
 
+# %% ../nbs/01_folders.ipynb #c3b1e7a4
+def _clips(sound, folder, tier):
+    "([(path, speaker, label)], sentences about what was left out)"
+    above = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
+    if not tier: return [(str(p),above(p),'') for p in sound],[]
+    rows,notes = labelled_spans(sound, folder, [*_walk(folder)], tier)
+    return [(stretch_name(str(p), *o[:2]),who or above(p),o.label)
+        for p,some in rows.items() for o,who in some],notes
+
 # %% ../nbs/01_folders.ipynb #0e0f3f4d
 def folder_manifest(
     folder,         # of recordings, in sub-folders or not
     language:str,   # a code such as de
     corpus:str='',  # a name for clips recorded under like conditions;
                     # the folder's own if empty
+    tier:str='',    # of the TextGrid or eaf of each recording: its intervals are the clips
 )->pd.DataFrame: # a row per clip
     """A manifest of recordings as they lie in a folder: path and file (absolute),
-    language, speaker (the first sub-folder, or empty), emotion (empty), corpus.
+    language, speaker (the first sub-folder, or empty), emotion (empty, or as labelled on
+    the tier), corpus.
     `ManifestError` if there are none; files that must be converted first are counted in a
     `ManifestWarning`"""
     said,folder = folder,Path(os.path.abspath(folder))
@@ -190,6 +202,7 @@ def folder_manifest(
     sound,copies,left,lost = _in_folder(folder)
     if not sound: raise _no_sound(said, left, lost)
     for o in _left_out(said, copies, left, lost): tell(o)
-    who = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
-    return pd.DataFrame([dict(path=str(p), file=str(p), language=code, speaker=who(p),
-        emotion='', corpus=corpus or folder.name) for p in sound])
+    clips,notes = _clips(sound, folder, tier)
+    for o in notes: tell(f'{said}: {o}')
+    return pd.DataFrame([dict(path=name, file=name, language=code, speaker=who,
+        emotion=label, corpus=corpus or folder.name) for name,who,label in clips])

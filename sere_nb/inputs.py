@@ -107,8 +107,10 @@ def choose_emotions(
 def _listed(file):
     "(line, path, label or None) of each shot in a text or CSV file"
     from sere_nb.corpora import parts_named,read_cells
+    from sere_nb.sheets import _but_for_capitals
     try:
         columns,lines = read_cells(file)
+        columns,_ = _but_for_capitals(file, columns)
         if 'path' not in columns:
             text = Path(file).read_text(encoding='utf-8-sig')
             return [(i,o.strip(),None) for i,o in enumerate(text.splitlines(), 1)

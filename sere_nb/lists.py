@@ -92,8 +92,10 @@ def manifest(
 )->int: # exit status
     "A manifest of a folder of recordings"
     from sere_nb.corpora import folder_manifest,write_manifest
+    if args.out.suffix.lower() in ('.textgrid','.eaf'): raise UseError(
+        f"{args.out}: that would be labels, which are read. Give a CSV file: -o FILE")
     _spare([args.out], args, way_out='-o FILE')     # somebody may have filled in labels
-    table = folder_manifest(args.folder, args.language, args.corpus)
+    table = folder_manifest(args.folder, args.language, args.corpus, args.tier)
     _writable(args.out.parent, '-o FILE')
     write_manifest(table, args.out)
     each = sorted(Counter(table.speaker).items())

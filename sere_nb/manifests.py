@@ -16,8 +16,8 @@ from .audio import AudioError,AudioWarning,Stretch,load_audio,stretch
 from .files import replacing
 from .paths import (_check_text,_file,_likened,_names,_pair,_parts,find_file,
     split_stretches)
-from .sheets import (ManifestError,ManifestWarning,_NOT_UTF8,_check_columns,
-    _encoding,_look_alikes,_renamed,read_cells)
+from .sheets import (ManifestError,ManifestWarning,_NOT_UTF8,_but_for_capitals,
+    _check_columns,_encoding,_look_alikes,_renamed,read_cells)
 from sere_nb.vocabulary import (EMOTIONS,_same,emotion_word,is_placeholder,language_code,
     one_vocabulary)
 
@@ -38,10 +38,13 @@ def _lacks(row, cells, n):
     if not row['path']: return 'no path','fill in the sound file'
     if not row['language']: return 'no language','fill in a code such as de'
 
-def _notes_of(columns, how):
+def _notes_of(columns, how, taken):
     "Notes about the form of a list and the names of its columns"
     if how: yield (f"read {' '.join(how)}",
         "saved as 'CSV UTF-8' with commas, any program reads it")
+    if taken: yield ('columns read but for capitals: '
+        +', '.join(f'{theirs} → {o}' for o,theirs in taken.items()),
+        'write them so, and nothing need be changed')
     pair = _pair(columns) or ()
     for o,theirs in _look_alikes([o for o in columns if o not in pair]).items():
         yield (f"column '{theirs}' is not used; did you mean {o}",
@@ -56,7 +59,7 @@ def _rows(path, ours):
     columns,lines = read_cells(path, {ours.get(o, o) for o in ('path','language')}, how)
     width = len(columns)
     while columns and not columns[-1]: columns.pop()    # a first line that ends in ,,,
-    columns = _renamed(path, columns, ours)
+    columns,taken = _but_for_capitals(path, _renamed(path, columns, ours))
     _check_columns(path, columns)
     rows,problems,widths,n = [],[],Counter(),len(columns)
     for line,cells in lines:
@@ -70,7 +73,7 @@ def _rows(path, ours):
         problems += [(o['line'], o['path'], 'error', *_many(o['cells'], n))
             for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
-    return columns,rows,problems,[*_notes_of(columns, how)]
+    return columns,rows,problems,[*_notes_of(columns, how, taken)]
 
 # %% ../nbs/01_manifests.ipynb #9cd93ae9
 def _drop_twice(rows):
@@ -241,6 +244,7 @@ def read_labels(
     try: columns,lines = read_cells(path, ('from','to'))
     except OSError as e: raise ManifestError(f"{path}: the list of labels cannot be read "
         f"({e.strerror}). Give a CSV file with the columns from and to.") from None
+    columns,_ = _but_for_capitals(path, columns, ('from','to'))
     if not {'from','to'}<=set(columns): raise ManifestError(f"{path}: a list of labels "
         f"needs the columns from and to; there are: {', '.join(columns)}.")
     rows = [dict(zip(columns, cells+['']*len(columns))) for _,cells in lines]

@@ -94,6 +94,7 @@ def to_wav(
 # %% ../nbs/00_media.ipynb #977fb24f
 def _by_ffmpeg(path, out, kind):
     "`to_wav` by the program"
+    import soundfile as sf
     begin = [shutil.which('ffmpeg') or 'ffmpeg', '-nostdin', '-v', 'error',
         '-threads', '1', '-protocol_whitelist', 'file', *(('-f', kind) if kind else ())]
     end = ['-i', f'file:{path}', '-map', '0:a:0', '-ar', str(_RATE),
@@ -103,7 +104,7 @@ def _by_ffmpeg(path, out, kind):
     if done.returncode or os.path.getsize(out)<=100:
         none = not lines or any('matches no streams' in o for o in lines)
         raise ValueError('there is no sound in it' if none else lines[-1])
-    return dict(declared_s=0., seconds=0., damaged=len(lines))
+    return dict(declared_s=0., seconds=sf.info(out).duration, damaged=len(lines))
 
 def _with():
     "What decodes here: 'av', 'ffmpeg' or ''"

@@ -314,14 +314,19 @@ def _corpus(add):
 def _manifest(add):
     p = add('manifest', 'a manifest of a folder of your own recordings', 'The first '
         'sub-folder becomes the speaker; the column emotion stays empty, for you to '
-        'fill in what you know.',
-        'example:\n  sere manifest recordings --language hu -o mine.csv')
+        'fill in what you know, or holds what was labelled in Praat or ELAN.',
+        'examples:\n  sere manifest recordings --language hu -o mine.csv\n'
+        '  sere manifest talks --language hu --tier emotion -o mine.csv')
     p.add_argument('folder', metavar='FOLDER', type=Path,
         help='the recordings, in sub-folders or not')
     p.add_argument('--language', metavar='CODE', required=True,
         help='of all clips, such as hu')
     p.add_argument('--corpus', metavar='NAME', default='', help="a name for clips "
         "recorded under like conditions (default: the folder's)")
+    p.add_argument('--tier', metavar='NAME', default='', help='the clips are the '
+        'intervals of this tier, in the TextGrid (Praat) or eaf (ELAN) of each '
+        'recording; what is written in them are the emotions. A tier speaker says who '
+        'speaks')
     _out(p, 'M.csv', 'file to write')
 
 # %% ../nbs/09_options.ipynb #e8b87192

@@ -187,7 +187,7 @@ class Results:
         clips=False,    # keep what is said of each clip, too?
     ):
         self.out,self.clips = out and Path(out),out and clips
-        self.rows,self.done = [],set()
+        self.rows,self.done,self.settings = [],set(),None
 
     def spare(self, corpora, tables, fits):
         if self.out:
@@ -195,9 +195,14 @@ class Results:
             _spare(self.out, corpora, tables, kept)
 
     def open(self, settings):
-        if not self.out: return
-        there = _open_results(self.out, settings)[_KEY]
-        self.done = set(there.itertuples(index=False, name=None))
+        self.settings = self.out and settings
+        if self.out and os.path.lexists(self.out/'results.csv'): self.begin()
+
+    def begin(self):
+        "Nothing is written before there is something to keep"
+        if not self.settings: return
+        there = _open_results(self.out, self.settings)[_KEY]
+        self.done,self.settings = set(there.itertuples(index=False, name=None)),None
 
 # %% ../nbs/07d_results.ipynb #896fb306
 @patch
@@ -207,6 +212,7 @@ def add(self:Results,
     said,           # table of what is said of each clip
 ):
     "A line of results, and what is said of each clip"
+    self.begin()
     self.rows.append(dict(zip(_KEY, fit.key), **scored,
         n_classes=len(fit.task['emotions'])))
     if self.clips:
@@ -223,6 +229,7 @@ def close(self:Results,
 )->pd.DataFrame:
     "All results, with summary and heat-map beside them"
     if not self.out: return pd.DataFrame(self.rows, columns=[*COLUMNS,*EXTRA])
+    self.begin()
     results,about = read_results(self.out/'results.csv'),settings['protocol']
     _write(self.out/'summary.md', summary(results, settings, lost))
     squares = heatmap(one_number(results, about['shots']), about['name'])

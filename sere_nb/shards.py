@@ -7,6 +7,7 @@ __all__ = ['most_clips']
 
 # %% ../nbs/10_shards.ipynb #0fc881ae
 import hashlib,json,os,socket,sys,zlib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -93,9 +94,11 @@ _KINDS = [('text',_is_text,(*_TEXTS,'file','key','error','warning')),
 def _must_have(schema, needed):
     "`ValueError` if columns are not of the kind that they must be, or missing"
     names = schema.names
+    twice = next((o for o,n in Counter(names).items() if n>1), None)
+    if twice is not None: raise ValueError(f'its column {twice[:60]!r} is there twice')
     for kind,fits,columns in _KINDS:
         odd = next((o for o in columns if o in names
-            and not (names.count(o)==1 and fits(schema.field(o).type))), None)
+            and not fits(schema.field(o).type)), None)
         if odd: raise ValueError(f'its column {odd} is no {kind}')
     lacks = next((o for o in needed if o not in names), None)
     if lacks: raise ValueError(f'it has no column {lacks}')

@@ -27,7 +27,7 @@ def _encoding(path):
         head = f.read(2000)
         if head.startswith((codecs.BOM_UTF16_LE,codecs.BOM_UTF16_BE)): return 'utf-16',None
         for zero,o in enumerate(('utf-16-be','utf-16-le')):
-            if head[zero:zero+1]==b'\0' and 'path'.encode(o) in head: return o,None
+            if head[zero:zero+1]==b'\0' and 'path'.encode(o) in head.lower(): return o,None
         f.seek(0)
         decoder,at = codecs.getincrementaldecoder('utf-8')(),0
         try:
@@ -41,12 +41,14 @@ _BOOKS = {b'PK\x03\x04':'xlsx', b'\xd0\xcf\x11\xe0':'xls'}
 
 _FIRST_ROWS = 10    # among which the one that names the columns is looked for
 
+def _plain(names): return {o.strip(' "\r\n').casefold() for o in names}
+
 def _header(rows, wanted):
     """Which of the first rows names the columns: the first with a name that is wanted,
-    else the first that says anything"""
+    else with one that is but for capitals, else the first that says anything"""
     said = [{o.strip(' "\r\n') for o in row} for row in rows[:_FIRST_ROWS]]
-    named = (i for i,row in enumerate(said) if row&set(wanted))
-    return next(named, next((i for i,row in enumerate(said) if any(row)), 0))
+    ways = (lambda row: row&set(wanted), lambda row: _plain(row)&_plain(wanted), any)
+    return next((i for way in ways for i,row in enumerate(said) if way(row)), 0)
 
 def _sheet(path, wanted):
     """(name, number of the row that names the columns, rows of text cells) of the first
@@ -60,7 +62,7 @@ def _sheet(path, wanted):
     with book:
         rows = lambda name, n=None: book.parse(name, header=None, dtype=str,
             na_filter=False, nrows=n).values.tolist()
-        has = lambda name: any({*wanted}&{*map(str.strip, o)} for o in rows(name, _FIRST_ROWS))
+        has = lambda name: any(_plain(wanted)&_plain(o) for o in rows(name, _FIRST_ROWS))
         name = next(filter(has, book.sheet_names), book.sheet_names[0])
         all_rows = rows(name)
         return name,_header(all_rows, wanted),all_rows
@@ -70,8 +72,9 @@ _NOT_UTF8 = "{}: not UTF-8 text (byte {}). Save it as 'CSV UTF-8'."
 
 def _between(line, wanted):
     "What separates the columns, told by the line that names them"
-    names = {sep:[o.strip(' "\r\n') for o in line.split(sep)] for sep in _BETWEEN}
-    return max(names, key=lambda o: (len(wanted&set(names[o])), len(names[o])))
+    names = {sep:line.split(sep) for sep in _BETWEEN}
+    known = lambda sep: len(_plain(wanted)&_plain(names[sep]))
+    return max(names, key=lambda o: (known(o), len(names[o])))
 
 # %% ../nbs/01_sheets.ipynb #6d1ca9b4
 _LONGEST = 2**20    # characters of a line, far more than any list has
@@ -120,14 +123,11 @@ def _lines(path, encoding, bad, wanted, how):
 def _other_kind(head):
     "(what it is, what to do) of what begins so, if it is known and no list"
     text = head.replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n').lower()
-    columns = "add the columns path and language to it"
+    tier = ("Leave it beside its recording, and name the tier that holds the labels: "
+        "sere manifest FOLDER --language CODE --tier emotion -o mine.csv")
     if text.startswith((b'file type = "ootext', b'"ootextfile', b'ootextfile')):
-        yield ('a TextGrid of Praat',f"In Praat: Tabulate, Down to Table, save it as "
-            f"comma-separated, {columns}, and say which one is the label: "
-            "--column emotion=text")
-    elif b'<annotation_document' in text:
-        yield ('a file of ELAN',"In ELAN: Export As, Tab-delimited Text; name its columns "
-            f"of seconds start_s and end_s, and {columns}")
+        yield 'a TextGrid of Praat',tier
+    elif b'<annotation_document' in text: yield 'a file of ELAN',tier
     elif text.startswith((b'<!doctype', b'<html', b'<?xml')):
         yield 'a web page or XML','Give a CSV file with the columns path and language'
     elif re.match(rb'[\[{]\s*["{\[\]}]', text):
@@ -159,9 +159,25 @@ def read_cells(
         lines = enumerate(rows[at:], at+1)
     else: lines = _lines(path, encoding, bad, set(wanted), how)
     columns = [o.strip() for o in next(lines, (1,[]))[1]]
-    if bad is not None and not set(columns)&set(wanted):
+    if bad is not None and not _plain(columns)&_plain(wanted):
         raise ManifestError(_NOT_UTF8.format(path, bad))
     return columns,((line,[o.strip() for o in cells]) for line,cells in lines)
+
+# %% ../nbs/01_sheets.ipynb #3e8a51c7
+_OURS = ('path','language','speaker','emotion','corpus','start_s','end_s','channel')
+
+def _but_for_capitals(path, columns, ours=_OURS):
+    """(names of columns, {ours: theirs} of those that had capitals).
+    `ManifestError` if two could be the same"""
+    taken = {}
+    for theirs in columns:
+        o = theirs.casefold()
+        if o not in ours or o in columns: continue
+        if o in taken: raise ManifestError(f"{path}: columns '{taken[o]}' and '{theirs}' "
+            f"could both be {o}. Rename or remove one.")
+        taken[o] = theirs
+    back = {theirs:o for o,theirs in taken.items()}
+    return [back.get(o, o) for o in columns],taken
 
 # %% ../nbs/01_sheets.ipynb #f8e1c4df
 _ALIKE = dict(

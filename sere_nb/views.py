@@ -248,13 +248,20 @@ def _names(self:Projection, prepared, weighted):
     return [o for view in prepared.cover
         for o in ([view, view+HIGHLIGHTS] if twice(view) else [view])]
 
+def _at_highlights(name, m, at, weights):
+    "How much each moment weighs in a view of highlights"
+    if weights is None: raise LearnerError(f"view '{name}' needs highlights, but the "
+        "setting loud is 0. Such a model cannot be used; make it again.")
+    return weights[at]*m.count
+
 @patch
 def _pooled(self:Projection, prepared, name, weights):
     "(n_clips, p) of a view, before anything is measured"
     view = name.removesuffix(HIGHLIGHTS)
     if view in prepared.rows: return prepared.rows[view]
     m = prepared.moments[view]
-    return pool(m, weights[prepared.onto(view)]*m.count if name!=view else None)
+    if name==view: return pool(m)
+    return pool(m, _at_highlights(name, m, prepared.onto(view), weights))
 
 # %% ../nbs/03_views.ipynb #73f8e170
 @patch
@@ -288,7 +295,7 @@ def _time_parts(prepared, name, weights, origin):
     source = view if view in prepared.moments else view.removesuffix('-contour')
     if source not in prepared.moments: return None
     m,at = prepared.moments[source],prepared.onto(source)
-    by = weights[at]*m.count if name!=view else None
+    by = _at_highlights(name, m, at, weights) if name!=view else None
     w = _weighed(m, by)
     if source==view: return pool_parts(m, by, origin),w,at
     return contour_parts(m)-w*origin[m.clip],w,at

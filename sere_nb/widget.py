@@ -13,7 +13,8 @@ from pathlib import Path
 import anywidget, numpy as np, pandas as pd, torch, traitlets
 from fastcore.basics import patch
 
-from .corpora import write_manifest
+from .audit import Audit
+from .corpora import split_stretches,write_manifest
 from .facts import field_data,page_data,round_data,shot_data,texts
 from .files import replaceable,write
 from .layout import LAYOUTS,Layout
@@ -390,3 +391,30 @@ def to_html(self:Explorer,
     return Path(path)
 
 Explorer.to_html = to_html
+
+# %% ../nbs/08_widget.ipynb #f2c87b95
+def _answers(learner, rows):
+    "What a learner says of clips, as an audit reads it"
+    p = learner.predict_proba(rows)
+    said = learner.table_[['path']].iloc[rows].assign(emotion=learner.classes_[p.argmax(1)],
+        **{f'p_{o}':p[:,k] for k,o in enumerate(learner.classes_)})
+    return split_stretches(said).to_csv(index=False, float_format='%.6f')
+
+@patch
+def audit(self:Explorer,
+    folder,         # for the answers, and for what is heard, which is kept at once
+    clips:int=20,   # to ask about
+    unsure:int=5,   # of these, picked because the learner is unsure
+    rows=None,      # of `learner.table_` that it is about, all if None; no shots
+)->Audit:
+    """Clips to listen to, and what they say of the answers as they are now. An audit that
+    is there goes on, about the answers that it began with"""
+    learner,file = self._shown,Path(folder)/'predictions.csv'
+    if not learner.history_: raise ValueError(
+        "there are no answers yet that could be audited. Start first.")
+    due = (learner.label_<0).numpy()
+    if rows is not None: due &= np.isin(np.arange(len(due)), np.arange(len(due))[rows])
+    if not file.exists(): write(file, _answers(learner, np.flatnonzero(due)))
+    found = Audit(folder, learner.table_, learner.seed)
+    found.draw(clips, unsure)
+    return found

@@ -139,11 +139,11 @@ def json_odd(m, t, rng):
 def json_missing(m, t, rng): del m[rng.choice([k for k in m if k!="seal"])]; return "refused"
 def json_extra(m, t, rng): m[rng.choice(["../x", "auto_map", "__reduce__", "x"*1000])] = rng.choice(_ODD[:20]); return "refused"
 def json_name(m, t, rng):
-    names = m["names"][rng.choice(list(m["names"]))]
+    names = m["names"][rng.choice([k for k, o in m["names"].items() if o])]
     names[rng.randrange(len(names))] = rng.choice(["../../secret/canary", "/etc/passwd", "", "a/b", "x"*5000, "\x00", "acoustic"])
     return "either"
 def json_family(m, t, rng): k = rng.choice(list(m["names"])); m["names"][rng.choice(["../"+k, k+"/x", "basis", "voices/", "nobody"])] = m["names"].pop(k); return "either"
-def json_twice(m, t, rng): names = m["names"][k := rng.choice(list(m["names"]))]; names.append(names[0]); return "refused"
+def json_twice(m, t, rng): names = m["names"][rng.choice([k for k, o in m["names"].items() if o])]; names.append(names[0]); return "refused"
 def json_classes(m, t, rng): m["classes"] = rng.choice([m["classes"][:1], m["classes"]*2, [*m["classes"], "awe"], [""]*len(m["classes"]), [1]*len(m["classes"]), "abc", {}, [["a"], ["b"]]]); return "refused"
 def json_setting(m, t, rng):
     k = rng.choice(list(m["settings"]))
@@ -264,7 +264,7 @@ def models(folder, first, quick):
     watched, before = Watched(secret), sorted(str(o) for o in folder.rglob("*"))
     soft = int(Path("/proc/self/statm").read_text().split()[0])*resource.getpagesize()+int(MEMORY) if sys.platform=="linux" else resource.RLIM_INFINITY
     resource.setrlimit(resource.RLIMIT_AS, (soft, resource.RLIM_INFINITY))
-    changes, damages, specs = (len(CHANGES), len(DAMAGE), 14) if quick else (len(CHANGES)*40, len(DAMAGE)*16, 240)
+    changes, damages, specs = (len(CHANGES), len(DAMAGE), 14) if quick else (len(CHANGES)*64, len(DAMAGE)*32, 320)
     n = changes+damages+specs
     for i in range(first, n):
         rng = random.Random(i)

@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 
 from sere_nb.corpora import (EMOTIONS, RECIPES, ManifestError, ManifestWarning, check_manifest, draw_shots, folder_manifest, is_placeholder, language_code,
                              make_manifest, read_labels, read_manifest, read_manifests, shared_emotions, write_manifest)
+from sere_nb.inputs import read_shots
 
 
 def write(path, text):
@@ -22,8 +23,9 @@ def write(path, text):
 
 @pytest.mark.parametrize("text, says", [
     ("", "empty"), ("\n\n", "empty"), ("path,language\n", "no rows"), ("path,language\n,de\n", "no rows"),
-    ("file,language\na,b\n", "no column 'path'"), ("path,lang\na,b\n", "no column 'language'"), ("Path,language\na,b\n", "there are: Path, language"),
-    ("Pfad;Sprache\na;b\n", "there are: Pfad, Sprache"), ("Path;Language\na;b\n", "Did you mean 'Path'? Then say so: --column path=Path"),
+    ("file,language\na,b\n", "no column 'path'"), ("path,lang\na,b\n", "no column 'language'"), ("Path,lang\na,b\n", "there are: path, lang"),
+    ("Pfad;Sprache\na;b\n", "there are: Pfad, Sprache"), ("File;Language\na;b\n", "Did you mean 'File'? Then say so: --column path=File"),
+    ("Path,PATH,language\na,b,c\n", "columns 'Path' and 'PATH' could both be path"), ("path,language,Emotion, EMOTION \na,b,c,d\n", "could both be emotion"),
     ("path,language,,\na,b,c,d\n", "1 × more cells than columns"), ("path,language\na,,,\n", "1 × no language"),
     ("path,language,path\na,b,c\n", "twice"), ('path,language\n"a,b\n', "not CSV"), ('path,language\n"a"b,c\n', "line 2: not CSV"),
     ("path,language\nä,de\n".encode("latin1"), "not UTF-8"), ("path,language\n".encode("utf-16"), "no rows"),
@@ -147,7 +149,7 @@ def test_a_list_of_labels_has_the_last_word(tmp_path):
     with pytest.raises(ManifestError, match="cannot be read"): read_labels(tmp_path/"none.csv")
 
 
-@pytest.mark.parametrize("theirs, ours", [("label", "emotion"), ("emo", "emotion"), ("Emotion", "emotion"), ("spk", "speaker"), ("speaker_id", "speaker"), ("Speaker", "speaker"),
+@pytest.mark.parametrize("theirs, ours", [("label", "emotion"), ("emo", "emotion"), ("Emotions", "emotion"), ("spk", "speaker"), ("speaker_id", "speaker"),
                                           ("Speaker ID", "speaker"), ("Sprecher", "speaker"), ("dataset", "corpus")])
 def test_look_alikes_are_named_and_can_be_meant(tmp_path, theirs, ours):
     m = listed(tmp_path/"m.csv", [("a.wav", "de", "anger")], f"path,language,{theirs}")
@@ -166,6 +168,54 @@ def test_needed_columns_under_other_names(tmp_path, theirs, ours):
     with pytest.raises(ManifestError, match=f"no column '{ours}'.*Did you mean '{theirs}'"): read_manifest(m)
     t, _ = said_of(lambda: read_manifest(m, columns={ours: theirs}))
     assert (t.path[0], t.language[0])==("a.wav", "de")
+
+
+OURS = ("path", "language", "speaker", "emotion", "corpus", "start_s", "end_s", "channel")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["", str.capitalize, str.upper, str.title, str.swapcase]), min_size=8, max_size=8), st.lists(st.sampled_from(["{}", " {}", "{}  ", "\t{} "]), min_size=8, max_size=8),
+       st.sampled_from(list(",;|")))
+def test_capitals_and_blanks_make_no_other_column(tmp_path_factory, cases, blanks, sep):
+    """A list with names written in any case says what the plain one says, and one line says that it was read so; explicit names win."""
+    folder = tmp_path_factory.mktemp("m")
+    names = [b.format(c(o) if c else o) for o, c, b in zip(OURS, cases, blanks)]
+    row = "a.wav,de,Anna,anger,mine,1,2,1"
+    m, plain = (write(folder/f, f"{sep.join(o)}\n{row.replace(',', sep)}\n") for f, o in (("m.csv", names), ("plain.csv", OURS)))
+    (t, said), (same, _) = said_of(lambda: read_manifest(m)), said_of(lambda: read_manifest(plain))
+    assert t.equals(same) and list(t)==list(same)
+    odd = [o for o in map(str.strip, names) if o not in OURS]
+    about = [o for o in said if "but for capitals" in o]
+    assert len(about)==bool(odd) and all(f"{o} → {o.lower()}" in about[0] for o in odd) and not any("did you mean" in o for o in said)
+    assert check_manifest(m).problem.str.contains("but for capitals").sum()==bool(odd)
+
+
+def test_the_exact_name_wins_and_so_does_what_is_said(tmp_path):
+    m = listed(tmp_path/"m.csv", [("a.wav", "de", "anger", "fear")], "path,language,emotion,Emotion")
+    t, said = said_of(lambda: read_manifest(m))
+    assert t.emotion[0]=="anger" and t.Emotion[0]=="fear" and not said
+    m = listed(tmp_path/"n.csv", [("a.wav", "de", "anger", "fear")], "path,language,EMOTION,Emotion")
+    t, said = said_of(lambda: read_manifest(m, columns=dict(emotion="Emotion")))
+    assert t.emotion[0]=="fear" and t.EMOTION[0]=="anger" and not said
+    with pytest.raises(ManifestError, match="'EMOTION' and 'Emotion' could both be emotion. Rename or remove one."): read_manifest(m)
+
+
+def test_capitals_below_a_title_in_unicode_and_in_a_workbook(tmp_path):
+    rows = [["Recordings of May", "", ""], [""]*3, ["Path", "LANGUAGE", "Emotion"], ["a.wav", "de", "anger"]]
+    pd.DataFrame(rows).to_excel(tmp_path/"m.xlsx", header=False, index=False)
+    text = "\n".join("\t".join(o) for o in rows)
+    for f, data in (("m.xlsx", None), ("u.csv", text.encode("utf-16")), ("b.csv", text.partition("\n\t\t\n")[2].encode("utf-16-le")), ("t.csv", text.encode())):
+        if data: write(tmp_path/f, data)
+        t, said = said_of(lambda: read_manifest(tmp_path/f))
+        assert list(t.emotion)==["anger"] and sum("Path → path, LANGUAGE → language, Emotion → emotion" in o for o in said)==1
+
+
+def test_capitals_in_lists_of_labels_and_shots(tmp_path):
+    assert read_labels(write(tmp_path/"l.csv", "From, TO\nW,anger\n"))=={"W": "anger"}
+    t = read_manifest(listed(tmp_path/"m.csv", [("a.wav", "de", "", ""), ("b.wav", "de", "", "fear")]))
+    shots = read_shots(write(tmp_path/"s.csv", "PATH;Emotion\na.wav;Wut\nb.wav;\n"), t)
+    assert list(shots.values())==["anger", "fear"]
+    with pytest.raises(ManifestError, match="could both be emotion"): read_shots(write(tmp_path/"s.csv", "path,EMOTION,Emotion\na.wav,anger,fear\n"), t)
 
 
 def test_columns_that_cannot_be_renamed(tmp_path):
@@ -241,8 +291,8 @@ def test_columns_of_a_workbook_below_a_title_and_on_another_sheet(tmp_path):
     assert list(t.speaker)==["Wut"]
 
 
-KINDS = {"TextGrid": (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "Down to Table"), "long TextGrid in UTF-16": ('File type = "ooTextFile"\n'.encode("utf-16"), "Down to Table"),
-         "eaf": (b'<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="">', "Tab-delimited"), "EMU": (b'{\n  "name": "msajc003",\n  "levels": []}', "query()"),
+KINDS = {"TextGrid": (b'File type = "ooTextFile"\nObject class = "TextGrid"\n', "--tier emotion"), "long TextGrid in UTF-16": ('File type = "ooTextFile"\n'.encode("utf-16"), "--tier emotion"),
+         "eaf": (b'<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="">', "--tier emotion"), "EMU": (b'{\n  "name": "msajc003",\n  "levels": []}', "query()"),
          "Label Studio": (b'[{"data": 1}]', "JSON"), "page": (b"<!doctype html><html>", "web page"), "wav": (b"RIFF\0\0\0\0WAVEfmt ", "sere segment"), "mp3": (b"\xff\xfb\x90\xc4\0\0", "sere segment"),
          "tagged mp3": (b"ID3\x04\0\0", "sere segment"), "m4a": (b"\0\0\0 ftypM4A ", "sere segment"), "opus": (b"OggS\0\2", "sere segment")}
 

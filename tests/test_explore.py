@@ -805,6 +805,39 @@ def test_the_quickstart_in_jupyterlab(lab):
         assert complaints(b) == []
 
 
+def test_an_audit_of_an_explorer(tmp_path):
+    "It is about the answers it began with, asks about no shot, and goes on"
+    learner, truth = fresh()
+    explorer = Explorer(learner, kind='pca')
+    open_rows = np.flatnonzero((learner.label_ < 0).numpy())
+    shot = int(np.flatnonzero((learner.label_ >= 0).numpy())[0])
+    rows = [shot, *open_rows[:-5]]
+    audit = explorer.audit(tmp_path/'a', clips=12, unsure=3, rows=rows)
+    paths = list(learner.table_.path)
+    assert len(audit.names) == 12 and set(audit.run.names) == {paths[o] for o in open_rows[:-5]}
+    assert np.allclose(audit.run.p, learner.predict_proba(open_rows[:-5]), atol=1e-5)
+    assert audit.state()['clips'][0] == dict(name='', said='', model=None)      # nobody is told what the model thinks
+    of = dict(zip(paths, truth))
+    said = iter([of[o] for o in audit.names])
+    audit.by_keys(lambda _: next(said), show=lambda o: None, player=lambda o: True)
+    was, before = audit.outcome(), (tmp_path/'a'/'predictions.csv').read_bytes()
+    explorer.teach(paths.index(audit.names[0]), str(learner.classes_[0])).wait()
+    again = explorer.audit(tmp_path/'a', clips=12, unsure=3)
+    assert again.outcome() == was and (tmp_path/'a'/'predictions.csv').read_bytes() == before
+    other = explorer.audit(tmp_path/'b', clips=12, unsure=3)
+    assert audit.names[0] not in other.run.names       # what was taught judges nothing
+    idle = copy.copy(explorer._shown)
+    idle.history_ = []
+    explorer._shown = idle      # as one that has begun, and has no rounds yet
+    with pytest.raises(ValueError, match='Start first'): explorer.audit(tmp_path/'c')
+    assert not (tmp_path/'c').exists()
+    explorer._shown = learner
+    (tmp_path/'d').mkdir()
+    (tmp_path/'d'/'predictions.csv').write_text('mine')
+    with pytest.raises(ValueError, match='Give a folder'): explorer.audit(tmp_path/'d')
+    assert (tmp_path/'d'/'predictions.csv').read_text() == 'mine'
+
+
 def test_the_map_keeps_neighbours_as_well_as_umap_learn_does():
     from sklearn.datasets import make_blobs
     from sklearn.manifold import trustworthiness

@@ -114,6 +114,23 @@ def test_datasets(place, capsys):
     assert all(o["audio"].endswith(name) for o, name in zip(told, about.file_name))
 
 
+NAMES = ["test-1", "dev", "train 3", "valid.4", "my eval-5", "validation", "0001-test", "testing_2", "evaluation", "val7", "latest", "TEST", "größe", "a.test.b", "plain"]
+
+
+def test_names_of_recordings_make_no_parts_of_a_dataset(tmp_path):
+    """`datasets` makes a test set of what is called test; what is called otherwise would be lost, and every label."""
+    for o in NAMES: sf.write(tmp_path/f"{o}.wav", toy_voice(.3).numpy(), SR)
+    rows = "".join(f"{o}.wav,anger,.9,.1\n" for o in NAMES)
+    (tmp_path/"p.csv").write_text(f"path,emotion,p_anger,p_fear\n{rows}")
+    assert main(["export", str(tmp_path/"p.csv"), "--as", "datasets", "-o", str(tmp_path/"out")]) == 0
+    about = pd.read_csv(tmp_path/"out"/"metadata.csv")
+    assert list(about["clip"]) == [f"{o}.wav" for o in NAMES] and all((tmp_path/"out"/o).is_file() for o in about.file_name)
+    files = pytest.importorskip("datasets.data_files")
+    assert files.get_data_patterns(str(tmp_path/"out")) == files.DEFAULT_PATTERNS_ALL
+    (tmp_path/"out"/"audio"/"000"/"000099-test-1.wav").touch()      # else this proves nothing
+    assert files.get_data_patterns(str(tmp_path/"out")) != files.DEFAULT_PATTERNS_ALL
+
+
 def test_datasets_as_it_is_used(place):
     datasets = pytest.importorskip("datasets")
     pytest.importorskip("torchcodec")

@@ -1,5 +1,5 @@
 "Folders that others made, moved or renamed: known by what is in them, or refused in one line"
-import json, os, shutil
+import contextlib, json, os, shutil, threading, warnings
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,45 @@ def test_changed_folders(tmp_path, kind):
     "60 of the thousands of `soak_folders.py`"
     row = soak_folders.watched(kind, tmp_path, 60).row()
     assert row["cases"]==60 and not row["lost"], row["note"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices of Unix")
+@pytest.mark.parametrize("kind", ["cache", "bench", "shards"])
+def test_no_file_of_a_folder_is_waited_for(tmp_path, kind):
+    "Each in turn a pipe that nobody writes to or reads from, a device without end, a folder, a link to itself"
+    if kind == "shards": pytest.importorskip("pyarrow")
+    make, judge = (getattr(soak_folders, f"{o}_{kind}") for o in ("make", "judge"))
+    make(tmp_path)
+    good = tmp_path/"good"
+    for file in sorted(o.relative_to(good) for o in good.rglob("*") if o.is_file()):
+        for way in (os.mkfifo, os.mkdir, lambda o: os.symlink("/dev/zero", o), lambda o: os.symlink(o, o)):
+            shutil.rmtree(tmp_path/"case", ignore_errors=True)
+            shutil.copytree(good, tmp_path/"case")
+            (tmp_path/"case"/file).unlink()
+            way(tmp_path/"case"/file)
+            def work():
+                with warnings.catch_warnings(), contextlib.suppress(ValueError):
+                    warnings.simplefilter("ignore")
+                    judge(tmp_path/"case", good)
+            t = threading.Thread(target=work, daemon=True)
+            t.start()
+            t.join(20)
+            assert not t.is_alive(), file
+
+
+def test_no_column_of_shards_is_there_twice(tmp_path):
+    "Whichever it is, one line says so, and the job goes on by making the shard anew"
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from sere_nb import shards, stores
+    from sere_nb.cluster import ClusterError, read_shards
+    soak_folders.make_shards(tmp_path)
+    name = "embeddings/00000.parquet"
+    table = pq.read_table(tmp_path/"good"/name)
+    meta = {k: v for k, v in table.schema.metadata.items() if k != shards._SEAL}
+    for i, field in enumerate(table.schema):
+        shards._write_parquet(stores._Folder(tmp_path/"good"), name, table.append_column(field, table[i]).replace_schema_metadata(meta))
+        with pytest.raises(ClusterError) as e: read_shards(tmp_path/"good")
+        assert f"its column '{field.name}' is there twice" in str(e.value) and "\n" not in str(e.value)
 
 
 @pytest.fixture(scope="module")

@@ -232,6 +232,59 @@ def test_demo_and_workshop(fresh, monkeypatch):
     assert (fresh/"course"/"1_hear_emotion.ipynb").read_text() == "mine" and len(list((fresh/"course").glob("*.ipynb"))) == 6
 
 
+# ---- a command that is refused ----
+
+def missing(d): (d/"bb.csv").unlink()
+def empty(d): (d/"bb.csv").write_text("path,language\n")
+def silent(d): [o.write_bytes(b"") for o in d.glob("[ab][ab]/*.wav")]
+def gone(d): [o.unlink() for o in d.glob("[ab][ab]/*.wav")]
+def bare(d): [shutil.rmtree(d/o) for o in ("aa", "emo", "made")]
+def no_file(d): (d/"up").write_text("mine")
+def as_it_is(d): pass
+
+
+def typed(*more): return lambda line: " ".join([line, *more])
+
+
+WRONG = {   # what is done to the inputs; what is done to the line
+    "no such list": (missing, str), "a list without rows": (empty, str), "empty recordings": (silent, str), "no recordings": (gone, str), "no folder, no model": (bare, str),
+    "an unknown option": (as_it_is, typed("--nonsense")), "an unknown column": (as_it_is, typed("--column speaker=nobody")), "an encoder that is not there": (as_it_is, typed("--encoder ./no/encoder")),
+    "an encoder for a language": (as_it_is, typed("--encoder-for bb=./no")), "a list of labels that is not there": (as_it_is, lambda o: o.replace("words.csv", "no.csv")),
+    "no such protocol": (as_it_is, lambda o: o.replace("protocol.json", "no.json")), "no such model": (as_it_is, lambda o: o.replace("made", "no")),
+    "a folder that is a file": (no_file, lambda o: o.replace("new/deep", "up")), "no such shots": (as_it_is, lambda o: o.replace("shots.txt", "no.txt")),
+    "no such predictions": (as_it_is, lambda o: o.replace("given.csv", "no.csv").replace("seen", "no")), "no such method": (as_it_is, lambda o: o.replace("nearest_prototype", "guess")),
+}
+LINES = {k: o for k, (o, _) in COMMANDS.items()} | {
+    "embed": "embed --manifest bb.csv --encoder acoustic -q --cache c", "demo": "demo -q --out d", "workshop": "workshop w", "corpus that is none": "corpus none emo -o e.csv"}
+
+
+def everything(folder): return {str(o.relative_to(folder)): o.is_dir() or o.read_bytes() for o in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_a_command_that_is_refused_leaves_nothing_that_was_not_there(command, inputs, tmp_path, monkeypatch):
+    """No folder either; and a folder that the user made stays."""
+    line, _, out = LINES[command].rpartition(" ")
+    always = WRONG if command not in ("demo", "workshop") else {k: WRONG[k] for k in ("an unknown option", "a folder that is a file")}
+    n, many = 0, 8
+    for name, (spoil, change) in always.items():
+        for place in ("new/deep", "mine", "mine/deeper"):
+            d = shutil.copytree(inputs, tmp_path/f"{n}")
+            n += 1
+            (d/"mine").mkdir()
+            spoil(d)
+            monkeypatch.setenv("SERE_CACHE", str(d/"cache"))
+            before = everything(d)
+            new = change(f"{line} {place}/{out}".replace("--teach t.csv", f"--teach {place}/t.csv"))
+            with contextlib.suppress(SystemExit): status = sere(new, d)[0]
+            assert status!=1
+            if command=="check" and status==2 and (d/place/out).exists(): status = 0     # it writes the list, and then says what is wrong with the recordings
+            if status: assert {k: v for k, v in everything(d).items() if not k.startswith("cache/") and k!="cache"} == before, (name, new)
+            shutil.rmtree(d)
+            many -= bool(status)
+    assert many <= 0 or command in ("demo", "workshop", "manifest", "segment", "corpus")
+
+
 def test_check_and_embed_write_nothing_but_the_cache(used):
     before = content(used)
     assert sere("check e.csv -q", used)[0] == 0 and sere("embed --manifest bb.csv --encoder acoustic -q", used) == (0, "")

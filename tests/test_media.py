@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile as sf
+from conftest import make_corpus
 
 from sere_nb import media
 from sere_nb.audio import AudioError, AudioWarning, audio_info, load_audio, stretch_name
@@ -194,7 +195,7 @@ def test_the_program_ffmpeg_serves_where_there_is_no_pyav(tmp_path, monkeypatch)
         (tmp_path/f"{name}.m4a").write_bytes(b"\0\0\0\x20ftypM4A "+what)
     made = converted(tmp_path/"a.m4a", "mov")
     assert sf.info(made.path).channels == 2 and sf.info(made.path).duration == 1 and not made.note
-    assert "parts of it are damaged" in converted(tmp_path/"b.m4a", "mov").note
+    assert "parts of it are damaged; the 1.0 s that are left are used" in converted(tmp_path/"b.m4a", "mov").note
     with pytest.raises(MediaError, match="moov atom not found"):
         converted(tmp_path/"c.m4a", "mov")
     with pytest.raises(MediaError, match="there is no sound in it"):
@@ -252,6 +253,32 @@ def test_folder_and_check(films, tmp_path, capsys):
     assert main(["manifest", str(films), "--language", "hu", "-o", str(tmp_path/"m.csv")]) == 0
     assert main(["check", str(tmp_path/"m.csv"), "-q"]) == 0
     assert "no error" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::sere_nb.corpora.ManifestWarning")
+def test_phones_of_old_from_list_to_answer(films, tmp_path, capsys):
+    """check, embed, predict of amr, of 3gp with amr and with aac; half a file is used and said, its head alone is named."""
+    (tmp_path/"rec").mkdir()
+    for name in ("old.amr", "old.3gp"): (tmp_path/"rec"/name).write_bytes((films/name).read_bytes())
+    record(tmp_path/"rec"/"new.3gp", "aac", 16000, 1)
+    amr = (films/"old.amr").read_bytes()
+    (tmp_path/"rec"/"half.amr").write_bytes(amr[:len(amr)//2])
+    rows = [f"rec/{o},hu\n" for o in ("old.amr", "old.3gp", "new.3gp", "half.amr")]
+    (tmp_path/"m.csv").write_text("path,language\n"+"".join(rows))
+    source = make_corpus(tmp_path, clips=3, language="aa", name="source.csv")
+    cached = ["--cache", str(tmp_path/"cache"), "-q"]
+    assert main(["run", "--map", "pca", "--no-audio", "--source", str(source), "--target", str(tmp_path/"m.csv"), "--shots", "3", "--out", str(tmp_path/"run"), *cached]) == 0
+    assert main(["check", str(tmp_path/"m.csv"), "-q"]) == 0
+    assert "half.amr: parts of it are damaged; the 1." in (said := capsys.readouterr()).out+said.err
+    assert main(["embed", "--manifest", str(tmp_path/"m.csv"), "--encoder", "acoustic", *cached]) == 0
+    assert main(["predict", "--model", str(tmp_path/"run"/"model"), "--manifest", str(tmp_path/"m.csv"), "-o", str(tmp_path/"p.csv"), *cached]) == 0
+    assert len((tmp_path/"p.csv").read_text().splitlines()) == 5
+    (tmp_path/"rec"/"head.amr").write_bytes(amr[:6])
+    (tmp_path/"n.csv").write_text("path,language\n"+"".join(rows)+"rec/head.amr,hu\n")
+    assert main(["check", str(tmp_path/"n.csv"), "-q"]) == 2
+    assert "rec/head.amr: cannot be decoded (" in capsys.readouterr().out
+    assert main(["predict", "--model", str(tmp_path/"run"/"model"), "--manifest", str(tmp_path/"n.csv"), "-o", str(tmp_path/"p.csv"), *cached]) == 0
+    assert "head.amr" in (tmp_path/"p.skipped.csv").read_text()
 
 
 def test_a_wav_that_libsndfile_cannot_read(tmp_path):

@@ -6,6 +6,9 @@ from conftest import make_corpus
 
 import soak_trust
 from sere_nb.cli import main
+from sere_nb import rounds
+from sere_nb.corpora import read_manifest
+from sere_nb.encoder import embed
 from sere_nb.learner import SERE, LearnerError
 
 
@@ -95,6 +98,23 @@ def test_a_model_with_very_many_of_one_part(silent, tmp_path, part):
     else:
         with pytest.raises(LearnerError) as e: SERE.load(at)
         assert "\n" not in str(e.value) and "KeyError" not in str(e.value)
+
+
+@pytest.mark.parametrize("setting, value", [(k, o) for k, some in rounds._BOUNDS.items() for o in some]+[("contents", []), ("softness", [1e-6]*3), ("planned", [0.]*3)])
+def test_a_setting_at_its_bounds(pair, silent, tmp_path, setting, value):
+    "With a seal that is right, and in a model that was made otherwise: an answer, or one line"
+    from sere_nb import saved
+    at = SERE.load(silent/"model").save(tmp_path/"m")
+    meta = json.loads((at/"model.json").read_text())
+    meta["settings"][setting] = value
+    meta["seal"] = saved._seal(meta, at/"model.safetensors")
+    (at/"model.json").write_text(json.dumps(meta))
+    clips = embed(read_manifest(pair[2]), "acoustic", pair[0]/"cache", False)
+    try:
+        s = SERE.load(at)
+        p, h, r = s.predict_proba(clips), s.highlights(clips), s.resonance(clips[:1])
+    except LearnerError as e: assert "\n" not in str(e)
+    else: assert np.isfinite(p).all() and np.isfinite(h).all().all() and np.isfinite(r[0]["r"]).all()
 
 
 def test_a_model_does_not_send_for_its_encoder(pair, silent, tmp_path, capsys, monkeypatch):
