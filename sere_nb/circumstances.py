@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np, torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 
 from .normalise import Standardiser
@@ -39,7 +40,15 @@ class Said:
         y = F.pad(y, (0,self.dims-y.shape[1]))  # few clips have fewer components
         return x.new_zeros(len(x), self.dims).index_copy_(0, there.nonzero()[:,0], y)
 
-# %% ../nbs/03b_circumstances.ipynb #debf32f2
+# %% ../nbs/03b_circumstances.ipynb #d6ffa6c4
+def _joined(said, apart):
+    "The group of each clip (n,)"
+    from sklearn.cluster import AgglomerativeClustering
+    tree = AgglomerativeClustering(None, metric='cosine', linkage='average',
+                                   distance_threshold=apart)
+    return torch.as_tensor(tree.fit_predict(said.cpu().numpy()), device=said.device)
+
+# %% ../nbs/03b_circumstances.ipynb #ee1b9965
 class SameWords:
     "Groups of clips that say the same"
     def __init__(self,
@@ -50,28 +59,6 @@ class SameWords:
         _must_be(apart=(apart,0.,2.), most=(most,2,2**20), seed=(seed,0,2**62))
         self.apart,self.most,self.seed = apart,most,seed
 
-    def fit(self,
-        said:Tensor,    # (n, dims) as `Said` gives them
-    )->Tensor: # (n,) int64: the group of each clip, -1 if nobody says the same
-        "Find the groups"
-        from sklearn.cluster import AgglomerativeClustering
-        self.middle = said[:0]
-        there = said.any(1).nonzero()[:,0]
-        none = torch.full((len(said),), -1, device=said.device)
-        if len(there)<2: return none
-        g = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
-        some = said[there[drawn.to(said.device)]]
-        tree = AgglomerativeClustering(None, metric='cosine', linkage='average',
-                                       distance_threshold=self.apart)
-        at = torch.as_tensor(tree.fit_predict(some.cpu().numpy()), device=said.device)
-        n = torch.bincount(at)
-        middle = said.new_zeros(len(n), said.shape[1]).index_add_(0, at, some)
-        self.middle = F.normalize(middle[n>1], dim=1)
-        if len(there)>len(some): return self(said)
-        name = torch.where(n>1, (n>1).cumsum(0)-1, -1)
-        return none.index_copy_(0, there, name[at])
-
     def __call__(self,
         said:Tensor,    # (n, dims) of new clips
     )->Tensor: # (n,) int64: the nearest group, -1 if none is near
@@ -80,6 +67,27 @@ class SameWords:
             return torch.full((len(said),), -1, device=said.device)
         near,at = (said@self.middle.T).max(1)
         return torch.where((near>1-self.apart)&said.any(1), at, -1)
+
+# %% ../nbs/03b_circumstances.ipynb #53a98834
+@patch
+def fit(self:SameWords,
+    said:Tensor,    # (n, dims) as `Said` gives them
+)->Tensor: # (n,) int64: the group of each clip, -1 if nobody says the same
+    "Find the groups"
+    self.middle = said[:0]
+    there = said.any(1).nonzero()[:,0]
+    none = torch.full((len(said),), -1, device=said.device)
+    if len(there)<2: return none
+    g = torch.Generator().manual_seed(self.seed)
+    drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
+    some = said[there[drawn.to(said.device)]]
+    at = _joined(some, self.apart)
+    n = torch.bincount(at)
+    middle = said.new_zeros(len(n), said.shape[1]).index_add_(0, at, some)
+    self.middle = F.normalize(middle[n>1], dim=1)
+    if len(there)>len(some): return self(said)
+    name = torch.where(n>1, (n>1).cumsum(0)-1, -1)      # nobody repeats what is alone
+    return none.index_copy_(0, there, name[at])
 
 # %% ../nbs/03b_circumstances.ipynb #98f98104
 FULL,SHARED = .6,1/3    # cells against emotions; voices that say a sentence
@@ -152,7 +160,7 @@ def _must_be_clips(x, group, share, cover, mean):
     _must_fit(**told, group=(group,'n',any), share=(share,'n K'),
         cover=(cover,'V n',any), mean=(mean,'V K D'))
 
-# %% ../nbs/03b_circumstances.ipynb #084345ac
+# %% ../nbs/03b_circumstances.ipynb #cc7be3a8
 class Effects:
     "What the groups of one factor (voices, or words) add to the clips of a corpus"
     def __init__(self,
@@ -162,28 +170,6 @@ class Effects:
         _must_be(variance=(variance,1e-6,1e6))
         self.names,self.variance,self.effect = list(names),variance,None
 
-    def fit(self,
-        x,              # (V, n, D) clips of the corpus, less all other effects
-        group:Tensor,   # (n,) int64: the group of each, -1 for none
-        share:Tensor,   # (n, K) of each emotion
-        cover:Tensor,   # (V, n) bool
-        mean:Tensor,    # (V, K, D) of the emotions
-        pull=None,      # from rows (m,) to (V, m, K): how much each counts; 1 if None
-    )->'Effects':
-        "Best linear unbiased prediction, given everything else"
-        _must_be_clips(x, group, share, cover, mean)
-        V,_,D = mean.shape
-        total = mean.new_zeros(V, len(self.names), D)
-        mass = mean.new_zeros(V, len(self.names))
-        for part in (group>=0).nonzero()[:,0].split(_PART):
-            r = share[part]*cover[:,part,None]
-            if pull is not None: r = r*pull(part)
-            g,each = group[part],r.sum(2)
-            total.index_add_(1, g, x[:,part]*each[...,None]-r@mean)
-            mass.index_add_(1, g, each)
-        self.effect = total/(mass+1/self.variance)[...,None]
-        return self
-
     def __call__(self,
         group:Tensor,   # (n,) int64, -1 for none
         cover:Tensor,   # (V, n) bool
@@ -192,3 +178,28 @@ class Effects:
         if self.effect is None:
             return cover.new_zeros(*cover.shape, 1, dtype=torch.float32)
         return self.effect[:,group.clamp_min(0)]*(cover&(group>=0))[...,None]
+
+# %% ../nbs/03b_circumstances.ipynb #7679ccac
+@patch
+def fit(self:Effects,
+    x,              # (V, n, D) clips of the corpus, less all other effects
+    group:Tensor,   # (n,) int64: the group of each, -1 for none
+    share:Tensor,   # (n, K) of each emotion
+    cover:Tensor,   # (V, n) bool
+    mean:Tensor,    # (V, K, D) of the emotions
+    pull=None,      # from rows (m,) to (V, m, K): how much each counts; 1 if None
+)->Effects:
+    "Best linear unbiased prediction, given everything else"
+    _must_be_clips(x, group, share, cover, mean)
+    V,_,D = mean.shape
+    total = mean.new_zeros(V, len(self.names), D)
+    mass = mean.new_zeros(V, len(self.names))
+    for part in (group>=0).nonzero()[:,0].split(_PART):
+        r = share[part]*cover[:,part,None]
+        if pull is not None: r = r*pull(part)
+        g,each = group[part],r.sum(2)
+        # b = Σ r (x−m) / (Σ r + 1/ψ)
+        total.index_add_(1, g, x[:,part]*each[...,None]-r@mean)
+        mass.index_add_(1, g, each)
+    self.effect = total/(mass+1/self.variance)[...,None]
+    return self
