@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np, torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 
 from .normalise import Standardiser
@@ -31,7 +32,7 @@ class Said:
         x:Tensor,   # (n, parts*d) stretches of one corpus; zeros for clips without
         group,      # (n_groups,) names of voices; those met before are measured as then
         at:Tensor,  # (n,) int64: the voice of each clip
-    )->Tensor: # (n, parts*dims) unit vectors side by side, zeros for clips without
+    )->Tensor: # (n, width) unit vectors side by side, zeros for clips without
         "Measured voice by voice, in principal components that the first call finds"
         if x.shape[1]%self.parts: raise LearnerError(f"what is said has {x.shape[1]} "
             f"numbers a clip, which are no {self.parts} stretches of equal size.")
@@ -50,18 +51,19 @@ class Said:
 _STRAY = 3      # stretches by which two clips may be out of step
 
 def _aligned(a, b):
-    "(m, n) costs of the best alignments; a (m, parts, d), b (n, parts, d)"
+    "(m, n) costs of the cheapest ways; a (m, parts, d), b (n, parts, d)"
     parts,before = a.shape[1],{}
     for s in range(parts):
         row = {}
         for t in range(max(0, s-_STRAY), min(parts, s+_STRAY+1)):
             d = 1-a[:,s]@b[:,t].T
-            ways = [(before.get(t-1),2),(before.get(t),1),(row.get(t-1),1)]
+            ways = (before.get(t-1),2),(before.get(t),1),(row.get(t-1),1)
             costs = [cost+w*d for cost,w in ways if cost is not None]
             row[t] = torch.stack(costs).amin(0) if costs else 2*d
         before = row
     return before[parts-1]
 
+# %% ../nbs/03b_circumstances.ipynb #debf32f8
 def said_apart(
     a:Tensor,   # (m, parts*dims) as `Said` gives them
     b:Tensor,   # (n, parts*dims)
@@ -73,7 +75,23 @@ def said_apart(
     costs = [_aligned(o, b) for o in a.reshape(len(a), parts, -1).split(few)]
     return torch.cat(costs).clamp_min(0)/(2*parts) if costs else a.new_zeros(0, len(b))
 
-# %% ../nbs/03b_circumstances.ipynb #debf32f7
+# %% ../nbs/03b_circumstances.ipynb #d6ffa6c4
+def _joined(far, apart):
+    "The group of each clip (n,), -1 for what is alone"
+    from sklearn.cluster import AgglomerativeClustering
+    tree = AgglomerativeClustering(None, metric='precomputed', linkage='average',
+                                   distance_threshold=apart)
+    at = torch.as_tensor(tree.fit_predict(far.numpy()))
+    n = torch.bincount(at)
+    return torch.where(n>1, (n>1).cumsum(0)-1, -1)[at]
+
+def _middles(far, name):
+    "Row of the clip in the middle of each group, nearest to the others"
+    groups = [(name==k).nonzero()[:,0] for k in range(int(name.max())+1)]
+    middle = [g[far[g][:,g].sum(1).argmin()] for g in groups]
+    return torch.stack(middle) if groups else name[:0]
+
+# %% ../nbs/03b_circumstances.ipynb #ee1b9965
 class SameWords:
     "Groups of clips that say the same"
     def __init__(self,
@@ -84,28 +102,6 @@ class SameWords:
         _must_be(apart=(apart,0.,2.), most=(most,2,2**20), seed=(seed,0,2**62))
         self.apart,self.most,self.seed = apart,most,seed
 
-    def fit(self,
-        said:Tensor,    # (n, parts*dims) as `Said` gives them
-    )->Tensor: # (n,) int64: the group of each clip, -1 if nobody says the same
-        "Find the groups"
-        from sklearn.cluster import AgglomerativeClustering
-        self.middle = said[:0]
-        there = said.any(1).nonzero()[:,0]
-        none = torch.full((len(said),), -1, device=said.device)
-        if len(there)<2: return none
-        g = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
-        some = said[there[drawn.to(said.device)]]
-        far = said_apart(some, some).cpu()
-        tree = AgglomerativeClustering(None, metric='precomputed', linkage='average',
-                                       distance_threshold=self.apart)
-        at = torch.as_tensor(tree.fit_predict(far.numpy()))
-        n = torch.bincount(at)
-        name = torch.where(n>1, (n>1).cumsum(0)-1, -1)[at]
-        self.middle = some[_middles(far, name).to(said.device)]
-        if len(there)>len(some): return self(said)
-        return none.index_copy_(0, there, name.to(said.device))
-
     def __call__(self,
         said:Tensor,    # (n, parts*dims) of new clips
     )->Tensor: # (n,) int64: the nearest group, -1 if none is near
@@ -115,11 +111,24 @@ class SameWords:
         far,at = said_apart(said, self.middle).min(1)
         return torch.where((far<self.apart)&said.any(1), at, -1)
 
-def _middles(far, name):
-    "Row of the clip in the middle of each group"
-    groups = [(name==k).nonzero()[:,0] for k in range(int(name.max())+1)]
-    return torch.stack([g[far[g][:,g].sum(1).argmin()] for g in groups]
-        ) if groups else name[:0]
+# %% ../nbs/03b_circumstances.ipynb #53a98834
+@patch
+def fit(self:SameWords,
+    said:Tensor,    # (n, parts*dims) as `Said` gives them
+)->Tensor: # (n,) int64: the group of each clip, -1 if nobody says the same
+    "Find the groups"
+    self.middle = said[:0]
+    there = said.any(1).nonzero()[:,0]
+    none = torch.full((len(said),), -1, device=said.device)
+    if len(there)<2: return none
+    g = torch.Generator().manual_seed(self.seed)
+    drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
+    some = said[there[drawn.to(said.device)]]
+    far = said_apart(some, some).cpu()
+    name = _joined(far, self.apart)
+    self.middle = some[_middles(far, name).to(said.device)]
+    if len(there)>len(some): return self(said)
+    return none.index_copy_(0, there, name.to(said.device))
 
 # %% ../nbs/03b_circumstances.ipynb #98f98104
 FULL,SHARED = .6,1/3    # cells against emotions; voices that say a sentence
@@ -194,7 +203,7 @@ def _must_be_clips(x, group, share, cover, mean):
     _must_fit(**told, group=(group,'n',any), share=(share,'n K'),
         cover=(cover,'V n',any), mean=(mean,'V K D'))
 
-# %% ../nbs/03b_circumstances.ipynb #084345ac
+# %% ../nbs/03b_circumstances.ipynb #cc7be3a8
 class Effects:
     "What the groups of one factor (voices, or words) add to the clips of a corpus"
     def __init__(self,
@@ -204,28 +213,6 @@ class Effects:
         _must_be(variance=(variance,1e-6,1e6))
         self.names,self.variance,self.effect = list(names),variance,None
 
-    def fit(self,
-        x,              # (V, n, D) clips of the corpus, less all other effects
-        group:Tensor,   # (n,) int64: the group of each, -1 for none
-        share:Tensor,   # (n, K) of each emotion
-        cover:Tensor,   # (V, n) bool
-        mean:Tensor,    # (V, K, D) of the emotions
-        pull=None,      # from rows (m,) to (V, m, K): how much each counts; 1 if None
-    )->'Effects':
-        "Best linear unbiased prediction, given everything else"
-        _must_be_clips(x, group, share, cover, mean)
-        V,_,D = mean.shape
-        total = mean.new_zeros(V, len(self.names), D)
-        mass = mean.new_zeros(V, len(self.names))
-        for part in (group>=0).nonzero()[:,0].split(_PART):
-            r = share[part]*cover[:,part,None]
-            if pull is not None: r = r*pull(part)
-            g,each = group[part],r.sum(2)
-            total.index_add_(1, g, x[:,part]*each[...,None]-r@mean)
-            mass.index_add_(1, g, each)
-        self.effect = total/(mass+1/self.variance)[...,None]
-        return self
-
     def __call__(self,
         group:Tensor,   # (n,) int64, -1 for none
         cover:Tensor,   # (V, n) bool
@@ -234,3 +221,28 @@ class Effects:
         if self.effect is None:
             return cover.new_zeros(*cover.shape, 1, dtype=torch.float32)
         return self.effect[:,group.clamp_min(0)]*(cover&(group>=0))[...,None]
+
+# %% ../nbs/03b_circumstances.ipynb #7679ccac
+@patch
+def fit(self:Effects,
+    x,              # (V, n, D) clips of the corpus, less all other effects
+    group:Tensor,   # (n,) int64: the group of each, -1 for none
+    share:Tensor,   # (n, K) of each emotion
+    cover:Tensor,   # (V, n) bool
+    mean:Tensor,    # (V, K, D) of the emotions
+    pull=None,      # from rows (m,) to (V, m, K): how much each counts; 1 if None
+)->Effects:
+    "Best linear unbiased prediction, given everything else"
+    _must_be_clips(x, group, share, cover, mean)
+    V,_,D = mean.shape
+    total = mean.new_zeros(V, len(self.names), D)
+    mass = mean.new_zeros(V, len(self.names))
+    for part in (group>=0).nonzero()[:,0].split(_PART):
+        r = share[part]*cover[:,part,None]
+        if pull is not None: r = r*pull(part)
+        g,each = group[part],r.sum(2)
+        # b = Σ r (x−m) / (Σ r + 1/ψ)
+        total.index_add_(1, g, x[:,part]*each[...,None]-r@mean)
+        mass.index_add_(1, g, each)
+    self.effect = total/(mass+1/self.variance)[...,None]
+    return self

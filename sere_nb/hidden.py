@@ -8,6 +8,7 @@ __all__ = ['OFTEN', 'LEAST', 'EACH', 'halves', 'Voiceprint', 'HiddenVoices', 'sa
 # %% ../nbs/03c_hidden.ipynb #da9acce2
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 
 from .circumstances import words_are_free
@@ -29,9 +30,18 @@ def halves(
     mean,heard = (o.view(n,2,-1) for o in (total/count.clamp_min(1e-3), count))
     return torch.where(heard>0, mean, mean.flip(1))
 
-# %% ../nbs/03c_hidden.ipynb #891d8dde
+# %% ../nbs/03c_hidden.ipynb #6872483a
 _SHRINK = .1    # of W to a multiple of the identity
 
+def _whitener(h):
+    "W**-1/2: with it, halves differ about equally in all directions (d, d)"
+    apart = (h[:,0]-h[:,1])/2
+    w = apart.T@apart/len(h)
+    ball = w.diagonal().mean().clamp_min(1e-6)*torch.eye(len(w), device=w.device)
+    l,q = torch.linalg.eigh((1-_SHRINK)*w+_SHRINK*ball)
+    return q*l.clamp_min(1e-6).rsqrt()
+
+# %% ../nbs/03c_hidden.ipynb #67a5d3e4
 class Voiceprint:
     "What a clip tells of its voice, in principal components"
     def __init__(self,
@@ -40,29 +50,27 @@ class Voiceprint:
         _must_be(dims=(dims,1,65536))
         self.dims = dims
 
-    def fit(self,
-        h:Tensor,   # (n, 2, d) `halves` of the clips of a corpus
-    )->'Voiceprint':
-        "Find the directions in which clips differ and their halves agree"
-        _must_fit(h=(h,'n two d'))
-        mean,apart = h.mean(1),(h[:,0]-h[:,1])/2
-        w = apart.T@apart/len(h)
-        ball = w.diagonal().mean().clamp_min(1e-6)*torch.eye(len(w), device=w.device)
-        l,q = torch.linalg.eigh((1-_SHRINK)*w+_SHRINK*ball)
-        white = q*l.clamp_min(1e-6).rsqrt()
-        self.centre = mean.mean(0)
-        _,s,v = _low_rank((mean-self.centre)@white, self.dims)
-        v,s = v[:self.dims].T,s[:self.dims]
-        scale = torch.where(s>1e-3*s[0], s.rsqrt(), 0.)     # in others, clips are alike
-        self.basis = F.pad(white@v*scale, (0,self.dims-len(s)))
-        return self
-
     def __call__(self,
-        h:Tensor,   # (n, 2, d)
+        h:Tensor,   # (n, 2, d) `halves` of clips
     )->Tensor: # (n, dims)
         return (h.mean(1)-self.centre)@self.basis
 
-# %% ../nbs/03c_hidden.ipynb #c390e8ea
+# %% ../nbs/03c_hidden.ipynb #2b1c093d
+@patch
+def fit(self:Voiceprint,
+    h:Tensor,   # (n, 2, d) `halves` of the clips of a corpus
+)->Voiceprint:
+    "Find the directions in which clips differ and their halves agree"
+    _must_fit(h=(h,'n two d'))
+    white,mean = _whitener(h),h.mean(1)
+    self.centre = mean.mean(0)
+    _,s,v = _low_rank((mean-self.centre)@white, self.dims)
+    v,s = v[:self.dims].T,s[:self.dims]
+    scale = torch.where(s>1e-3*s[0], s.rsqrt(), 0.)     # in others, clips are alike
+    self.basis = F.pad(white@v*scale, (0,self.dims-len(s)))
+    return self
+
+# %% ../nbs/03c_hidden.ipynb #28024a4a
 class HiddenVoices:
     "Groups of clips that sound like one voice, whatever their emotion"
     def __init__(self,
@@ -74,19 +82,6 @@ class HiddenVoices:
 
     def _rest(self, z, share): return F.normalize(z-share@self.emotion, dim=1)
 
-    def fit(self,
-        z:Tensor,       # (n, dims) as `Voiceprint` gives them
-        share:Tensor,   # (n, K) of each emotion
-    )->'HiddenVoices':
-        "Take emotions out, and cluster what is left"
-        _must_fit(z=(z,'n dims'), share=(share,'n K'))
-        gram = share.T@share+1e-3*torch.eye(share.shape[1], device=z.device)
-        self.emotion = torch.linalg.solve(gram, share.T@z)
-        y = self._rest(z, share)
-        centres = best_kmeans(y, min(self.number, len(y)), 3, 20, self.seed)
-        self.centres = centres[nearest(y, centres).unique()]
-        return self
-
     def __call__(self,
         z:Tensor,       # (n, dims)
         share:Tensor,   # (n, K)
@@ -94,10 +89,25 @@ class HiddenVoices:
         "The voice of each clip"
         return torch.where(z.any(1), nearest(self._rest(z, share), self.centres), -1)
 
-# %% ../nbs/03c_hidden.ipynb #6d008a2f
+# %% ../nbs/03c_hidden.ipynb #3af18d1b
+@patch
+def fit(self:HiddenVoices,
+    z:Tensor,       # (n, dims) as `Voiceprint` gives them
+    share:Tensor,   # (n, K) of each emotion
+)->HiddenVoices:
+    "Take emotions out, and cluster what is left"
+    _must_fit(z=(z,'n dims'), share=(share,'n K'))
+    gram = share.T@share+1e-3*torch.eye(share.shape[1], device=z.device)
+    self.emotion = torch.linalg.solve(gram, share.T@z)
+    y = self._rest(z, share)
+    centres = best_kmeans(y, min(self.number, len(y)), 3, 20, self.seed)
+    self.centres = centres[nearest(y, centres).unique()]
+    return self
+
+# %% ../nbs/03c_hidden.ipynb #e615243e
 OFTEN = 2.  # clips that say the same, against emotions, for voices to be looked for
-LEAST = 10  # clips per voice, and at least two of them
-EACH = 50   # clips per voice, if nothing says that there are fewer voices
+LEAST = 10  # clips per voice, and of two voices at least
+EACH = 50   # clips per voice, if what is said does not tell of fewer voices
 
 def said_again(
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once
@@ -108,6 +118,7 @@ def said_again(
     size = torch.bincount(said)[words.clamp_min(0)]
     return float(torch.where(words>=0, size, 1).float().median())
 
+# %% ../nbs/03c_hidden.ipynb #49331fa9
 def said_often(
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once
     emotions:int,   # how many there are

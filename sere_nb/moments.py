@@ -36,23 +36,24 @@ class Moments:
         return Moments(self.count[at], self.mean[at], self.square[at], offsets,
             self.bin_s)
 
-# %% ../nbs/03_moments.ipynb #0409664b
+# %% ../nbs/03_moments.ipynb #b4ac2207
 def _moment_of_each(frames, each, offsets):
     "(all frames,) the moment of each frame"
     clip = _whose(frames.offsets)
     row = torch.arange(len(clip), device=clip.device)
     return offsets[clip]+(row-(frames.offsets-frames.offsets[0])[clip])//each
 
+# %% ../nbs/03_moments.ipynb #0409664b
 def _some_clips(x, frames, offsets, less):
     """Some clips at a time, so that sums stay in the processor's cache: which frames,
-    which moments, the frames less what is said, and a desk of their size"""
+    which moments, the frames less what is said, and a buffer of their size"""
     start = frames.offsets-frames.offsets[0]
     row = torch.arange(0, len(x), _PART, device=x.device)
-    some,desk = torch.searchsorted(start, row).tolist(),x[:0]
+    some,buffer = torch.searchsorted(start, row).tolist(),x[:0]
     for a,b in zip(some, [*some[1:], len(frames)]):
         of,rows = slice(start[a],start[b]),x[start[a]:start[b]]
-        if len(rows)>len(desk): desk = torch.empty_like(rows)
-        own = desk[:len(rows)]
+        if len(rows)>len(buffer): buffer = torch.empty_like(rows)
+        own = buffer[:len(rows)]
         if less:
             said = torch.index_select(less[0], 0, less[1][of], out=own)
             rows = torch.sub(rows, said, out=own)

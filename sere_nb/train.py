@@ -20,7 +20,7 @@ from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
 from .views import Space
 
-# %% ../nbs/06b_train.ipynb #36bc0834
+# %% ../nbs/06b_train.ipynb #f779ac5a
 _WARM = 10      # epochs in which the rate rises
 
 def rate_at(
@@ -32,6 +32,7 @@ def rate_at(
     up = min(1., (epoch+1)/_WARM)
     return rate*up*(.02+.98*(1+math.cos(math.pi*epoch/epochs))/2)
 
+# %% ../nbs/06b_train.ipynb #36bc0834
 def settled(
     values,         # TRIC of each epoch so far
     patience:int,   # epochs
@@ -42,7 +43,7 @@ def settled(
     if len(values)<=max(patience, warm): return False
     return min(values[:-patience])-min(values[-patience:])<least
 
-# %% ../nbs/06b_train.ipynb #89eb661f
+# %% ../nbs/06b_train.ipynb #f04ab5c6
 def _state(tric, adam, offsets):
     "All tensors of a run, by name"
     out = {f'tric/{k}':v for k,v in tric.state_dict().items()}
@@ -57,8 +58,9 @@ def _keep(path, state, how, history):
     about = dict(sere=json.dumps(dict(how=how, history=history)))
     with replacing(path) as (new,): new.write_bytes(save(state, about))
 
+# %% ../nbs/06b_train.ipynb #a5d56889
 def _kept(path, how, fits):
-    "(tensors, history) of a checkpoint; `LearnerError` unless it `fits` and is of `how`"
+    "(tensors, history) of a checkpoint; an error unless it `fits` and is of `how`"
     from safetensors import safe_open
     try:
         with safe_open(path, 'pt') as f:
@@ -70,6 +72,7 @@ def _kept(path, how, fits):
         f"{path}: this checkpoint is of other clips or settings. Give another file.")
     return known,history
 
+# %% ../nbs/06b_train.ipynb #89eb661f
 def _resume(path, tric, adam, how):
     "Back to where a checkpoint was written: offsets and history"
     shape = lambda d: {k:list(v.shape) for k,v in d.items()}
@@ -88,7 +91,7 @@ def _resume(path, tric, adam, how):
     adam.load_state_dict(state)
     return {i:[o[j] for j in sorted(o)] for i,o in offsets.items()},history
 
-# %% ../nbs/06b_train.ipynb #e85a9103
+# %% ../nbs/06b_train.ipynb #0ef9c176
 _ROWS = 16_384      # clips asked at a time
 _ASTRAY = 1e6       # no clip is so far from a prototype
 
@@ -104,8 +107,9 @@ def _batches(n, batch, seed, epoch, device):
     g = torch.Generator().manual_seed(seed+1_000_003*epoch)
     return torch.randperm(n, generator=g).to(device).split(batch)
 
+# %% ../nbs/06b_train.ipynb #e85a9103
 def _epoch(tric, clips, adam, offsets, batches):
-    "Shares, then one step per batch. The parts of TRIC before it; None if it went astray"
+    "Shares, then a step per batch. The parts of TRIC before it; None if it went astray"
     whole = batches[0] is None
     far = tric.far(clips) if whole else _farness(tric, clips)
     if not (far<_ASTRAY).all(): return None     # or not a number
@@ -158,7 +162,7 @@ def train(
             _keep(checkpoint, _state(tric, adam, offsets), how, history)
     return history
 
-# %% ../nbs/06b_train.ipynb #d3b1ddee
+# %% ../nbs/06b_train.ipynb #e25aa773
 def adopt(
     learner:SERE,   # with a round behind it
     tric:TRIC,      # trained on its clips
@@ -181,6 +185,7 @@ def adopt(
         prior={c:p.tolist() for c,p in learner.prior_.items()}))
     return learner
 
+# %% ../nbs/06b_train.ipynb #d3b1ddee
 def fit_adapter(
     learner:SERE,
     shots:Embeddings,       # labelled clips: `emotion` of their table
@@ -206,7 +211,7 @@ def sere_adapter(
     shared=None,            # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
     new:Embeddings=None,    # clips to be named instead, that the fit does not see
-    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}, unless there is a `prior`
+    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}; else `prior`
     design:dict=None,       # {corpus: how it was made}, as `SERE` takes it
     **settings,             # of `SERE`
 )->np.ndarray: # (n_unlabelled,) emotions; (n_new,) with `new`

@@ -6,7 +6,7 @@
 __all__ = ['light']
 
 # %% ../nbs/08_twin.ipynb #2d6e5558
-import copy, html
+import html
 
 import numpy as np
 
@@ -64,7 +64,39 @@ def _player(rounds):
         steps=[press(o, [o], go_to) for o in rounds])
     return dict(updatemenus=[menu], sliders=[slider])
 
+# %% ../nbs/08_twin.ipynb #9add2a9e
+def _ground(title, rounds):
+    "What does not move"
+    named = dict(text=html.escape(title), font=dict(size=15))   # fits a phone
+    return dict(title=named, template='plotly_white', width=680, height=520,
+        xaxis=dict(visible=False, range=[-.12,1.12]),       # room for names
+        yaxis=dict(visible=False, range=[-.03,1.03]),
+        margin=dict(l=10, r=10, t=40 if title else 10, b=10), **_player(rounds))
+
 # %% ../nbs/08_twin.ipynb #d81bc3e8
+def _clips(last, shot, form, paths):
+    "The clips, as the last round has them; shots larger and with an edge"
+    marker = dict(last['marker'], symbol=form.tolist(),
+        line=dict(width=np.where(shot, 1.2, 0).tolist(), color='black'),
+        size=np.where(shot, 11, 7).tolist())
+    return dict(last, marker=marker, mode='markers', showlegend=False,
+        customdata=[html.escape(o) for o in paths],
+        hovertemplate='%{customdata}<br>%{text}<extra></extra>')
+
+# %% ../nbs/08_twin.ipynb #16bfde5b
+_EDGE = ','.join(['0 0 2px white']*5)       # five, as one is too faint
+
+def _stars(last, classes, colours):
+    "Prototypes with their names"
+    outer = ['middle left' if x<.5 else 'middle right' for x in last['x']]
+    return dict(last, mode='markers+text', hoverinfo='skip', showlegend=False,
+        cliponaxis=False, textposition=outer,
+        text=[f'\u00a0{html.escape(o)}\u00a0' for o in classes],
+        textfont=dict(size=12, color='black', weight='bold', shadow=_EDGE),
+        marker=dict(color=colours.tolist(), symbol='star', size=18,
+            line=dict(width=1.2, color='black')))
+
+# %% ../nbs/08_twin.ipynb #b32fdc6b
 def light(
     learner,            # a fitted `SERE`
     layout='pca',       # of `LAYOUTS`, or a laid one
@@ -85,25 +117,11 @@ def light(
     form = np.array(_FORMS)[[languages.index(o)%6 for o in table.language]]
     form[shot[rows]] = 'diamond'
     moving = [_moving(h, ground, learner, rows, colours) for h in learner.history_]
-    clips,stars = map(copy.deepcopy, moving[-1])
     frames = [go.Frame(data=[go.Scatter(o) for o in both], name=str(h['round']))
         for h,both in zip(learner.history_, moving)]
-    edge = dict(width=np.where(shot[rows], 1.2, 0).tolist(), color='black')
-    clips['marker'] |= dict(symbol=form.tolist(), line=edge,
-        size=np.where(shot[rows], 11, 7).tolist())
-    star = dict(color=colours.tolist(), symbol='star', size=18,
-        line=dict(width=1.2, color='black'))
-    data = [go.Scatter(**clips, mode='markers',
-        customdata=[html.escape(o) for o in table.path],
-        hovertemplate='%{customdata}<br>%{text}<extra></extra>', showlegend=False),
-        go.Scatter(**stars, mode='markers+text', marker=star, hoverinfo='skip',
-            text=[html.escape(o) for o in learner.classes_], showlegend=False,
-            textposition='top center')]
-    axis = dict(visible=False, range=[-.03,1.03])
-    named = dict(text=html.escape(title), font=dict(size=15))   # fits a phone
-    figure = go.Figure(data, frames=frames, layout=go.Layout(title=named, xaxis=axis,
-        yaxis=axis, template='plotly_white', width=680, height=520,
-        margin=dict(l=10, r=10, t=40 if title else 10, b=10),
-        **_player([f.name for f in frames])))
+    clips,stars = moving[-1]
+    figure = go.Figure([go.Scatter(_clips(clips, shot[rows], form, table.path)),
+        go.Scatter(_stars(stars, learner.classes_, colours))], frames=frames,
+        layout=_ground(title, [f.name for f in frames]))
     figure._ipython_display_ = lambda: _show(figure, learner, ground, title)
     return figure

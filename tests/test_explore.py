@@ -298,6 +298,14 @@ def test_light_twin(fitted):
     assert not np.allclose(first, last)
 
 
+def test_names_beside_their_stars(fitted):
+    "Where clips are dense a name is read all the same: on the outer side, with a pale edge, and not cut off at the side"
+    stars = light(fitted[0]).data[1]
+    assert [o.strip() for o in stars.text] == list(fitted[0].classes_)
+    assert list(stars.textposition) == ['middle left' if x < .5 else 'middle right' for x in stars.x]
+    assert stars.textfont.shadow.count('white') > 3 and stars.cliponaxis is False
+
+
 SEEN = "const c = document.querySelector('canvas.map'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
 COLOURED = SEEN+" let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i+3] > 40 && Math.max(d[i], d[i+1], d[i+2])-Math.min(d[i], d[i+1], d[i+2]) > 60; return n;"
 

@@ -121,8 +121,8 @@ export class GroundMap {
     this.line();
   }
 
-  // Hidden, perhaps for this frame alone, as JupyterLab hides all while its theme turns:
-  // then no observer tells that the map is back.
+  // Hidden, perhaps for this frame alone, as JupyterLab hides all while its theme
+  // turns: then no observer tells that the map is back.
   unseen() {
     setTimeout(() => this.canvas.clientWidth && this.redraw(), 100);
   }

@@ -52,7 +52,8 @@ export class Otherwise {
     const buttons = found.map(({from, to, rows}) => {
       const title = `${from} → ${to}`;
       const show = () => this.pair.pick(rows, `clips, ${title}`);
-      return h('button', {onclick: show, title: 'show these'}, `${title}: ${rows.length}`);
+      const said = `${title}: ${rows.length}`;
+      return h('button', {onclick: show, title: 'show these'}, said);
     });
     const all = () =>
       this.pair.pick(
@@ -92,8 +93,8 @@ export class Otherwise {
       const {player} = pair.sides[0].panel;
       if (player) {
         await new Promise(done => {
-          const once = {once: true};
-          ['ended', 'pause', 'error'].forEach(o => player.addEventListener(o, done, once));
+          const hear = o => player.addEventListener(o, done, {once: true});
+          ['ended', 'pause', 'error'].forEach(hear);
         });
       }
       if (mine != this.turn || pair.chosen != i) return;

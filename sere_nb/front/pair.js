@@ -40,7 +40,10 @@ class Side {
     const {pair} = this;
     const only = this.number.get(pair.only) ?? null;
     const list = {only, sieve: () => pair.sieve()};
-    return Object.defineProperty(list, 'picked', {set: v => (pair.picked = v)});
+    const set = v => {
+      pair.picked = v;
+    };
+    return Object.defineProperty(list, 'picked', {set});
   }
 
   // Which clips, what was learnt, how right.

@@ -52,9 +52,14 @@ class Live {
   }
 }
 
-const render = shown(Live, live => [
-  ['change:round', () => live.seek()],
-  ['change:clip', () => follow(live.model, 'clip', live.pair.chosen, i => live.pair.choose(i))],
-]);
+const render = shown(Live, live => {
+  const {model} = live;
+  const clip = () =>
+    follow(model, 'clip', live.pair.chosen, i => live.pair.choose(i));
+  return [
+    ['change:round', () => live.seek()],
+    ['change:clip', clip],
+  ];
+});
 
 export default {render};

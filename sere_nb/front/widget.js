@@ -39,10 +39,14 @@ class Live {
   }
 }
 
-const render = shown(Live, live => [
-  ['change:_story', () => live.sync()],
-  ['change:round', () => live.seek()],
-  ['change:clip', () => follow(live.model, 'clip', live.app.chosen, i => live.app.choose(i))],
-]);
+const render = shown(Live, live => {
+  const {model} = live;
+  const clip = () => follow(model, 'clip', live.app.chosen, i => live.app.choose(i));
+  return [
+    ['change:_story', () => live.sync()],
+    ['change:round', () => live.seek()],
+    ['change:clip', clip],
+  ];
+});
 
 export default {render};
