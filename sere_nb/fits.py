@@ -130,6 +130,7 @@ def uneven_shares(
 
 # %% ../nbs/06_fits.ipynb #8d038ff5
 TRIES = 6           # rounds of each start
+DEAREST = .1        # what an uneven one may cost, per clip of the corpus
 
 def _tried(fit, shares):
     "(a copy of a fit after some rounds with such shares of corpora, its TRIC)"
@@ -143,7 +144,6 @@ def _tried(fit, shares):
     return new,float(objective(new, new.prior_)['tric'])*len(fit.label_)
 
 # %% ../nbs/06_fits.ipynb #8d038ff9
-DEAREST = .1        # what such a start may cost, per clip of the corpus
 LEAST_CLIPS,LEAST_VIEWS = 50,6  # that a corpus must have to tell
 
 def cannot_tell(fit, corpus)->str: # '' if it can

@@ -24,7 +24,7 @@ from .tensors import LearnerError, _LARGEST
 from .views import HIGHLIGHTS, Projection, Space
 
 # %% ../nbs/06_saved.ipynb #181f07c9
-_VERSION = 9    # 8 had no hidden voices
+_VERSION = 10   # until 9, what is said was compared in step
 _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offset=1,
     effects=1, said=2, said_by=2, same=1, circumstances=5,
     hidden=4)       # tensors of a key
@@ -217,7 +217,7 @@ def _files(folder):
     few = {'names':lambda o: isinstance(o, dict) and len(o)<=_FAMILIES}
     try:
         meta = read_json(folder/'model.json', {}, 2**28)
-        if misfit(meta, few) and meta.get('version') in (8,_VERSION): raise ValueError('names')
+        if misfit(meta, few) and meta.get('version')==_VERSION: raise ValueError('names')
         return meta,load_file(folder/'model.safetensors')
     except Exception as e:
         raise LearnerError(f"{folder}: the saved model cannot be read "
@@ -305,10 +305,6 @@ def _set_circumstances(fit, meta, known):
 def _short(text): return ' '.join(str(text).split())[:300]  # names may be of any length
 
 # %% ../nbs/06_saved.ipynb #6c72562e
-def _with_no_hidden(meta):
-    names = meta['names']
-    return meta|dict(prints={}, names=names|dict(hidden=[]))
-
 def load(
     folder,     # as `save` wrote it
     device=None,# 'cpu', 'cuda'; the fastest there is if None
@@ -317,14 +313,13 @@ def load(
     folder = Path(folder)
     meta,tensors = _files(folder)
     version = meta.get('version') if isinstance(meta, dict) else None
-    if version not in (8,_VERSION):
+    if version!=_VERSION:
         raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the "
             f"format; this sere_nb reads version {_VERSION}. Fit again.")
     try:
         if meta.get('seal')!=_seal(meta, folder/'model.safetensors'):
             raise LearnerError("model.json and model.safetensors are not as they were "
                 "saved.")
-        if version==8: meta = _with_no_hidden(meta)
         return _rebuilt(meta, tensors, device)
     except LearnerError as e:
         raise LearnerError(f"{folder}: {_short(e)} Save the model again.") from None
