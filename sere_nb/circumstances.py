@@ -35,7 +35,7 @@ class Said:
     )->Tensor: # (n, width) unit vectors side by side, zeros for clips without
         "Measured voice by voice, in principal components that the first call finds"
         if x.shape[1]%self.parts: raise LearnerError(f"what is said has {x.shape[1]} "
-            f"numbers a clip, which are no {self.parts} stretches of equal size.")
+            f"numbers per clip, which are no {self.parts} stretches of equal size.")
         there = (x!=0).any(1)
         each = x[there].reshape(int(there.sum())*self.parts, -1)
         y = self.voices(each, group, at[there].repeat_interleave(self.parts))
