@@ -108,7 +108,8 @@ class SameWords:
         "Which group says the same"
         if not len(self.middle) or not len(said):
             return torch.full((len(said),), -1, device=said.device)
-        far,at = said_apart(said, self.middle).min(1)
+        near = [said_apart(o.float(), self.middle).min(1) for o in said.split(_PART)]
+        far,at = map(torch.cat, zip(*near))
         return torch.where((far<self.apart)&said.any(1), at, -1)
 
 # %% ../nbs/03b_circumstances.ipynb #53a98834
@@ -123,7 +124,7 @@ def fit(self:SameWords,
     if len(there)<2: return none
     g = torch.Generator().manual_seed(self.seed)
     drawn = torch.randperm(len(there), generator=g)[:self.most].sort().values
-    some = said[there[drawn.to(said.device)]]
+    some = said[there[drawn.to(said.device)]].float()
     far = said_apart(some, some).cpu()
     name = _joined(far, self.apart)
     self.middle = some[_middles(far, name).to(said.device)]

@@ -113,7 +113,7 @@ def find_circumstances(
         here = at.cpu()
         if said is not None and c in fit.said_:
             fit.same_[c] = SameWords(seed=fit.seed)
-            o.words[here] = fit.same_[c].fit(said[at].float()).cpu()
+            o.words[here] = fit.same_[c].fit(said[at]).cpu()
         voice,_ = numbered(o.who[here.numpy()])
         found = find_design(voice, o.words[here], len(fit.classes_))
         told = fit.design.get(c)
