@@ -47,8 +47,10 @@ def _eaf(file):
 
 def _aligned(o, known):
     "The annotation with times that another one stands for, by however many steps"
-    for _ in known:
-        o = known.get(o.get('ANNOTATION_REF'), o)
+    for _ in known:     # a file may lead round in a circle
+        up = known.get(o.get('ANNOTATION_REF'))
+        if up is None: break
+        o = up
     return o
 
 # %% ../nbs/01_tiers.ipynb #c1b50726
