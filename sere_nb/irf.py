@@ -230,7 +230,8 @@ def even_out(
     for _ in range(iterations if logits.numel() else 0):
         moved = 0.
         for i,((g,_),n,k) in enumerate(zip(levels, counts, forces)):
-            p = (logits+total).softmax(0)
+            # its bits hang less on the number of threads than those of a softmax
+            p = (logits+total).log_softmax(0).exp()
             mean = torch.zeros_like(out[i]).index_add_(1, g, p)/n.clamp_min(1)
             step = (k*(log_prior-(mean+1e-6).log())-out[i])/(1+k)
             out[i] = out[i]+step

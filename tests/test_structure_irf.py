@@ -338,3 +338,16 @@ def test_of_steady_sound_nothing_is_said(kind):
     usual = usual_sounds(y, clip)
     if kind != 'hum': assert usual[0][0, 0].isnan() or y[:, 0].isfinite().float().mean() < .2
     for a in range(0, 360, 10): assert in_words(heard_in(y, clip, torch.tensor([[a, a+40]]), *usual)[0]) == ''
+
+
+@pytest.mark.parametrize("n", [7, 210, 333, 1500])
+def test_offsets_do_not_hang_on_threads(n):
+    "Other libraries change how many there are in the middle of a session (numba does, when a map is laid)"
+    logits, g = torch.randn(n, 6, generator=torch.Generator().manual_seed(n))*4, torch.arange(n)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(even_out(logits, [(g*0, 30.), (g % 24, 3.)], torch.full((6,), 1/6)))
+    finally: torch.set_num_threads(before)
+    for total, offsets in found[1:]: assert torch.equal(total, found[0][0]) and all(map(torch.equal, offsets, found[0][1]))
