@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from sere_nb.audio import SR, toy_voice
 from sere_nb.encoder import Embeddings, Frames, acoustic_tracks
-from sere_nb.irf import balancing_offsets, class_prior, heard_in, highlight_spans, highlight_weights, in_words, sounds_of, usual_sounds
+from sere_nb.irf import balancing_offsets, class_prior, even_out, heard_in, highlight_spans, highlight_weights, in_words, sounds_of, usual_sounds
 from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, pool_parts, relations, to_moments, contour, contour_parts, audible
 
 seeds = st.integers(0, 10_000)
