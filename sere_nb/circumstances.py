@@ -21,24 +21,22 @@ from .tensors import _PART, LearnerError, _low_rank, _must_be, _must_fit
 class Said:
     "What is said in each clip, stretch by stretch"
     def __init__(self,
-        dims:int=20,            # principal components
-        parts:int=STRETCHES,    # stretches of a clip
+        dims:int=20,    # principal components
     ):
-        _must_be(dims=(dims,1,65536), parts=(parts,1,1000))
-        self.dims,self.parts,self.voices = dims,parts,Standardiser()
-        self.width = parts*dims
+        _must_be(dims=(dims,1,65536))
+        self.dims,self.width,self.voices = dims,STRETCHES*dims,Standardiser()
 
     def __call__(self,
-        x:Tensor,   # (n, parts*d) stretches of one corpus; zeros for clips without
+        x:Tensor,   # (n, 10*d) stretches of one corpus; zeros for clips without
         group,      # (n_groups,) names of voices; those met before are measured as then
         at:Tensor,  # (n,) int64: the voice of each clip
     )->Tensor: # (n, width) unit vectors side by side, zeros for clips without
         "Measured voice by voice, in principal components that the first call finds"
-        if x.shape[1]%self.parts: raise LearnerError(f"what is said has {x.shape[1]} "
-            f"numbers per clip, which are no {self.parts} stretches of equal size.")
+        if x.shape[1]%STRETCHES: raise LearnerError(f"what is said has {x.shape[1]} "
+            f"numbers per clip, which are no {STRETCHES} stretches of equal size.")
         there = (x!=0).any(1)
-        each = x[there].reshape(int(there.sum())*self.parts, -1)
-        y = self.voices(each, group, at[there].repeat_interleave(self.parts))
+        each = x[there].reshape(int(there.sum())*STRETCHES, -1)
+        y = self.voices(each, group, at[there].repeat_interleave(STRETCHES))
         if not hasattr(self, 'components'):
             self.centre = y.mean(0)
             self.components = _low_rank(y-self.centre, self.dims)[2].T[:,:self.dims]
@@ -51,29 +49,29 @@ class Said:
 _STRAY = 3      # stretches by which two clips may be out of step
 
 def _aligned(a, b):
-    "(m, n) costs of the cheapest ways; a (m, parts, d), b (n, parts, d)"
-    parts,before = a.shape[1],{}
-    for s in range(parts):
+    "(m, n) costs of the cheapest ways; a (m, 10, d), b (n, 10, d)"
+    before = {}
+    for s in range(STRETCHES):
         row = {}
-        for t in range(max(0, s-_STRAY), min(parts, s+_STRAY+1)):
+        for t in range(max(0, s-_STRAY), min(STRETCHES, s+_STRAY+1)):
             d = 1-a[:,s]@b[:,t].T
             ways = (before.get(t-1),2),(before.get(t),1),(row.get(t-1),1)
             costs = [cost+w*d for cost,w in ways if cost is not None]
             row[t] = torch.stack(costs).amin(0) if costs else 2*d
         before = row
-    return before[parts-1]
+    return before[STRETCHES-1]
 
 # %% ../nbs/03b_circumstances.ipynb #debf32f8
 def said_apart(
-    a:Tensor,   # (m, parts*dims) as `Said` gives them
-    b:Tensor,   # (n, parts*dims)
-    parts:int=STRETCHES,
+    a:Tensor,   # (m, width) as `Said` gives them
+    b:Tensor,   # (n, width)
 )->Tensor: # (m, n) mean cosine distances: 0 for the same, about 1 for anything else
     "How far what is said in two clips is apart, their stretches aligned in time"
-    b = b.reshape(len(b), parts, -1)
+    b = b.reshape(len(b), STRETCHES, -1)
     few = max(1, 2**18//max(1, len(b)))     # what a processor keeps at hand
-    costs = [_aligned(o, b) for o in a.reshape(len(a), parts, -1).split(few)]
-    return torch.cat(costs).clamp_min(0)/(2*parts) if costs else a.new_zeros(0, len(b))
+    costs = [_aligned(o, b) for o in a.reshape(len(a), STRETCHES, -1).split(few)]
+    if not costs: return a.new_zeros(0, len(b))
+    return torch.cat(costs).clamp_min(0)/(2*STRETCHES)
 
 # %% ../nbs/03b_circumstances.ipynb #d6ffa6c4
 def _joined(far, apart):
@@ -103,7 +101,7 @@ class SameWords:
         self.apart,self.most,self.seed = apart,most,seed
 
     def __call__(self,
-        said:Tensor,    # (n, parts*dims) of new clips
+        said:Tensor,    # (n, width) of new clips
     )->Tensor: # (n,) int64: the nearest group, -1 if none is near
         "Which group says the same"
         if not len(self.middle) or not len(said):
@@ -115,7 +113,7 @@ class SameWords:
 # %% ../nbs/03b_circumstances.ipynb #53a98834
 @patch
 def fit(self:SameWords,
-    said:Tensor,    # (n, parts*dims) as `Said` gives them
+    said:Tensor,    # (n, width) as `Said` gives them
 )->Tensor: # (n,) int64: the group of each clip, -1 if nobody says the same
     "Find the groups"
     self.middle = said[:0]

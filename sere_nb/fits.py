@@ -155,7 +155,7 @@ def cannot_tell(fit, corpus)->str: # '' if it can
         return 'it has shots of every emotion, which hold names in place'
     if fit._clips.stored: return 'its clips stay on disk'
     if n<LEAST_CLIPS: return f'it has fewer than {LEAST_CLIPS} clips'
-    if len(fit._clips.x)<LEAST_VIEWS: return 'the acoustic views alone cannot tell'
+    if len(fit._clips.x)<LEAST_VIEWS: return f'it has fewer than {LEAST_VIEWS} views'
     if not fit.design_[corpus].voices:
         return 'it is not known that each voice shows most emotions'
     return ''

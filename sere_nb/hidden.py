@@ -106,7 +106,7 @@ def fit(self:HiddenVoices,
 
 # %% ../nbs/03c_hidden.ipynb #e615243e
 OFTEN = 2.  # clips that say the same, against emotions, for voices to be looked for
-LEAST = 10  # clips per voice, and of two voices at least
+LEAST = 20  # clips of a corpus, for that too
 EACH = 50   # clips per voice, if what is said does not tell of fewer voices
 
 def said_again(
@@ -124,7 +124,7 @@ def said_often(
     emotions:int,   # how many there are
 )->bool:
     "Are voices looked for among these clips?"
-    return len(words)>=2*LEAST and said_again(words)>=OFTEN*emotions
+    return len(words)>=LEAST and said_again(words)>=OFTEN*emotions
 
 def voices_hidden(
     words:Tensor,   # (n,) int64: who says the same, -1 for what is said once

@@ -157,7 +157,7 @@ def say(self:Task,
 ):
     "What methods that ask are told: how frequent emotions are, how it was made"
     name = self.task['target']
-    if shares not in (None,'unknown'):
+    if shares!='unknown':
         self.said['shares'] = {name:task_shares(shares, self.task['emotions'])}
     if design: self.said['design'] = {name:tuple(design)}
     return self

@@ -136,7 +136,7 @@ def test_where_no_emotion_is_far_more_frequent_nothing_changes(samples, fitted):
     still = SERE(design=CROSSED, rounds=0).fit(shots, others)
     acoustic = SERE(seed=0, prior="balanced", **QUICK).fit(*samples[:2])
     assert tied.uneven_ == {"bb": ""} and SERE().prior == "unknown"
-    for learner, why in ((nested, "each voice"), (acoustic, "acoustic"), (few, "fewer than 50"), (still, "no round"), (tied, "")):
+    for learner, why in ((nested, "each voice"), (acoustic, "fewer than 6 views"), (few, "fewer than 50"), (still, "no round"), (tied, "")):
         target, = set(learner.prior_)-set(shots.table.corpus)-set(samples[0].table.corpus)
         said = fits.cannot_tell(learner, target)
         assert why in said and bool(said) == bool(why)
