@@ -165,9 +165,14 @@ def _umap(
 # %% ../nbs/08_layout.ipynb #c4213ab2
 def _umap_learn(rows, start, seed):
     "The same by umap-learn"
-    import umap     # some seconds, mostly for its compiler
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')     # that a seed forbids threads
-        lay = umap.UMAP(n_neighbors=min(30, len(rows)-1), min_dist=.3, metric='cosine',
-            random_state=seed, n_epochs=200, init=5*start.numpy())
-        return torch.as_tensor(lay.fit_transform(rows.numpy()))
+    threads = torch.get_num_threads()
+    try:
+        import umap     # some seconds, mostly for its compiler
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')     # that a seed forbids threads
+            lay = umap.UMAP(n_neighbors=min(30, len(rows)-1), min_dist=.3,
+                metric='cosine', random_state=seed, n_epochs=200, init=5*start.numpy())
+            return torch.as_tensor(lay.fit_transform(rows.numpy()))
+    # its compiler gives torch other threads, and a later fit would add up its numbers
+    # in another order
+    finally: torch.set_num_threads(threads)

@@ -143,3 +143,15 @@ def everywhere(monkeypatch, name, value):
     known = [m for m in modules if hasattr(m, name)]
     assert known, name
     for m in known: monkeypatch.setattr(m, name, value)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """No call leaves torch with other threads than before: sums are taken in another order then, and the same fit
+    ends in other digits"""
+    import torch
+    before = torch.get_num_threads()
+    yield
+    now = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert now == before, f"torch had {before} threads before and has {now} now"

@@ -853,5 +853,7 @@ def test_the_map_keeps_neighbours_as_well_as_umap_learn_does():
     rows, _ = make_blobs(300, 12, centers=6, cluster_std=2., random_state=0)
     rows = torch.nn.functional.normalize(torch.as_tensor(rows, dtype=torch.float32), dim=1)
     start = rows[:, :2]
+    threads = torch.get_num_threads()
     ours, theirs, plain = (trustworthiness(rows, o, n_neighbors=10, metric="cosine") for o in (_umap(rows, start, 0), _umap_learn(rows, start, 0), start))
     assert ours > theirs-.02 > plain
+    assert torch.get_num_threads() == threads
