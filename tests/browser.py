@@ -83,6 +83,13 @@ def served(tmp_path, nb):
             server.wait(20)
 
 
+def opened(b, url):
+    "Go to a notebook, till all its cells can be run"
+    b.get(url)
+    until(b, "return document.querySelector('.jp-Notebook .jp-CodeCell') && document.querySelector('.jp-NotebookPanel-toolbar')", what='the notebook is open')
+    until(b, "return document.querySelector('[data-status=idle]') && [...document.querySelectorAll('#jp-main-statusbar span')].some(o => /[|] Idle$/.test(o.textContent))", what='the kernel is idle')
+
+
 def menu(b, *names):
     for name in names:
         until(b, f"return [...document.querySelectorAll('.lm-MenuBar-itemLabel, .lm-Menu-itemLabel')].some(o => o.textContent == '{name}')", what=name)

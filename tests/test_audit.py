@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from browser import browser, complaints, menu, needs_browser, served, until
+from browser import browser, complaints, menu, needs_browser, opened, served, until
 from conftest import make_corpus
 
 from sere_nb import audit as a
@@ -480,9 +480,7 @@ def test_an_audit_in_jupyterlab(run, tmp_path):
     clip = lambda b, i: until(b, f"return document.querySelector('.sere-audit .dim')?.textContent == 'Clip {i} of 4'", 20, f"clip {i}")
     said = lambda: [e for _, e in audit(run).rows.values()]
     with served(home, dict(cells=[cell], metadata=dict(kernelspec=dict(name="python3", display_name="Python 3", language="python")), nbformat=4, nbformat_minor=5)) as url, browser(1280, 1000) as b:
-        b.get(url)
-        until(b, "return document.querySelector('.jp-Notebook .jp-CodeCell') && document.querySelector('.jp-NotebookPanel-toolbar')", what="the notebook is open")
-        until(b, "return document.querySelector('[data-status=idle]')", what="the kernel is idle")
+        opened(b, url)
         menu(b, "Run", "Run All Cells")
         until(b, "return document.querySelector('.sere-audit .main')", what="the widget").click()
         until(b, "return document.querySelector('.sere-audit audio').duration > 0", what="its sound")

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from browser import browser, complaints, menu, needs_browser, served, until
+from browser import browser, complaints, menu, needs_browser, opened, served, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
@@ -720,9 +720,7 @@ def paired(script): return app(script).replace('o => o.explorer', 'o => o.explor
 def test_the_quickstart_in_jupyterlab(lab):
     url, folder = lab
     with browser(1280, 1100) as b:
-        b.get(url)
-        until(b, "return document.querySelectorAll('.jp-Notebook .jp-CodeCell').length > 5 && document.querySelector('.jp-NotebookPanel-toolbar')", what='the notebook is open')
-        until(b, "return document.querySelector('[data-status=idle]')", what='the kernel is idle')
+        opened(b, url)
         menu(b, 'Run', 'Run All Cells')
         # clips settle while one watches, then one is taught by the notebook: eleven rounds, and two more
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
