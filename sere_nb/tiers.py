@@ -151,7 +151,7 @@ def labelled_spans(
     folder,     # that holds them
     files,      # all that lie there
     tier:str,   # the name of the tier that holds the labels
-)->tuple: # ({recording: [(span, who speaks, channel or None)]}, sentences about the rest)
+)->tuple: # ({recording: [(span, who speaks, channel or None)]}, what else to say)
     "What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not clear"
     found,other,bad = {},Counter(),[]
     for p,mine in _files_of(sound, files, Path(folder)).items():
