@@ -726,7 +726,7 @@ def test_the_quickstart_in_jupyterlab(lab):
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
         assert until(b, app('return a.rounds == 13 && a.rounds'), 120, 'all cells have run')
         # where Run All has brought the reader, the map can be seen and played
-        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 20, 'the widget is in view')
+        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 60, 'the widget is in view')
         until(b, app('return !a.moving'), 30)
         b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
         first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))
