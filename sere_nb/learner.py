@@ -73,12 +73,13 @@ def change(self:SERE,
 )->SERE:
     "Other settings for the rounds to come"
     new = SERE(self.seed, self.speakers, self.prior if prior is None else prior,
-        self.design, **{**self.settings, **settings})
+        self._given['design'], **{**self.settings, **settings})
     moved = {k for k,v in new.settings.items() if v!=self.settings[k]}
     if 'contents' in moved: raise LearnerError("'contents' is settled when clips are "
         "prepared. Fit anew with it.")
     if prior is not None and hasattr(self, '_clips'):
         self.prior_,self._guessed,self._told = priors(self, prior)
+        self.uneven_ = {}
     heeded = bool(self.settings['hidden'])
     self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
     if not hasattr(self, '_clips'): return self

@@ -52,8 +52,8 @@ def _run(add):
     _shots(p)
     _made(p, 'how frequent emotions are in the target, such as anger=.6,fear=.1 (those '
         'left out share evenly what is left); balanced: softly, firmly where the corpus '
-        'was made by a plan; unknown: the same, once starts in which one emotion is far '
-        'more frequent were tried; estimate: from the clips (default: unknown)',
+        'was made by a plan; unknown: the same, unless one emotion is found to be far '
+        'more frequent; estimate: from the clips (default: unknown)',
         'how the target was made: voices,words (each voice shows most emotions, and '
         'each sentence comes in most), voices, words, none (default: found)')
     _list_options(p, labels=True)

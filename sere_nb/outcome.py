@@ -170,8 +170,10 @@ def _looked_for(learner, corpus):
     found = learner.uneven_.get(corpus)
     if found is None: return ('no emotion far more frequent was looked for, as '
         f'{cannot_tell(learner, corpus)}; ')
-    return (f'learnt from a start in which {one_line(found)} is far more frequent; then '
-        if found else 'no emotion far more frequent was found; ')
+    if not found: return 'no emotion far more frequent was found; '
+    share = dict(zip(learner.classes_, learner.prior_[corpus]))[found]
+    return (f'{one_line(found)} was found to be far more frequent; a share of '
+        f'{100*share:.0f} % is assumed, half firmly')
 
 def _how_assumed(learner, corpus, shares):
     if corpus in learner._told: return 'as told, firmly: '+', '.join(
@@ -179,6 +181,7 @@ def _how_assumed(learner, corpus, shares):
     if corpus in learner._guessed:
         return 'estimated from the clips; equal ones are assumed very softly'
     before = _looked_for(learner, corpus)
+    if learner.uneven_.get(corpus): return before
     if learner.design_[corpus].planned:
         return before+'assumed equal, firmly, as the corpus was made by a plan'
     return before+'assumed equal, softly'

@@ -76,9 +76,9 @@ class SERE:
         seed:int=0,
         speakers:bool=True, # use the speakers of the tables?
         # shares of the emotions among unlabelled clips: 'balanced' (softly, unless a
-        # corpus was made by a plan), 'unknown' (the same, once starts in which one
-        # emotion is far more frequent were tried), 'estimate' (hardly),
-        # {emotion: share} (firmly), or {corpus: one of these}
+        # corpus was made by a plan), 'unknown' (the same, unless one emotion is found
+        # to be far more frequent), 'estimate' (hardly), {emotion: share} (firmly), or
+        # {corpus: one of these}
         prior='unknown',
         # {corpus: (do voices show most emotions?, do sentences come in most emotions?)};
         # found where it is not told

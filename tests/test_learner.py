@@ -6,7 +6,7 @@ import numpy as np, pandas as pd, pytest, torch
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, Frames, embed
 from sere_nb.answers import read
-from sere_nb import fits
+from sere_nb import designs, fits
 from sere_nb.learner import SERE, LearnerError
 from sere_nb.structure import Space
 
@@ -115,11 +115,24 @@ def test_shares_that_nobody_knows():
     cost = unknown.starts_["bb"]
     assert list(cost) == ["anger", "fear", "joy"] and min(cost, key=cost.get) == "anger" and cost["anger"] < fits.DEAREST
     assert unknown.uneven_ == {"bb": "anger"} and not equal.uneven_ and not unknown._told
-    assert unknown.prior_["bb"].tolist() == equal.prior_["bb"].tolist()
+    at = designs.unlabelled_of(unknown)["bb"]
+    assert unknown.prior_["bb"].tolist() == pytest.approx([.6, .2, .2]) and designs.levels(unknown, "bb", at)[0][1] == designs.LEAN
+    assert equal.prior_["bb"].tolist() == pytest.approx([1/3]*3) and unknown.history_[0]["prior"]["bb"][0] == pytest.approx(.6)
     right = [(o.predict(others) == truth).mean() for o in (unknown, equal)]
     assert right[0] >= right[1] and right[0] > .8, right
     tric = [float(h["losses"]["tric"]) for h in unknown.history_]
     assert all(b <= a+1e-4*abs(a) for a, b in zip(tric, tric[1:])), tric
+
+
+@pytest.mark.parametrize("share, leans", [(.5, (.5,)), (.8, (.6,))])
+def test_how_far_more_frequent(share, leans):
+    "A start may favour an emotion less than the first of them did, never more; a prior that is told takes its place"
+    shots, others, _ = uneven(share)
+    o = SERE(design=CROSSED, rounds=2).fit(shots, others)
+    assert o.uneven_["bb"] == "anger" and any(float(o.prior_["bb"][0]) == pytest.approx(p) for p in leans), (o.starts_, o.prior_)
+    o.change(prior="balanced")
+    assert not o.uneven_ and o.prior_["bb"].tolist() == pytest.approx([1/3]*3)
+    assert designs.levels(o, "bb", designs.unlabelled_of(o)["bb"])[0][1] == o.settings["balance"]
 
 
 def test_where_no_emotion_is_far_more_frequent_nothing_changes(samples, fitted):
