@@ -108,7 +108,7 @@ numbers: speech $(STAMP) ## time and memory of the explorer and of the main step
 
 speed: speech $(STAMP) ## times against the usual ways (about 10 minutes; with RECALL=1 also the bench, two hours)
 	@$(PIP) '.[dev,speed]' --quiet
-	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,files,process,fitting,using$(if $(RECALL),$(comma)rounding$(comma)recall) --out nbs/tutorials/results/speed.csv
+	@$(BIN)/python tests/benchmark_speed.py --encoder $(MODEL) --corpora $(CORPORA) --protocol $(PROTOCOL) --parts starting,encoding,sound,files,process,fitting,coding,using$(if $(RECALL),$(comma)rounding$(comma)recall) --out nbs/tutorials/results/speed.csv
 
 growth: $(STAMP) ## time and memory at 1,000 to 1,000,000 made-up clips (about an hour and a half); with MODEL=folder also of encoding
 	@[ ! -e "$(MODEL)" ] || $(BIN)/python tests/benchmark_growth.py --sizes 1000,10000 --encode $(MODEL)+acoustic --out nbs/tutorials/results/growth_encoding.csv

@@ -8,8 +8,9 @@ __all__ = ['Clip', 'take_turns', 'load_audio', 'audio_html', 'SR', 'LEAD_S', 'MI
            'AudioInfo', 'audio_info', 'to_mono_16k', 'frame_db', 'trim_edges', 'plot_wave', 'set_level', 'level_db']
 
 # %% ../nbs/00_audio.ipynb #a0d10025
-import base64,html,io,math,os,re,threading,warnings
+import base64,ctypes,html,io,math,os,re,threading,warnings
 from contextlib import nullcontext
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -294,6 +295,55 @@ def load_audio(
     if said: warnings.warn(f"{path}: {said}.", AudioWarning, stacklevel=2)
     return Clip(set_level(wave) if level else wave.clone(), start_s, info.seconds)
 
+# %% ../nbs/00_audio.ipynb #71b949a0
+@cache
+def _lame():
+    "The system's LAME, if its bytes are those of soundfile's; else None"
+    try:
+        lame = ctypes.CDLL('libmp3lame.so.0')
+        lame.get_lame_version.restype = ctypes.c_char_p
+        lame.lame_init.restype = ctypes.c_void_p
+        return lame if lame.get_lame_version()==b'3.100' else None
+    except (OSError,AttributeError): return None
+
+# variable bit rate (4 is its newer method), 7 of 0 (best) to 9
+_AS_SOUNDFILE = dict(in_samplerate=SR, out_samplerate=SR, num_channels=1, VBR=4,
+    VBR_quality=ctypes.c_float(7))
+
+def _by_lame(
+    lame,       # the library
+    samples,    # (n,) float32, within -1..1
+)->bytes: # b'' if it did not work
+    "mp3 by LAME itself, with soundfile's settings"
+    out = ctypes.create_string_buffer(2*len(samples)+2**14)
+    rest = lambda done: (ctypes.byref(out, done),len(out)-done)
+    data,to = ctypes.c_void_p(samples.ctypes.data),ctypes.c_void_p(lame.lame_init())
+    try:
+        for k,v in _AS_SOUNDFILE.items(): getattr(lame, f'lame_set_{k}')(to, v)
+        if lame.lame_init_params(to)<0: return b''
+        coded = lame.lame_encode_buffer_ieee_float(to, data, data, len(samples), *rest(0))
+        last = lame.lame_encode_flush(to, *rest(coded)) if coded>=0 else -1
+        if last<0: return b''
+        # the first frame says how long it is, which is known at the end
+        lame.lame_get_lametag_frame(to, *rest(0))
+        return out.raw[:coded+last]
+    finally: lame.lame_close(to)
+
+def _by_soundfile(samples):
+    "mp3 by soundfile"
+    buffer = io.BytesIO()
+    sf.write(buffer, samples, SR, format='MP3', subtype='MPEG_LAYER_III',
+        compression_level=.7)
+    return buffer.getvalue()
+
+def _mp3(
+    wave,   # (n,) tensor at 16 kHz
+)->bytes:
+    "mp3, not opus: Safari plays it too, and the bytes are the same each time"
+    samples = wave.float().clamp(-1,1).cpu().contiguous().numpy()
+    lame = _lame() if len(samples) else None
+    return lame and _by_lame(lame, samples) or _by_soundfile(samples)
+
 # %% ../nbs/00_audio.ipynb #0b40ceb9
 def audio_html(
     wave_or_path,               # (n,) tensor or array at 16 kHz, or a sound file
@@ -308,11 +358,7 @@ def audio_html(
         if isinstance(wave_or_path, (str,os.PathLike))
         else _checked(wave_or_path).float())
     if max_s is not None: wave = wave[:round(max_s*SR)]
-    buffer = io.BytesIO()
-    # mp3, not opus: Safari plays it too, and the bytes are the same each time
-    sf.write(buffer, wave.clamp(-1,1).cpu().numpy(), SR, format='MP3',
-        subtype='MPEG_LAYER_III', compression_level=.7)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(_mp3(wave)).decode()
     name = html.escape(label, quote=True)
     head = f'{name} ' if label else ''
     return (f'<span class="sere-audio">{head}'

@@ -65,7 +65,7 @@ def judge(
     n_clips, ece, emotions, not_scored: {label: clips}; with `at_least` also coverage
     (share of the scored clips that get an answer) and answered (scores of these)"""
     import numpy as np
-    from sere_nb.evaluate import ece,scores
+    from sere_nb.scores import ece,scores
     truth,p = np.asarray(truth, dtype=object),table.filter(regex='^p_')
     fit,other = np.isin(truth, emotions),_unscored(truth, emotions)
     if not fit.any(): return None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np, pandas as pd
 
-from .audio import audio_html,load_audio
+from .audio import _mp3,load_audio
 from .facts import field_data,page_data,round_data,target_clips
 from .layout import LAYOUTS,Layout
 from .scores import interval
@@ -48,8 +48,7 @@ def mp3_of(file):
         with warnings.catch_warnings():
             # whatever is to be said was said when it was encoded
             warnings.simplefilter('ignore')
-            player = audio_html(load_audio(file).wave)
-            return base64.b64decode(player.split('base64,')[1].split('"')[0])
+            return _mp3(load_audio(file).wave)
     except (ValueError,OSError): return None
 
 # %% ../nbs/08_page.ipynb #31cb686f

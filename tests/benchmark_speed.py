@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
+import sere_nb      # before torch: threads that wait sleep, as in a run
 import numpy as np, pandas as pd, torch
 from torch.nn.functional import layer_norm
 
@@ -19,14 +20,14 @@ from sere_nb.speech import _SILENT, _whisper_layers
 N, SECONDS = 52, 3      # clips of the comparisons: two full batches
 
 
-def turns(ours, usual, n=5):
-    "Median seconds of each, and their ratio, turn about (the first turn warms up)"
+def turns(ours, usual, n=5, clock=time.perf_counter):
+    "Median seconds of each, turn about (the first turn warms up)"
     a, b = [], []
     for i in range(n+1):
         for f, to in ((usual, b), (ours, a)):
-            start = time.perf_counter()
+            start = clock()
             f()
-            if i: to.append(time.perf_counter()-start)
+            if i: to.append(clock()-start)
     return statistics.median(a), statistics.median(b)
 
 
@@ -279,6 +280,29 @@ def seconds(f, n=3):
     return turns(f, lambda: None, n)[0]
 
 
+def coding(args):
+    "mp3 of sound, and a page, by the system's LAME and by the one in soundfile's wheel: seconds of the processor, of all threads"
+    from sere_nb import audio
+    from sere_nb.explore import report_html
+    from sere_nb.learner import SERE
+    from sere_nb.sounds import toy_voice
+    if not audio._lame():
+        print('there is no LAME 3.100 in this system, so nothing is measured')
+        return []
+    def both(what, f, unit, share=1, n=5):
+        def wheel():
+            with patch.object(audio, '_lame', lambda: None): f()
+        a, b = (o/share for o in turns(f, wheel, n, time.process_time))
+        return dict(what=what, against="soundfile's LAME", ours=a, usual=b, unit=unit, ratio=b/a, bar=np.nan, at='least')
+    waves = [toy_voice(SECONDS, 90+5*i, seed=i) for i in range(N)]
+    rows = [both(f"mp3 of {SECONDS}-s clips, the system's LAME", lambda: [audio._mp3(w) for w in waves], 's of the processor a clip', N)]
+    if args.corpora and args.corpora.exists() and args.protocol:
+        shots, rest, *_ = real_clips(args)
+        learner = SERE(seed=0).fit(shots, rest)
+        rows.append(both(f"page of {len(learner.table_):,} clips, sound by the system's LAME", lambda: report_html(learner), 's of the processor', n=3))
+    return rows
+
+
 def umap_learn(rows, start, seed):
     "The map's ground as the package lays it, with neighbours that are known, in a process of its own, as its compiler starts anew each time"
     code = """
@@ -435,12 +459,12 @@ def recall(args):
     return rows
 
 
-PARTS = dict(starting=starting, encoding=encoding, sound=sound, files=files, process=process, fitting=fitting, using=using, gpu=gpu, rounding=rounding, recall=recall)
+PARTS = dict(starting=starting, encoding=encoding, sound=sound, files=files, process=process, fitting=fitting, coding=coding, using=using, gpu=gpu, rounding=rounding, recall=recall)
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--parts', default='starting,encoding,sound,files,process,fitting,using', help=', '.join(PARTS))
+    p.add_argument('--parts', default='starting,encoding,sound,files,process,fitting,coding,using', help=', '.join(PARTS))
     p.add_argument('--encoder', help='folder or hub id of a Whisper model')
     p.add_argument('--corpora', type=Path)
     p.add_argument('--protocol', type=Path)

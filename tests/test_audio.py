@@ -1,7 +1,9 @@
 """Every odd file is read, or refused in one line that names it."""
+import io
 import time
 import tracemalloc
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from conftest import BAD, FINE, voice
 from hypothesis import given, settings, strategies as st
 
+from sere_nb import audio
 from sere_nb.audio import (SR, AudioError, AudioWarning, audio_html, audio_info, frame_db, level_db, load_audio, set_level,
                            to_mono_16k, toy_voice, trim_edges)
 
@@ -275,6 +278,50 @@ def test_html_escapes_and_caps(odd):
     page = audio_html(odd/"plain.wav", label='"><script>alert(1)</script>')
     assert "<script" not in page and page.count("<audio")==1
     assert len(audio_html(toy_voice(6.), max_s=.5))<len(audio_html(toy_voice(6.), max_s=5.))/4
+
+
+def voices(n=24): return [toy_voice(.1+.37*(i%9), 90+11*i, seed=i)*2**-(i%4) for i in range(n)]
+
+
+def test_lame_itself_gives_the_bytes_of_soundfile():
+    "Also in threads, and of sounds that are no voice"
+    if not audio._lame(): pytest.skip("no LAME 3.100 in this system")
+    sounds = [*voices(), torch.zeros(SR), torch.ones(1), torch.randn(SR), *(torch.full((o,), -1.) for o in (2, 575, 576, 577))]
+    with ThreadPoolExecutor(4) as pool: made = list(pool.map(audio._mp3, sounds))
+    assert made==[audio._by_soundfile(o.clamp(-1, 1).numpy()) for o in sounds]
+
+
+def test_mp3_is_as_long_as_its_sound(monkeypatch):
+    for o in voices(9):
+        back, rate = sf.read(io.BytesIO(audio._mp3(o)))
+        assert rate==SR and abs(len(back)-len(o))<=.05*SR
+
+
+class Refuses:
+    "A LAME in which one step fails"
+    def __init__(self, step): self.step, self.closed = step, 0
+    def lame_close(self, to): self.closed += 1
+    def __getattr__(self, name): return lambda *args: -1 if name==self.step else 0
+
+
+@pytest.mark.parametrize("step", ["lame_init_params", "lame_encode_buffer_ieee_float", "lame_encode_flush"])
+def test_soundfile_codes_where_lame_refuses(step, monkeypatch):
+    lame = Refuses(step)
+    monkeypatch.setattr(audio, "_lame", lambda: lame)
+    assert audio._mp3(toy_voice())==audio._by_soundfile(toy_voice().numpy()) and lame.closed==1
+
+
+def test_only_a_lame_of_the_same_version_is_asked(monkeypatch):
+    class Old:
+        class Call:
+            def __call__(self): return b"3.99.5"
+        def __init__(self, name): self.get_lame_version, self.lame_init = self.Call(), self.Call()
+    def gone(name): raise OSError(name)
+    for way in (Old, gone, lambda name: object()):
+        monkeypatch.setattr(audio.ctypes, "CDLL", way)
+        assert audio._lame.__wrapped__() is None
+    monkeypatch.setattr(audio, "_lame", lambda: None)
+    assert audio._mp3(toy_voice())==audio._by_soundfile(toy_voice().numpy())
 
 
 # ---- recordings in which speech is not where it is looked for ----
