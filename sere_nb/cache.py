@@ -61,7 +61,8 @@ def _odd(file, why):
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
-        folder=None,    # for JSON lines, one file per folder of sound; in memory if None
+        # for JSON lines, one file per folder of sound; in memory if None
+        folder=None,
     ):
         self.folder,self._lock = folder,threading.Lock()
         self._known = {}    # folder of sound files: its index file, what that says
@@ -156,7 +157,8 @@ class ContentIndex:
                 known[name] = entry
                 if file: new.setdefault(file,[]).append(_line([name,*entry]))
         for file,lines in new.items():
-            if os.path.lexists(file) and not is_plain(file): continue   # a pipe would wait
+            # a pipe would wait
+            if os.path.lexists(file) and not is_plain(file): continue
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())

@@ -37,8 +37,8 @@ def batches_by_length(
 
 # %% ../nbs/02_embeddings.ipynb #1e4089cc
 class Encoder:
-    """What all encoders share. A subclass has `name`, `views` ({name: seconds per row}),
-    `_own` settings, and `_encode`"""
+    """What all encoders share. A subclass has `name`, `views` ({name: seconds per
+    row}), `_own` settings, and `_encode`"""
     budget_s = 80.  # seconds of audio in a batch
     _code = 4       # raise it whenever the same settings give other numbers than before
     dims = {}       # columns of its views, as far as they are known beforehand

@@ -61,12 +61,13 @@ def resonance(self:SERE,
     # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips
     # of the fit
     clips=None,
-)->list: # one dict per clip: time_s, heard, weight (moments,), r (moments, K), origin (K,)
-    """The field of each clip: `r` is what each moment adds to the score of each emotion,
-    in nats; with `origin`, what the average clip of its corpus has, it sums to the
-    score. `time_s` is the middle of each moment in seconds of the original file, `heard`
-    is False in silence, and `weight` is how much the answer leans on each moment: the
-    size of its evidence for the named emotion against the next, sums to 1"""
+)->list: # of dicts: time_s, heard, weight (moments,), r (moments, K), origin (K,)
+    """The field of each clip: `r` is what each moment adds to the score of each
+    emotion, in nats; with `origin`, what the average clip of its corpus has, it sums to
+    the score. `time_s` is the middle of each moment in seconds of the original file,
+    `heard` is False in silence, and `weight` is how much the answer leans on each
+    moment: the size of its evidence for the named emotion against the next, sums to
+    1"""
     return each_of(self, clips, lambda o: _each_field(self, o, *_field(self, o)))
 
 SERE.resonance = resonance
@@ -91,7 +92,7 @@ def _places(fit, known, spans):
 
 def highlights(self:SERE,
     clips=None, # as for `resonance`
-)->pd.DataFrame: # one row per clip: start_s, end_s in seconds of the file; resonance, -1..1
+)->pd.DataFrame: # one row per clip: start_s, end_s (s in the file); resonance, -1..1
     """The stretch that carries the answer: over it, the evidence for the named emotion
     against the next sums highest. `resonance` is that with the named emotion"""
     def found(o): return _places(self, o, _spans(o, _field(self, o)[0]))
@@ -189,7 +190,7 @@ class _Excerpt:
     def heard(self, rows, fields=False):
         return self.learner.heard(self._of(rows), fields)
 
-def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
+def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,): which clips it has
     """The shots and some 4,000 other clips, drawn at random: what a page can show of a
     large fit"""
     if not getattr(self, 'history_', None):

@@ -219,7 +219,8 @@ def begin(self:SERE,
     # labelled clips: `emotion` of their table. None: the clips of the last fit again,
     # with what was taught since
     shots:Embeddings=None,
-    unlabelled:Embeddings=None, # all other clips, of both languages; labels are not read
+    # all other clips, of both languages; labels are not read
+    unlabelled:Embeddings=None,
     # already fitted on just these clips (shots first), to save time; made if None
     space:Space=None,
 )->SERE:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from .circumstances import Design
-from .designs import balanced_together, hear_voices, levels, some_of, unlabelled_of
+from sere_nb.designs import (balanced_together, hear_voices, levels, some_of,
+    unlabelled_of)
 from .encoder import _device
 from .irf import even_out
 from .structure import Circumstances, Structure
@@ -28,8 +29,9 @@ SETTINGS = dict(
     balance=.3,     # kappa: force of the assumption that a corpus has its shares,
     planned=(30.,3.,3.),    # and where it was made by a plan: of a corpus, of each
                             # voice, of each voice and sentence
-    hidden=2.,      # where nobody says who speaks: the same of each voice that is found;
-                    # 0: voices are not looked for
+    # where nobody says who speaks: the same of each voice that is found; 0: voices are
+    # not looked for
+    hidden=2.,
     circumstances=30,       # there, and where no view tells what is said: clips per
                             # cluster of voice and words; 0 to leave them in
     loud=.1,        # highlights: per dB; 0 for none
@@ -80,8 +82,8 @@ class SERE:
         # emotion is far more frequent were tried), 'estimate' (hardly),
         # {emotion: share} (firmly), or {corpus: one of these}
         prior='unknown',
-        # {corpus: (do voices show most emotions?, do sentences come in most emotions?)};
-        # found where it is not told
+        # {corpus: (do voices show most emotions?, do sentences come in most
+        # emotions?)}; found where it is not told
         design=None,
         device=None,        # 'cpu', 'cuda'; the fastest there is if None
         **settings,     # see `SETTINGS`

@@ -30,15 +30,16 @@ _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offs
     hidden=4)       # tensors of a key
 _CIRCUMSTANCES = 'emotion','centre','components','clusters','shift'
 _STRUCTURE = 'adapter','mean','ready','log_det'
-_META = ('version','home','seed','speakers','prior','settings','classes','voices','bin_s',
-    'views','names','design','said','groups','prints','seal')
+_META = ('version','home','seed','speakers','prior','settings','classes','voices',
+    'bin_s','views','names','design','said','groups','prints','seal')
 _FAMILIES = 2000    # some for each view, one for each corpus in which words were found
 
 def _tensors(fit):
     "{family: {key: tuple of tensors}}"
     p,of = fit.projection,lambda o, names: tuple(getattr(o, k) for k in names)
     return {**{f'voices/{v}':o.known for v,o in fit.space.voices.items()},
-        **{f'content/{v}':o.known for v,o in fit.space.content.items()}, 'basis':p.basis,
+        **{f'content/{v}':o.known for v,o in fit.space.content.items()},
+        'basis':p.basis,
         **{f'voices_of_clips/{v}':o.known for v,o in p.voices.items()},
         'structure':{'state':of(fit.structure, _STRUCTURE)},
         'offset':{c:(o,) for c,o in fit.offset_.items()},
@@ -71,20 +72,22 @@ def _flatten(fit):
     return flat,_about(fit, families)
 
 def _seal(meta, weights):
-    "One hash of `model.json`, but for the seal itself, and of the file with the tensors"
+    """One hash of `model.json`, but for the seal itself, and of the file with the
+    tensors"""
     with open(weights,'rb') as f: digest = hashlib.file_digest(f,'sha256').digest()
     told = json.dumps({k:v for k,v in meta.items() if k!='seal'}, sort_keys=True)
     return hashlib.sha256(told.encode()+digest).hexdigest()
 
 def save(self:SERE,
-    folder, # made if missing; a model that `save` wrote there is replaced, no other file
+    # made if missing; a model that `save` wrote there is replaced, no other file
+    folder,
 )->Path: # the folder
     """Write `model.safetensors` and `model.json`; neither is touched before both are
     there whole"""
     from safetensors.torch import save as packed
     if not hasattr(self, 'structure'):
-        raise LearnerError("this SERE has not been fitted, so there is nothing to save. "
-            "Call fit first.")
+        raise LearnerError("this SERE has not been fitted, so there is nothing to "
+            "save. Call fit first.")
     folder,(tensors,meta) = Path(folder),_flatten(self)
     files = [folder/o for o in ('model.safetensors','model.json')]
     try:
@@ -94,9 +97,9 @@ def save(self:SERE,
             text = json.dumps(whole, ensure_ascii=False, indent=1)
             about.write_bytes(text.encode('utf8'))
     except OSError as e:
-        raise LearnerError(f"{folder}: the model cannot be written ({e.strerror or e}). "
-            "Make room, or give another folder; a model that is in it already stays."
-            ) from None
+        raise LearnerError(f"{folder}: the model cannot be written "
+            f"({e.strerror or e}). Make room, or give another folder; a model that is "
+            "in it already stays.") from None
     return folder
 
 SERE.save = save
@@ -107,14 +110,16 @@ def _must(fits, what):
 
 def _check_about(meta):
     "`LearnerError` unless the JSON is of the right kinds"
-    is_list = lambda o, kind: isinstance(o, list) and all(isinstance(x, kind) for x in o)
+    def is_list(o, kind):
+        return isinstance(o, list) and all(isinstance(x, kind) for x in o)
     texts = lambda o: is_list(o, str) and len(set(o))==len(o)
     flags = lambda o: is_list(o, bool) and len(o)==3
     dict_of = lambda o, kind: isinstance(o, dict) and all(map(kind, o.values()))
     is_text,of = lambda o: isinstance(o, str),meta.get
     _must(set(meta)==set(_META), "the list of what model.json holds")
     for name,fits in dict(
-        classes=texts(of('classes')) and len(of('classes'))>1 and '' not in of('classes'),
+        classes=texts(of('classes')) and len(of('classes'))>1
+        and '' not in of('classes'),
         voices=texts(of('voices')),
         home=is_list(of('home'), str) and len(of('home'))==2,
         speakers=isinstance(of('speakers'), bool),
@@ -132,7 +137,8 @@ def _check_about(meta):
 def _check_tensors(meta, tensors):
     "`LearnerError` unless these are all, of the right kind, and numbers"
     names = meta['names']
-    alike = (list(meta['groups'])==names['effects'] and list(meta['said'])==names['said']
+    alike = (list(meta['groups'])==names['effects']
+        and list(meta['said'])==names['said']
         and set(names['same'])<=set(meta['said']) and meta['views']==names['basis']
         and names['structure']==['state'] and names['offset']
         and list(meta['prints'])==names['hidden'])
@@ -212,12 +218,13 @@ def _files(folder):
     from safetensors.torch import load_file
     for name in ('model.json','model.safetensors'):
         if not is_plain(folder/name):
-            raise LearnerError(f"{folder}: there is no {name}, so this is no saved SERE. "
-                "Give the folder that save, or sere run, wrote.")
+            raise LearnerError(f"{folder}: there is no {name}, so this is no saved "
+                "SERE. Give the folder that save, or sere run, wrote.")
     few = {'names':lambda o: isinstance(o, dict) and len(o)<=_FAMILIES}
     try:
         meta = read_json(folder/'model.json', {}, 2**28)
-        if misfit(meta, few) and meta.get('version')==_VERSION: raise ValueError('names')
+        if misfit(meta, few) and meta.get('version')==_VERSION:
+            raise ValueError('names')
         return meta,load_file(folder/'model.safetensors')
     except Exception as e:
         raise LearnerError(f"{folder}: the saved model cannot be read "
@@ -276,7 +283,8 @@ def _set_ground(fit, meta, known):
 def _set_structure(fit, state):
     "Prototypes and covariances"
     V,K,D = state[1].shape
-    fit.structure = Structure(V, D, K, fit.settings['shrinkage'], fit.settings['freedom'])
+    fit.structure = Structure(V, D, K, fit.settings['shrinkage'],
+        fit.settings['freedom'])
     for k,v in zip(_STRUCTURE, state): setattr(fit.structure, k, v)
 
 def _set_circumstances(fit, meta, known):
@@ -324,7 +332,7 @@ def load(
     except LearnerError as e:
         raise LearnerError(f"{folder}: {_short(e)} Save the model again.") from None
     except Exception as e:
-        raise LearnerError(f"{folder}: parts of the saved model are missing or misshapen "
-            f"({type(e).__name__}: {_short(e)}). Save it again.") from None
+        raise LearnerError(f"{folder}: parts of the saved model are missing or "
+            f"misshapen ({type(e).__name__}: {_short(e)}). Save it again.") from None
 
 SERE.load = staticmethod(load)

@@ -212,7 +212,7 @@ def kind_table(
 def condition_table(
     results:dict,       # condition (such as 'known', 'found'): results of `bench`
     score:str='uar',    # or 'wa', 'macro_f1'
-)->pd.DataFrame: # one row per method, one column per condition; per cent, mean over tasks
+)->pd.DataFrame: # a row per method, a column per condition: %, mean over tasks
     """Methods under several conditions, such as who is known to speak;
     NaN where a method has not every task"""
     mean = {k:task_table(r, score).mean(skipna=False) for k,r in results.items()}
@@ -242,7 +242,7 @@ def ablation_table(
     results:pd.DataFrame,   # as `bench` gives them
     base:str='sere',        # the method whose variants are called `<base>:<name>`
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row per variant: mean (%), brings (points), its intervals, higher_in
+)->pd.DataFrame: # a row per variant: mean (%), brings (points), intervals, higher_in
     """What each part brings: first the ladder, then with one part left out.
     95 % intervals over pairs of task and seed (`pairs_low`, `pairs_high`), and over
     tasks with all their seeds (`tasks_low`, `tasks_high`)"""
@@ -261,7 +261,7 @@ def ablation_table(
 def shots_curve(
     results:pd.DataFrame,   # as `bench` gives them, with several numbers of shots
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # one row per method and number: method, shots, mean, low, high (shares)
+)->pd.DataFrame: # a row per method and number: method, shots, mean, low, high (shares)
     "Mean over seeds, then tasks, with its bootstrap interval over both"
     rows,r = [],_with_task(results)
     for m in _methods(r):

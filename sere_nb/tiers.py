@@ -41,7 +41,8 @@ def _eaf(file):
         for o in root.iter(f'{kind}_ANNOTATION')}
     for tier in root.iter('TIER'):
         both = ((o,_aligned(o, known)) for o in tier.iterfind('ANNOTATION/*'))
-        yield tier.get('TIER_ID'),[(int(a)/1000,int(b)/1000,o.findtext('ANNOTATION_VALUE'))
+        yield tier.get('TIER_ID'),[
+            (int(a)/1000,int(b)/1000,o.findtext('ANNOTATION_VALUE'))
             for o,at in both if (a := ms.get(at.get('TIME_SLOT_REF1')))
             and (b := ms.get(at.get('TIME_SLOT_REF2')))]
 
@@ -108,7 +109,8 @@ def _of(name, tiers):
 def _spans(name, tiers): return sorted(o for k in _of(name, tiers) for o in tiers[k])
 
 def _who(span, voices):
-    "Who speaks in a stretch: as said of just that, else of its middle; '' if nothing is"
+    """Who speaks in a stretch: as said of just that, else of its middle; '' if nothing
+    is"""
     middle = (span.start_s+span.end_s)/2
     same = (o.label for o in voices if o[:2]==span[:2])
     near = (o.label for o in voices if o.start_s<=middle<o.end_s)
@@ -132,8 +134,8 @@ def _also(sound, found, tier, other, bad):
     "What else is to be said"
     left,n = [p for p in sound if not found.get(p)],lambda o: '' if len(o)==1 else 's'
     if bad: yield f"{len(bad)} file{n(bad)} of labels left out; the first: {bad[0]}"
-    if left: yield (f"{len(left)} recording{n(left)} left out, without a label on a tier "
-        f"'{tier}', such as '{left[0].name}'.")
+    if left: yield (f"{len(left)} recording{n(left)} left out, without a label on a "
+        f"tier '{tier}', such as '{left[0].name}'.")
     if other: yield f"tiers that are not used: {', '.join([*other][:9])}."
 
 # %% ../nbs/01_tiers.ipynb #2bb96f61
@@ -143,7 +145,8 @@ def labelled_spans(
     files,      # all that lie there
     tier:str,   # the name of the tier that holds the labels
 )->tuple: # ({recording: [(span, who speaks)]}, sentences about what else there is)
-    "What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not clear"
+    """What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not
+    clear"""
     found,other,bad = {},Counter(),[]
     for p,mine in _files_of(sound, files, Path(folder)).items():
         tiers = _told(p, mine, tier, other, bad)
