@@ -8,6 +8,7 @@ __all__ = ['SETTINGS', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', '
 # %% ../nbs/06_rounds.ipynb #96861395
 import numpy as np
 import torch
+from fastcore.basics import patch
 
 from .circumstances import Design
 from sere_nb.designs import (balanced_together, hear_voices, levels, some_of,
@@ -63,6 +64,7 @@ def _check_settings(settings, seed):
             raise LearnerError(f"{k} is {v!r}, but should hold {what}.")
         _must_be(**{f'{k}[{i}]':(o,*bounds) for i,o in enumerate(v)})
 
+# %% ../nbs/06_rounds.ipynb #d66bd963
 def _designs(design):
     "{corpus: Design} of what was told"
     told = {c:d for c,d in dict(design or {}).items() if d is not None}
@@ -101,34 +103,41 @@ class SERE:
         self.device,self._given = _device(device),dict(design=design, device=device)
         self._read_last,self._stored = (None,None),None
 
-    def __setstate__(self, state):
-        "A pickle from before there were hidden voices has none"
-        self.__dict__.update(dict(hidden_={}, prints_={})|state)
-        self.settings = {**SETTINGS, **self.settings}
-        clips = getattr(self, '_clips', None)
-        if clips is None or hasattr(clips, 'heard'): return
-        n = len(clips.corpus)
-        clips.voice,clips.heard = torch.zeros(n, 0),np.full(n, '', object)
+# %% ../nbs/06_rounds.ipynb #9c49b34a
+@patch
+def __repr__(self:SERE):
+    told = dict(seed=self.seed, speakers=self.speakers, prior=self.prior)
+    if self.design: told['design'] = self.design
+    told |= {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
+    return f"SERE({', '.join(f'{k}={v!r}' for k,v in told.items())})"
 
-    def get_params(self,
-        deep:bool=True, # makes no difference
-    )->dict: # as they were given or changed since
-        "All parameters by name, as scikit-learn asks for them"
-        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior,
-            **self._given, **self.settings)
+# %% ../nbs/06_rounds.ipynb #5846222d
+@patch
+def get_params(self:SERE,
+    deep:bool=True, # makes no difference
+)->dict: # as they were given or changed since
+    "All parameters by name, as scikit-learn asks for them"
+    return dict(seed=self.seed, speakers=self.speakers, prior=self.prior,
+        **self._given, **self.settings)
 
-    def set_params(self, **params)->'SERE': # itself; for the next fit
-        "Give some parameters other values; `LearnerError` if one cannot be"
-        new = type(self)(**{**self.get_params(), **params})
-        own = 'seed','speakers','prior','design','settings','device','_given'
-        for o in own: setattr(self, o, getattr(new, o))
-        return self
+@patch
+def set_params(self:SERE, **params)->'SERE': # itself; for the next fit
+    "Give some parameters other values; `LearnerError` if one cannot be"
+    new = type(self)(**{**self.get_params(), **params})
+    own = 'seed','speakers','prior','design','settings','device','_given'
+    for o in own: setattr(self, o, getattr(new, o))
+    return self
 
-    def __repr__(self):
-        told = dict(seed=self.seed, speakers=self.speakers, prior=self.prior)
-        if self.design: told['design'] = self.design
-        told |= {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
-        return f"SERE({', '.join(f'{k}={v!r}' for k,v in told.items())})"
+# %% ../nbs/06_rounds.ipynb #0d34e6bf
+@patch
+def __setstate__(self:SERE, state):
+    "A pickle from before there were hidden voices has none"
+    self.__dict__.update(dict(hidden_={}, prints_={})|state)
+    self.settings = {**SETTINGS, **self.settings}
+    clips = getattr(self, '_clips', None)
+    if clips is None or hasattr(clips, 'heard'): return
+    n = len(clips.corpus)
+    clips.voice,clips.heard = torch.zeros(n, 0),np.full(n, '', object)
 
 # %% ../nbs/06_rounds.ipynb #7b8dd027
 def shift_of(fit, x, share, cover, corpus, group, without=None):
@@ -141,6 +150,7 @@ def shift_of(fit, x, share, cover, corpus, group, without=None):
         if len(at): shift[:,at] += known(x[:,at], share[at], cover[:,at])
     return shift
 
+# %% ../nbs/06_rounds.ipynb #223c1dee
 def clean(fit, without=None):
     "(V, n, D) vectors of all clips less what is taken from them"
     o = fit._clips
@@ -161,6 +171,7 @@ def _find_clusters(fit):
         fit.circumstances_[c] = Circumstances(s['circumstances'], seed=fit.seed).fit(
             o.x[:,at], fit._share[at], o.cover[:,at])
 
+# %% ../nbs/06_rounds.ipynb #cf04717e
 def _find_effects(fit):
     "What voices and words add, each given the other and the round before"
     o,old = fit._clips,fit.structure
@@ -191,6 +202,7 @@ def _find_structure(fit, clean):
             "shots of every emotion. With one encoder per language, add '+acoustic' to "
             "both: it is the bridge between them.")
 
+# %% ../nbs/06_rounds.ipynb #42cced0f
 def measured(fit, clean):
     "Nearness (V, n, K) and resonance (n, K) of all clips"
     (V,n,_),K = clean.shape,len(fit.classes_)
@@ -217,6 +229,7 @@ def find_shares(fit, prior):
     fit._share[~shot] = log_share[~shot].exp()
     return log_share
 
+# %% ../nbs/06_rounds.ipynb #16cea3a6
 def turn(fit, prior):
     """A round, each part the minimiser of TRIC given the others. Vectors less
     circumstances, resonance, log-shares of all clips"""
@@ -234,6 +247,7 @@ def tric_clips(fit, prior):
         for c,at in balanced_together(fit).items()]
     return Clips(o.x, o.cover, fit.label_.to(fit.device), o.group, due)
 
+# %% ../nbs/06_rounds.ipynb #62df767d
 def objective(fit, prior)->dict: # by name, `tric` is their sum
     "The parts of TRIC, per clip"
     far = -fit.structure.log_share(None, fit._clips.cover, fit._near)

@@ -34,6 +34,7 @@ _META = ('version','home','seed','speakers','prior','settings','classes','voices
     'bin_s','views','names','design','said','groups','prints','seal')
 _FAMILIES = 2000    # some for each view, one for each corpus in which words were found
 
+# %% ../nbs/06_saved.ipynb #5962e7fb
 def _tensors(fit):
     "{family: {key: tuple of tensors}}"
     p,of = fit.projection,lambda o, names: tuple(getattr(o, k) for k in names)
@@ -51,6 +52,7 @@ def _tensors(fit):
         'hidden':{c:(*of(fit.prints_[c][1], ('centre','basis')),
             *of(o, ('emotion','centres'))) for c,o in fit.hidden_.items() if o}}
 
+# %% ../nbs/06_saved.ipynb #3ef0d3a5
 def _about(fit, families):
     "The rest, for JSON"
     return dict(version=_VERSION, home=fit.home_, seed=fit.seed, speakers=fit.speakers,
@@ -71,6 +73,7 @@ def _flatten(fit):
         for j,v in enumerate(values)}
     return flat,_about(fit, families)
 
+# %% ../nbs/06_saved.ipynb #451b3ee9
 def _seal(meta, weights):
     """One hash of `model.json`, but for the seal itself, and of the file with the
     tensors"""
@@ -78,6 +81,7 @@ def _seal(meta, weights):
     told = json.dumps({k:v for k,v in meta.items() if k!='seal'}, sort_keys=True)
     return hashlib.sha256(told.encode()+digest).hexdigest()
 
+# %% ../nbs/06_saved.ipynb #2fb49303
 def save(self:SERE,
     # made if missing; a model that `save` wrote there is replaced, no other file
     folder,
@@ -154,6 +158,30 @@ def _check_tensors(meta, tensors):
             f"{n}, which holds values that are NaN, infinite or beyond {_LARGEST:g},")
 
 # %% ../nbs/06_saved.ipynb #e257f044
+def _check_views(meta, tensors, fit, below):
+    "A view is as wide as what it is made of"
+    names,plain,contents = meta['names'],below('voices'),below('content')
+    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
+    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
+    for i,views in enumerate(meta['prints'].values()):
+        heard = sum(width.get(v, 0)//2 for v in views)
+        basis = tensors[f'hidden/{i}/1']
+        fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
+        _must(fits and set(views)<=set(width), 'hidden')
+    due = {f'{v}-content{k}' for v in plain if width[v]>=128
+        for k in meta['settings']['contents']}
+    _must(set(contents)==due, 'contents')
+    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
+    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
+    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
+    for v,w in width.items():   # mean and deviation of a plain view, and of its kin
+        if v.endswith(HIGHLIGHTS): kin = v.removesuffix(HIGHLIGHTS)
+        elif v in contents: kin = v.rpartition('-content')[0]
+        else: kin = v.removesuffix('-contour')
+        alike = w==width.get(kin, w) and (kin not in plain or w%2==0)
+        _must(alike, f"the width of {v}")
+
+# %% ../nbs/06_saved.ipynb #deda52c5
 def _check_shapes(meta, tensors):
     "`LearnerError` unless parts fit together"
     names,settings = meta['names'],meta['settings']
@@ -189,29 +217,6 @@ def _check_shapes(meta, tensors):
     for i in range(V): _must(tensors[f'basis/{i}/1'].shape[1]<=D, 'basis')
     _check_views(meta, tensors, fit, below)
 
-def _check_views(meta, tensors, fit, below):
-    "A view is as wide as what it is made of"
-    names,plain,contents = meta['names'],below('voices'),below('content')
-    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
-    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
-    for i,views in enumerate(meta['prints'].values()):
-        heard = sum(width.get(v, 0)//2 for v in views)
-        basis = tensors[f'hidden/{i}/1']
-        fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
-        _must(fits and set(views)<=set(width), 'hidden')
-    due = {f'{v}-content{k}' for v in plain if width[v]>=128
-        for k in meta['settings']['contents']}
-    _must(set(contents)==due, 'contents')
-    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
-    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
-    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
-    for v,w in width.items():   # mean and deviation of a plain view, and of its kin
-        if v.endswith(HIGHLIGHTS): kin = v.removesuffix(HIGHLIGHTS)
-        elif v in contents: kin = v.rpartition('-content')[0]
-        else: kin = v.removesuffix('-contour')
-        alike = w==width.get(kin, w) and (kin not in plain or w%2==0)
-        _must(alike, f"the width of {v}")
-
 # %% ../nbs/06_saved.ipynb #1d4c2ef2
 def _files(folder):
     "(what can be read, tensors) of a folder; `LearnerError` if it holds no model"
@@ -230,6 +235,7 @@ def _files(folder):
         raise LearnerError(f"{folder}: the saved model cannot be read "
             f"({type(e).__name__}). Save it again.") from None
 
+# %% ../nbs/06_saved.ipynb #0dd2cf95
 def _of_families(meta, tensors):
     "{family: {key: tuple of tensors}} again"
     def of(name, i):
@@ -239,24 +245,6 @@ def _of_families(meta, tensors):
         for name,keys in meta['names'].items()}
 
 # %% ../nbs/06_saved.ipynb #6b5d607d
-def _rebuilt(meta, tensors, device):
-    "A learner of what was read"
-    settings = {k:tuple(v) if isinstance(v, list) else v
-        for k,v in meta['settings'].items()}
-    fit = SERE(meta['seed'], meta['speakers'], meta['prior'], device=device, **settings)
-    _check_about(meta)
-    _check_tensors(meta, tensors)
-    _check_shapes(meta, tensors)
-    known = _of_families(meta, {k:v.to(fit.device) for k,v in tensors.items()})
-    fit.classes_ = np.array(meta['classes'])
-    fit.voices_,fit.home_ = meta['voices'],meta['home']
-    fit.offset_ = {c:o for c,(o,) in known['offset'].items()}
-    fit.design_ = {c:Design(*d) for c,d in meta['design'].items()}
-    _set_ground(fit, meta, known)
-    _set_structure(fit, known['structure']['state'])
-    _set_circumstances(fit, meta, known)
-    return fit
-
 def _below(known, part):
     part += '/'
     return {n.removeprefix(part):v for n,v in known.items() if n.startswith(part)}
@@ -279,7 +267,7 @@ def _set_ground(fit, meta, known):
     p.voices = {v:_standardiser(o) for v,o in _below(known, 'voices_of_clips').items()}
     fit.space,fit.projection = space,p
 
-# %% ../nbs/06_saved.ipynb #9f32a5da
+# %% ../nbs/06_saved.ipynb #28f40474
 def _set_structure(fit, state):
     "Prototypes and covariances"
     V,K,D = state[1].shape
@@ -310,6 +298,26 @@ def _set_circumstances(fit, meta, known):
         voices.emotion,voices.centres = emotion,centres
         fit.prints_[c],fit.hidden_[c] = (meta['prints'][c],tell),voices
 
+# %% ../nbs/06_saved.ipynb #6132ce5c
+def _rebuilt(meta, tensors, device):
+    "A learner of what was read"
+    settings = {k:tuple(v) if isinstance(v, list) else v
+        for k,v in meta['settings'].items()}
+    fit = SERE(meta['seed'], meta['speakers'], meta['prior'], device=device, **settings)
+    _check_about(meta)
+    _check_tensors(meta, tensors)
+    _check_shapes(meta, tensors)
+    known = _of_families(meta, {k:v.to(fit.device) for k,v in tensors.items()})
+    fit.classes_ = np.array(meta['classes'])
+    fit.voices_,fit.home_ = meta['voices'],meta['home']
+    fit.offset_ = {c:o for c,(o,) in known['offset'].items()}
+    fit.design_ = {c:Design(*d) for c,d in meta['design'].items()}
+    _set_ground(fit, meta, known)
+    _set_structure(fit, known['structure']['state'])
+    _set_circumstances(fit, meta, known)
+    return fit
+
+# %% ../nbs/06_saved.ipynb #9f32a5da
 def _short(text): return ' '.join(str(text).split())[:300]  # names may be of any length
 
 # %% ../nbs/06_saved.ipynb #6c72562e
