@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 from torchaudio.compliance.kaldi import get_mel_banks
 
@@ -103,6 +104,7 @@ class _Layer(NamedTuple):
         a,b = _columns(w[f'{cam}.linear1.bias'], w[f'{cam}.linear2.bias'])
         return cls(*norm, inner[:,:,0], bias[:,None], taps, A, a, B, b)
 
+# %% ../nbs/02b_voices.ipynb #bbe89718
 class _Block(NamedTuple):
     "A dense block, and the matrix that halves its channels"
     dilation:int
@@ -156,54 +158,60 @@ class CAMPlusPlus:
             'xvector.dense.nonlinear.batchnorm')
         self.last,self.device = (matrix[:,:,0],bias),torch.device(device)
 
-    def _image(self, x, tape):
-        "The head: (frames, 80) to (320, frames)"
-        gaps = tape.blank().to(x.device)
-        blank = lambda x: x.index_fill_(-1, gaps, 0.)
-        conv = lambda x,wb,stride=1: F.conv2d(x, *wb, stride=(stride,1),
-            padding=wb[0].shape[-1]//2)
-        first,residual,last = self.head
-        x = blank(conv(x.T[None,None], first).relu_())
-        for one,two,short in residual:
-            stride = 2 if short else 1
-            y = conv(blank(conv(x, one, stride).relu_()), two)
-            x = blank(y.add_(conv(x, short, 2) if short else x).relu_())
-        return blank(conv(x, last, 2).relu_()).flatten(1,2)[0]
+# %% ../nbs/02b_voices.ipynb #b048ea39
+@patch
+def _image(self:CAMPlusPlus, x, tape):
+    "The head: (frames, 80) to (320, frames)"
+    gaps = tape.blank().to(x.device)
+    blank = lambda x: x.index_fill_(-1, gaps, 0.)
+    conv = lambda x,wb,stride=1: F.conv2d(x, *wb, stride=(stride,1),
+        padding=wb[0].shape[-1]//2)
+    first,residual,last = self.head
+    x = blank(conv(x.T[None,None], first).relu_())
+    for one,two,short in residual:
+        stride = 2 if short else 1
+        y = conv(blank(conv(x, one, stride).relu_()), two)
+        x = blank(y.add_(conv(x, short, 2) if short else x).relu_())
+    return blank(conv(x, last, 2).relu_()).flatten(1,2)[0]
 
-    def _dense(self, x, block, means, of, gaps):
-        "A dense block: (channels, frames) to (channels or so, frames)"
-        d,k = block.dilation,len(x)
-        found = x.new_empty(k+32*len(block.layers), x.shape[1])
-        found[:k] = x
-        for o in block.layers:
-            h = torch.addcmul(o.shift, found[:k], o.scale).relu_()
-            h = torch.addmm(o.inner_bias, o.inner, h).relu_().index_fill_(1, gaps, 0.)
-            mask = torch.addmm(o.b, o.B,
-                torch.addmm(o.a, o.A, h@means).relu_()).sigmoid_()
-            before,y,after = (o.taps@h).split(32)
-            y[:,d:] += before[:,:-d]
-            y[:,:-d] += after[:,d:]
-            torch.mul(y, mask[:,of], out=found[k:k+32])
-            k += 32
-        return block.narrow@torch.addcmul(block.shift, found, block.scale).relu_()
+# %% ../nbs/02b_voices.ipynb #f0941fe0
+@patch
+def _dense(self:CAMPlusPlus, x, block, means, of, gaps):
+    "A dense block: (channels, frames) to (channels or so, frames)"
+    d,k = block.dilation,len(x)
+    found = x.new_empty(k+32*len(block.layers), x.shape[1])
+    found[:k] = x
+    for o in block.layers:
+        h = torch.addcmul(o.shift, found[:k], o.scale).relu_()
+        h = torch.addmm(o.inner_bias, o.inner, h).relu_().index_fill_(1, gaps, 0.)
+        mask = torch.addmm(o.b, o.B,
+            torch.addmm(o.a, o.A, h@means).relu_()).sigmoid_()
+        before,y,after = (o.taps@h).split(32)
+        y[:,d:] += before[:,:-d]
+        y[:,:-d] += after[:,d:]
+        torch.mul(y, mask[:,of], out=found[k:k+32])
+        k += 32
+    return block.narrow@torch.addcmul(block.shift, found, block.scale).relu_()
 
-    def __call__(self,
-        waves:list, # of tensors (samples,), 16 kHz, on the network's device
-    )->Tensor: # (clips, 192)
-        "A vector of each clip's voice"
-        bands = [mel_bands(w) for w in waves]
-        tape = Tape.of([len(b) for b in bands])
-        x = bands[0].new_zeros(tape.size, 80)
-        for s,b in zip(tape.starts,bands): x[s:s+len(b)] = b-b.mean(0)
-        x = F.conv1d(self._image(x, tape)[None], *self.first, stride=2,
-            padding=2)[0].relu_()
-        tape = tape.half
-        means,of,gaps = (o.to(x.device) for o in (*_context(tape), tape.blank()))
-        for block in self.blocks: x = self._dense(x, block, means, of, gaps)
-        x = torch.addcmul(self.out[1], x, self.out[0]).relu_()
-        clips = [x[:,s:s+n] for s,n in zip(tape.starts,tape.lengths)]
-        return F.linear(torch.stack([torch.cat([c.mean(1),c.std(1)]) for c in clips]),
-            *self.last)
+# %% ../nbs/02b_voices.ipynb #2cf5da4e
+@patch
+def __call__(self:CAMPlusPlus,
+    waves:list, # of tensors (samples,), 16 kHz, on the network's device
+)->Tensor: # (clips, 192)
+    "A vector of each clip's voice"
+    bands = [mel_bands(w) for w in waves]
+    tape = Tape.of([len(b) for b in bands])
+    x = bands[0].new_zeros(tape.size, 80)
+    for s,b in zip(tape.starts,bands): x[s:s+len(b)] = b-b.mean(0)
+    x = F.conv1d(self._image(x, tape)[None], *self.first, stride=2,
+        padding=2)[0].relu_()
+    tape = tape.half
+    means,of,gaps = (o.to(x.device) for o in (*_context(tape), tape.blank()))
+    for block in self.blocks: x = self._dense(x, block, means, of, gaps)
+    x = torch.addcmul(self.out[1], x, self.out[0]).relu_()
+    clips = [x[:,s:s+n] for s,n in zip(tape.starts,tape.lengths)]
+    return F.linear(torch.stack([torch.cat([c.mean(1),c.std(1)]) for c in clips]),
+        *self.last)
 
 # %% ../nbs/02b_voices.ipynb #f5b3019f
 class VoiceError(EncoderError):
@@ -240,6 +248,7 @@ def _middle(wave, max_s):
     n = int(max_s*SR)
     return wave[(len(wave)-n)//2:][:n] if len(wave)>n else wave
 
+# %% ../nbs/02b_voices.ipynb #2d094590
 class VoiceEncoder(Encoder):
     "CAM++ as an encoder: view `voice`, one row per clip"
     name,views = 'campplus',dict(voice=0.)
@@ -286,6 +295,7 @@ def _load_xvector(folder, told):
     unused = 'objective.','adapter.'
     return model,sorted(k for k in info['missing_keys'] if not k.startswith(unused))
 
+# %% ../nbs/02b_voices.ipynb #76ab25b4
 class XVectorEncoder(Encoder):
     """A speaker encoder of `transformers`, such as WavLMForXVector: view `voice`, one
     row per clip"""
@@ -336,6 +346,7 @@ class XVectorEncoder(Encoder):
             out.append(dict(voice=_half(self.model(w[None]).embeddings)))
         return out
 
+# %% ../nbs/02b_voices.ipynb #2dd09700
 def load_voice_encoder(
     # 'campplus'; or a speaker encoder of `transformers`: a folder, a hub id
     spec:str='campplus',
@@ -363,6 +374,7 @@ def _means(x, at):
     np.add.at(total, at, x)
     return total/n[:,None],n
 
+# %% ../nbs/02b_voices.ipynb #bbd29793
 def _tree(y):
     "Average linkage on cosine distance"
     from scipy.cluster.hierarchy import linkage
@@ -395,6 +407,7 @@ def _group(x, cut=CUT, one=ONE, tree=None):
     at = _counted(fcluster(tree, cut, 'distance'))
     return _join_small(y, at, SMALL*len(x)/(at.max()+1))
 
+# %% ../nbs/02b_voices.ipynb #b8a0b898
 def _group_told(x, n_voices):
     "(n,) group of each clip where the number of voices is known"
     from scipy.cluster.hierarchy import fcluster
@@ -450,6 +463,7 @@ def _checked(vectors, n_voices):
         f"{max(1,len(x))}.")
     return _unit(x)
 
+# %% ../nbs/02b_voices.ipynb #0c209acd
 def find_voices(
     vectors,        # (n_clips, d), of one corpus, as a speaker encoder gives them
     n_voices=None,  # how many there are, if that is known
@@ -481,6 +495,7 @@ def _corpora(table):
         for o in ('corpus','language'))
     return corpus.where(corpus!='', language).to_numpy(dtype=object)
 
+# %% ../nbs/02b_voices.ipynb #fa0114f6
 def name_voices(
     clips,          # `Embeddings` with a view `voice`
     n_voices=None,  # in each corpus, if that is known
@@ -495,6 +510,7 @@ def name_voices(
         names[rows] = [f'{c}_{o}' for o in found] if len(several)>1 else found
     return names,sure
 
+# %% ../nbs/02b_voices.ipynb #95a396d9
 def voices(
     table:pd.DataFrame, # a manifest as `read_manifest` gives it
     encoder=None,       # a speaker encoder; CAM++ if None
