@@ -34,6 +34,7 @@ def _field(fit, known):
             fit.structure, known.shift[:,rows], known.weights[mine])[:2])
     return [torch.cat(o) for o in zip(*found)]
 
+# %% ../nbs/06_fields.ipynb #d0b53bba
 def _margin(r, log_share, clip):
     "(n_moments,) evidence for the named emotion, less that for the next"
     named,second = log_share.topk(2, 1).indices[clip].unbind(1)
@@ -57,6 +58,7 @@ def _each_field(fit, known, r, origin):
         **{k:v[a:b] for k,v in each.items()}, origin=origin[i])
     return [of(i, a, b) for i,(a,b) in enumerate(zip(bounds, bounds[1:]))]
 
+# %% ../nbs/06_fields.ipynb #7d31b170
 def resonance(self:SERE,
     # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips
     # of the fit
@@ -71,7 +73,6 @@ def resonance(self:SERE,
     return each_of(self, clips, lambda o: _each_field(self, o, *_field(self, o)))
 
 SERE.resonance = resonance
-
 
 # %% ../nbs/06_fields.ipynb #de8f33bd
 def _spans(known, r):
@@ -90,6 +91,7 @@ def _places(fit, known, spans):
     return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last),
         resonance=resonance.double().cpu().numpy()))
 
+# %% ../nbs/06_fields.ipynb #02756049
 def highlights(self:SERE,
     clips=None, # as for `resonance`
 )->pd.DataFrame: # one row per clip: start_s, end_s (s in the file); resonance, -1..1
@@ -130,6 +132,7 @@ def _usual(fit, prepared, voice):
     none = torch.full_like(found[0], torch.nan)
     return {v:o if k>=_TELL else none for v,k,o in zip(names, clips, found)}
 
+# %% ../nbs/06_fields.ipynb #50d4386d
 def _usual_in_fit(fit, prepared, voice, new):
     "The same: of clips of a fit, all of its clips tell; of new ones, these"
     if new or fit._stored is not None: return _usual(fit, prepared, voice)
@@ -154,6 +157,7 @@ def _what_is_heard(fit, known, spans, new):
     words = [in_words(*o) for o in zip(z, than)]
     return dict(heard=words, **dict(zip(SOUNDS, z.T.astype(float))))
 
+# %% ../nbs/06_fields.ipynb #a826ae9a
 def heard(self:SERE,
     clips=None,         # as for `resonance`
     fields:bool=False,  # with a column field, what `resonance` gives of each clip?
@@ -190,6 +194,7 @@ class _Excerpt:
     def heard(self, rows, fields=False):
         return self.learner.heard(self._of(rows), fields)
 
+# %% ../nbs/06_fields.ipynb #29479d1d
 def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,): which clips it has
     """The shots and some 4,000 other clips, drawn at random: what a page can show of a
     large fit"""
