@@ -106,6 +106,7 @@ def _read(self:ContentIndex, file):
 def _forget(self:ContentIndex, path):
     for name in (path,path+'#'): self._seen.pop(name, None)
 
+# %% ../nbs/02_cache.ipynb #de658663
 @patch
 def _content(self:ContentIndex, path, part):
     """Hash of a file's bytes, all of them if it is for a part;
@@ -335,6 +336,7 @@ def span(self:EmbeddingCache,
     with safe_open(self._file(part,key),'pt') as f:
         return f.get_tensor('span').numpy().copy()
 
+# %% ../nbs/02_cache.ipynb #dcf1060e
 @patch
 def shapes(self:EmbeddingCache,
     part:Encoder,   # that made it

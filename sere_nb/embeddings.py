@@ -190,25 +190,6 @@ class Embeddings:
         return Embeddings(self.table.iloc[at].reset_index(drop=True),
             {k:v.take(at) for k,v in self.views.items()}, self.skipped)
 
-    @classmethod
-    def concat(cls,
-        several,    # of `Embeddings`
-    ):
-        "One after the other. Views are the union; a clip has no frames in one it lacks"
-        several,views = list(several),{}
-        other = next((e for e in several if not isinstance(e, Embeddings)), None)
-        if other is not None: return other.concat(several)      # `Stored`, below
-        for name in dict.fromkeys(v for e in several for v in e.views):
-            have = [e.views[name] for e in several if name in e.views]
-            _one_shape(name, [(f.values.shape[1],f.hop_s) for f in have])
-            none = lambda e: torch.zeros(len(e), dtype=torch.long)
-            lengths = torch.cat([e.views[name].lengths if name in e.views else none(e)
-                for e in several])
-            values = torch.cat([f.values for f in have])
-            views[name] = Frames(values, _offsets(lengths), have[0].hop_s)
-        return cls(_end_to_end(e.table for e in several), views,
-            _end_to_end(e.skipped for e in several))
-
     @property
     def lengths(self)->dict: # view: (n_clips,) frames of each clip
         return {view:f.lengths for view,f in self.views.items()}
@@ -216,6 +197,26 @@ class Embeddings:
     @property
     def shapes(self)->dict: # view: (columns, seconds per row)
         return {view:(f.values.shape[1],f.hop_s) for view,f in self.views.items()}
+
+# %% ../nbs/02_embeddings.ipynb #8d63a9de
+@patch(cls_method=True)
+def concat(cls:Embeddings,
+    several,    # of `Embeddings`
+):
+    "One after the other. Views are the union; a clip has no frames in one it lacks"
+    several,views = list(several),{}
+    other = next((e for e in several if not isinstance(e, Embeddings)), None)
+    if other is not None: return other.concat(several)      # `Stored`, below
+    for name in dict.fromkeys(v for e in several for v in e.views):
+        have = [e.views[name] for e in several if name in e.views]
+        _one_shape(name, [(f.values.shape[1],f.hop_s) for f in have])
+        none = lambda e: torch.zeros(len(e), dtype=torch.long)
+        lengths = torch.cat([e.views[name].lengths if name in e.views else none(e)
+            for e in several])
+        values = torch.cat([f.values for f in have])
+        views[name] = Frames(values, _offsets(lengths), have[0].hop_s)
+    return cls(_end_to_end(e.table for e in several), views,
+        _end_to_end(e.skipped for e in several))
 
 # %% ../nbs/02_embeddings.ipynb #814ed5c3
 @patch

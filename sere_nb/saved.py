@@ -275,6 +275,7 @@ def _set_structure(fit, state):
         fit.settings['freedom'])
     for k,v in zip(_STRUCTURE, state): setattr(fit.structure, k, v)
 
+# %% ../nbs/06_saved.ipynb #02233e66
 def _set_circumstances(fit, meta, known):
     "What voices and words add, who says the same, clusters"
     fit.effects_,fit.said_,fit.same_,fit.circumstances_ = {},{},{},{}
