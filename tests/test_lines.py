@@ -10,9 +10,9 @@ NOTEBOOKS = sorted(f for f in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoin
 
 
 def widest(notebook):
-    "Columns for code: the method's notebooks keep to what a page shows at once"
+    "Columns for code: the method, its tutorials and the course keep to what a page shows at once"
     method = notebook.parent==ROOT/'nbs' and notebook.name<'08'
-    return 88 if method or notebook.parent.name=='tutorials' else 100
+    return 88 if method or notebook.parent.name in ('tutorials', '_workshop', 'about') else 100
 
 
 def code(notebook):
