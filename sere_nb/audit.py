@@ -116,11 +116,20 @@ def state(self:Audit)->dict: # emotions, clips, at, and the outcome when all is 
     except AuditError as e: lines = [str(e)]
     return dict(known, lines=lines)
 
+# %% ../nbs/11_audit.ipynb #7d0e9a42
+def _clip_of(audit, clip, emotion=''):
+    "Name of a clip that a page means; `AuditError` if it, or its label, is none"
+    names,words = audit.names,(*audit.choices(), '')
+    if type(clip) is not int or not 0<=clip<len(names) or emotion not in words:
+        raise AuditError('no label')
+    return names[clip]
+
 # %% ../nbs/11_audit.ipynb #8c3842b5
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>sere audit</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="audit.css">
-<main id="audit"></main><script type="module" src="audit.js"></script></html>
+<body class="sere-audit alone"><main><h1>sere audit</h1><div id="audit"></div></main>
+<script type="module" src="audit_page.js"></script></body></html>
 """
 
 _SAFE = {'Cache-Control':'no-store', 'X-Content-Type-Options':'nosniff',
@@ -128,8 +137,8 @@ _SAFE = {'Cache-Control':'no-store', 'X-Content-Type-Options':'nosniff',
     "default-src 'self'; img-src data:; media-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"}
 
-_FILES = {'audit.js':'text/javascript', 'dom.js':'text/javascript',
-    'audit.css':'text/css'}
+_FILES = {'audit_page.js':'text/javascript', 'audit.js':'text/javascript',
+    'dom.js':'text/javascript', 'audit.css':'text/css'}
 
 # %% ../nbs/11_audit.ipynb #ba44fb91
 class _Answers(BaseHTTPRequestHandler):
@@ -183,10 +192,9 @@ def _label(self:_Answers, said):
     try: clip,emotion = map(json.loads(said).get, ('clip','emotion'))
     except (ValueError,AttributeError,RecursionError):
         return self._no(400, 'no label')
-    names,words = audit.names,(*audit.choices(), '')
-    if type(clip) is not int or not 0<=clip<len(names) or emotion not in words:
-        return self._no(400, 'no label')
-    try: audit.label(names[clip], emotion)
+    try: name = _clip_of(audit, clip, emotion)
+    except AuditError as e: return self._no(400, str(e))
+    try: audit.label(name, emotion)
     except (OSError,ValueError) as e: return self._no(507, str(e))
     self._give(audit.state())
 

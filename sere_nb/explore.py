@@ -16,7 +16,8 @@ from .page import *
 from .widget import *
 from .twin import *
 from .compare import *
+from .audit_widget import *
 
 __all__ = [o for m in ('looks','layout','facts','program','page','widget','twin',
-    'compare')
+    'compare','audit_widget')
     for o in sys.modules[f'sere_nb.{m}'].__all__]

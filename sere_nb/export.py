@@ -146,10 +146,12 @@ def _labels(rows):
     "(name of a tier, [(start_s, end_s, label)]) of a recording"
     for what in ('emotion','speaker'):
         if what=='speaker' and not rows.speaker.any(): continue
-        for i,tier in enumerate(_tiers(rows), 1):
-            name = what+(f' {i}' if i>1 else '')
-            yield name,[(o.start_s,o.end_s,getattr(o, what)) for o in tier
-                if getattr(o, what)]
+        for channel,some in rows.groupby('channel'):
+            side = f' (channel {channel})' if channel else ''
+            for i,tier in enumerate(_tiers(some), 1):
+                name = what+side+(f' {i}' if i>1 else '')
+                yield name,[(o.start_s,o.end_s,getattr(o, what)) for o in tier
+                    if getattr(o, what)]
 
 # %% ../nbs/08c_export.ipynb #859127cc
 def _textgrid(path, seconds, rows):

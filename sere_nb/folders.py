@@ -178,8 +178,8 @@ def _clips(sound, folder, tier):
     above = lambda p: p.relative_to(folder).parts[0] if p.parent!=folder else ''
     if not tier: return [(str(p),above(p),'') for p in sound],[]
     rows,notes = labelled_spans(sound, folder, [*_walk(folder)], tier)
-    return [(stretch_name(str(p), *o[:2]),who or above(p),o.label)
-        for p,some in rows.items() for o,who in some],notes
+    return [(stretch_name(str(p), *o[:2], channel),who or above(p),o.label)
+        for p,some in rows.items() for o,who,channel in some],notes
 
 # %% ../nbs/01_folders.ipynb #0e0f3f4d
 def folder_manifest(

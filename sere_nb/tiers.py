@@ -6,7 +6,7 @@
 __all__ = ['Span', 'read_tiers', 'labelled_spans']
 
 # %% ../nbs/01_tiers.ipynb #5f0aa243
-import os
+import os,re
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -98,22 +98,31 @@ def _files_of(sound, files, folder):
     return found
 
 # %% ../nbs/01_tiers.ipynb #d8a06b35
+_MORE = re.compile(r'(?: *\(channel [1-9]\d?\))?( \d+)?')
+_CHANNEL = re.compile(r'\(channel ([1-9]\d?)\)(?: \d+)?$')
+
 def _of(name, tiers):
-    "Names of the tier that is meant, and of those that go on with a number behind it"
+    "{tier that is meant, or goes on with it: its channel, None where none is named}"
     plain = {k.strip().casefold():k for k in reversed(tiers)}
-    name = name.strip().casefold()
-    parts = ((o.rpartition(' '),k) for o,k in plain.items())
-    more = [k for (a,_,b),k in parts if a==name and b.isdigit()]
-    return [plain[name],*more] if name in plain else []
+    name,found = name.strip().casefold(),{}
+    for o in (o for o in plain if o.startswith(name)):
+        if (more := _MORE.fullmatch(o[len(name):])): found[o] = more[1]
+    if None not in found.values(): return {}    # a number alone goes on with nothing
+    channel = lambda o: int(at[1]) if (at := _CHANNEL.search(o)) else None
+    return {plain[o]:channel(o) for o in found}
 
-def _spans(name, tiers): return sorted(o for k in _of(name, tiers) for o in tiers[k])
+def _spans(name, tiers):
+    "[(span, channel)] in the order of time"
+    both = ((o,channel) for k,channel in _of(name, tiers).items() for o in tiers[k])
+    return sorted(both, key=lambda o: (o[0],o[1] or 0))
 
-def _who(span, voices):
+def _who(span, voices, channel=None):
     """Who speaks in a stretch: as said of just that, else of its middle; '' if nothing
     is"""
     middle = (span.start_s+span.end_s)/2
-    same = (o.label for o in voices if o[:2]==span[:2])
-    near = (o.label for o in voices if o.start_s<=middle<o.end_s)
+    mine = [o for o,side in voices if channel is None or side in (channel,None)]
+    same = (o.label for o in mine if o[:2]==span[:2])
+    near = (o.label for o in mine if o.start_s<=middle<o.end_s)
     return next(same, next(near, ''))
 
 # %% ../nbs/01_tiers.ipynb #c2d73ef5
@@ -144,7 +153,7 @@ def labelled_spans(
     folder,     # that holds them
     files,      # all that lie there
     tier:str,   # the name of the tier that holds the labels
-)->tuple: # ({recording: [(span, who speaks)]}, sentences about what else there is)
+)->tuple: # ({recording: [(span, who speaks, channel or None)]}, what else to say)
     """What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not
     clear"""
     found,other,bad = {},Counter(),[]
@@ -152,7 +161,7 @@ def labelled_spans(
         tiers = _told(p, mine, tier, other, bad)
         if tiers is None: continue
         voices = _spans('speaker', tiers)
-        found[p] = [(o,_who(o, voices)) for o in _spans(tier, tiers)]
+        found[p] = [(o,_who(o, voices, c),c) for o,c in _spans(tier, tiers)]
     said = [*_also(sound, found, tier, other, bad)]
     if not any(found.values()): raise ManifestError(f"no recording has a tier '{tier}' "
         f"with labels. {' '.join(said)}")

@@ -1,5 +1,6 @@
 """An audit: what is said stays, whatever ends the process; what others made is read with care; strangers get nothing."""
 import csv
+import importlib
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from browser import browser, complaints, needs_browser, until
+from browser import browser, complaints, menu, needs_browser, opened, served, until
 from conftest import make_corpus
 
 from sere_nb import audit as a
+from sere_nb.audit_widget import AuditWidget
 from sere_nb.cli import main
 from sere_nb.corpora import read_manifest
 
@@ -376,3 +378,134 @@ def test_three_clips_on_the_page_then_on(desk):
         assert not complaints(b)
     said = [e for _, e in audit(desk.audit.folder).rows.values()]
     assert said == ["anger"]+["fear"]*5
+
+
+# ---------------------------------------------------------------- in a notebook
+
+def widget(run, draw=True):
+    """The widget of an audit, and what it says."""
+    it, told = audit(run), []
+    if draw: it.draw(6, 1)
+    w = AuditWidget(it)
+    w.send = lambda o, buffers: told.append((o, buffers))
+    def ask(**o):
+        w._hear(w, o, [])
+        return told[-1]
+    return w, ask
+
+
+def test_a_widget_gives_only_what_is_asked_about(run):
+    w, ask = widget(run)
+    told, (sound,) = ask(do="sound", clip=5, id="a-1")
+    assert told == dict(id="a-1") and bytes(sound[:4]) == b"RIFF"
+    for clip in (6, -1, True, "0", None, 1.0, 10**9, [0]):
+        assert ask(do="sound", clip=clip, id="a-2") == (dict(error="no label", id="a-2"), [])
+    for o in (dict(), dict(do="run"), dict(do=["label"])): assert "nothing that can be asked for" in ask(**o)[0]["error"]
+    Path(w.audit.where[w.audit.names[0]]).write_bytes(b"no sound")
+    told, buffers = ask(do="sound", clip=0, id="a-3")
+    assert told["error"] and "\n" not in told["error"] and buffers == []
+
+
+def test_a_widget_keeps_each_label_at_once_and_goes_on(run):
+    w, ask = widget(run)
+    told, _ = ask(do="label", clip=0, emotion="fear", id="a-1")
+    assert told["id"] == "a-1" and told["state"] == w._state and w._state["at"] == 1
+    assert (run/"audit.csv").read_text().endswith(",random,fear\n") or (run/"audit.csv").read_text().endswith(",unsure,fear\n")
+    for emotion in ("joy", None, ["fear"], 1): assert ask(do="label", clip=1, emotion=emotion)[0]["error"] == "no label"
+    again, ask = widget(run, draw=False)        # the kernel was started anew
+    assert again._state == w._state and again._state["clips"][0]["said"] == "fear"
+    for i in range(6): ask(do="label", clip=i, emotion="?" if i == 2 else "anger")
+    assert again._state["at"] == 6 and again._state["lines"] and "6 of 6" in repr(again)
+    told, _ = ask(do="end")
+    assert "audit.json" in told["text"] and json.loads((run/"audit.json").read_text())["cannot_tell"] == 1
+
+
+def test_a_widget_writes_over_nothing(run):
+    w, ask = widget(run)
+    (run/"audit.json").write_text("mine")
+    for i in range(6): ask(do="label", clip=i, emotion="anger")
+    assert "nothing says that sere wrote it" in ask(do="end")[0]["error"] and (run/"audit.json").read_text() == "mine"
+    book = (run/"audit.csv").read_text()+"c.wav,,,,random,joy\n"
+    (run/"audit.csv").write_text(book)
+    told, _ = ask(do="label", clip=3, emotion="fear")
+    assert "has been changed since sere wrote it" in told["error"] and (run/"audit.csv").read_text() == book
+    assert w.audit.rows[w.audit.names[3]][1] == "anger"
+
+
+def test_the_answer_of_the_model_is_hidden_from_a_widget(run):
+    w, ask = widget(run)
+    ask(do="label", clip=1, emotion="fear")
+    sent = w.get_state()
+    said = [o for i, o in enumerate(sent["_state"]["clips"]) if i != 1]
+    assert said == [dict(name="", said="", model=None)]*5 and sent["_state"]["clips"][1]["model"]
+    names = {Path(o).name for i, o in enumerate(w.audit.names) if i != 1}
+    told = json.dumps({k: v for k, v in sent.items() if k not in ("layout", "_esm", "_css")})+str(w._repr_mimebundle_())
+    assert not any(o in told for o in names)
+    assert w._state["lines"] == [] and "p_anger" not in told
+
+
+def test_a_widget_needs_clips_and_anywidget(run, monkeypatch):
+    with pytest.raises(a.AuditError, match="Draw some first"): AuditWidget(audit(run))
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "sere_nb.audit_widget")
+    with pytest.raises(ImportError) as told: importlib.import_module("sere_nb.audit_widget")
+    assert str(told.value) == "An audit in a notebook needs anywidget: pip install anywidget. Without it, sere audit asks on a page, or by keys (--terminal)."
+
+
+def test_a_widget_where_no_kernel_is(run):
+    """A notebook that was executed without a browser tells how far it is, and at the end what was found."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    exporter = HTMLExporter(template_name="basic")
+    def page():
+        data, _ = AuditWidget(audit(run))._repr_mimebundle_()
+        cell = nbformat.v4.new_code_cell("AuditWidget(audit)", outputs=[nbformat.v4.new_output("execute_result", data)])
+        return exporter.from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))[0]
+    w, ask = widget(run)
+    for i in range(5): ask(do="label", clip=i, emotion="anger")
+    begun = page()
+    assert "5 of 6 clips have a label" in begun and "<td>accuracy</td>" not in begun
+    ask(do="label", clip=5, emotion="anger")
+    done = page()
+    assert "6 of 6 clips have a label" in done and "<td>accuracy</td>" in done
+
+
+@needs_browser
+def test_an_audit_in_jupyterlab(run, tmp_path):
+    audit(run).draw(4, 1)
+    source = f"from sere_nb.audit_widget import Audit,AuditWidget\nfrom sere_nb.corpora import read_manifest\nAuditWidget(Audit({str(run)!r}, read_manifest({str(run.parent/'m.csv')!r})))"
+    cell = dict(cell_type="code", id="one", metadata={}, source=source)
+    home = tmp_path/"lab"
+    home.mkdir()
+    clip = lambda b, i: until(b, f"return document.querySelector('.sere-audit .dim')?.textContent == 'Clip {i} of 4'", 20, f"clip {i}")
+    said = lambda: [e for _, e in audit(run).rows.values()]
+    with served(home, dict(cells=[cell], metadata=dict(kernelspec=dict(name="python3", display_name="Python 3", language="python")), nbformat=4, nbformat_minor=5)) as url, browser(1280, 1000) as b:
+        opened(b, url)
+        menu(b, "Run", "Run All Cells")
+        until(b, "return document.querySelector('.sere-audit .main')", what="the widget").click()
+        until(b, "return document.querySelector('.sere-audit audio').duration > 0", what="its sound")
+        press = lambda key: b.switch_to.active_element.send_keys(key)
+        clip(b, 1)
+        for key in "x8a": press(key)        # what JupyterLab would cut, turn into a heading, add
+        press("2")
+        clip(b, 2)
+        assert said() == ["fear", "", "", ""] and "The model:" in b.find_element("css selector", ".sere-audit .note").text
+        press("b")
+        until(b, "return document.querySelector('.sere-audit [aria-pressed=true]')?.textContent == '2fear'")
+        press("1")
+        clip(b, 2)
+        b.find_element("css selector", ".sere-audit .answers button:last-child").click()
+        clip(b, 3)
+        assert b.execute_script("return document.querySelectorAll('.jp-Cell').length") == 1 and said() == ["anger", "?", "", ""]
+        b.find_element("css selector", ".jp-Cell .jp-InputPrompt").click()
+        menu(b, "Run", "Run All Cells")     # it goes on
+        until(b, "return [...document.querySelectorAll('.sere-audit p')].some(o => o.textContent.startsWith('2 of 4 clips are left'))")
+        until(b, "return document.querySelector('.sere-audit .main')").click()
+        for i in (3, 4):
+            clip(b, i)
+            press("1")
+        until(b, "return document.querySelector('.sere-audit table')")
+        b.find_element("css selector", ".sere-audit .main").click()
+        until(b, "return document.querySelector('.sere-audit .note').textContent.startsWith('Kept in')")
+        assert complaints(b) == []
+    assert said() == ["anger", "?", "anger", "anger"] and (run/"audit.json").is_file()

@@ -4,12 +4,10 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from browser import browser, complaints, needs_browser, until
+from browser import browser, complaints, menu, needs_browser, opened, served, until
 
 from sere_nb.corpora import data_samples, draw_shots, read_manifest
 from sere_nb.encoder import Embeddings, embed
@@ -711,38 +709,8 @@ def lab(tmp_path):
     "The quickstart in JupyterLab, with some hostile names"
     nb = json.loads((Path(__file__).parent.parent/'nbs'/'tutorials'/'01_quickstart.ipynb').read_text())
     for c in nb['cells']:
-        source = ''.join(c['source'])
-        if 'explorer = Explorer(' in source: source = source.replace('explorer = Explorer(', f"learner.table_.loc[100:{99+len(HOSTILE)}, 'path'] = {HOSTILE!r}\nexplorer = Explorer(")
-        c['source'] = source
-        if c['cell_type'] == 'code': c['outputs'], c['execution_count'] = [], None
-    (tmp_path/'work').mkdir()
-    (tmp_path/'work'/'quickstart.ipynb').write_text(json.dumps(nb))
-    with socket.socket() as o:
-        o.bind(('127.0.0.1', 0))
-        port = o.getsockname()[1]
-    own = {k: str(tmp_path/k.lower()) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR', 'JUPYTERLAB_SETTINGS_DIR', 'JUPYTERLAB_WORKSPACES_DIR')}
-    kernels = Path(own['JUPYTER_DATA_DIR'])/'kernels'/'python3'
-    kernels.mkdir(parents=True)
-    (kernels/'kernel.json').write_text(json.dumps(dict(argv=[sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='Python 3', language='python')))
-    with open(tmp_path/'log', 'wb') as log:
-        server = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', f'--port={port}', '--ServerApp.port_retries=0', '--IdentityProvider.token=', '--ServerApp.password=', '--allow-root',
-                                   f'--ServerApp.root_dir={tmp_path/"work"}', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate'], stdout=log, stderr=log, env=os.environ | own | {'PYTHONPATH': str(Path(__file__).parent.parent)})
-        try:
-            for _ in range(300):
-                assert server.poll() is None, (tmp_path/'log').read_text()
-                try: urllib.request.urlopen(f'http://127.0.0.1:{port}/api')
-                except OSError: time.sleep(.1)
-                else: break
-            yield f'http://127.0.0.1:{port}/lab/tree/quickstart.ipynb', tmp_path/'work'
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def menu(b, *names):
-    for name in names:
-        until(b, f"return [...document.querySelectorAll('.lm-MenuBar-itemLabel, .lm-Menu-itemLabel')].some(o => o.textContent == '{name}')", what=name)
-        next(o for o in b.find_elements('css selector', '.lm-MenuBar-itemLabel, .lm-Menu-itemLabel') if o.get_attribute('textContent') == name).click()
+        c['source'] = ''.join(c['source']).replace('explorer = Explorer(', f"learner.table_.loc[100:{99+len(HOSTILE)}, 'path'] = {HOSTILE!r}\nexplorer = Explorer(")
+    with served(tmp_path, nb) as url: yield url, tmp_path/'work'
 
 
 def paired(script): return app(script).replace('o => o.explorer', 'o => o.explorer?.sides')
@@ -752,15 +720,13 @@ def paired(script): return app(script).replace('o => o.explorer', 'o => o.explor
 def test_the_quickstart_in_jupyterlab(lab):
     url, folder = lab
     with browser(1280, 1100) as b:
-        b.get(url)
-        until(b, "return document.querySelectorAll('.jp-Notebook .jp-CodeCell').length > 5 && document.querySelector('.jp-NotebookPanel-toolbar')", what='the notebook is open')
-        until(b, "return document.querySelector('[data-status=idle]')", what='the kernel is idle')
+        opened(b, url)
         menu(b, 'Run', 'Run All Cells')
         # clips settle while one watches, then one is taught by the notebook: eleven rounds, and two more
         assert until(b, app('return a.rounds >= 1'), 120, 'the map')
         assert until(b, app('return a.rounds == 13 && a.rounds'), 120, 'all cells have run')
         # where Run All has brought the reader, the map can be seen and played
-        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 20, 'the widget is in view')
+        until(b, "return [...document.querySelectorAll('.sere .time button')].some(o => { const y = o.getBoundingClientRect(); return y.height && y.top >= 0 && y.bottom <= innerHeight; })", 60, 'the widget is in view')
         until(b, app('return !a.moving'), 30)
         b.execute_script(app("document.querySelector('.sere').scrollIntoView()"))
         first = b.execute_script(app('return [...Array(240).keys()].map(a.where)'))

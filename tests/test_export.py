@@ -52,7 +52,7 @@ def test_textgrid(place):
     assert spans == {"emotion": [(.5, 2, "anger")], "emotion 2": [(1.5, 3, "sadness")],
                      "speaker": [(.5, 2, "v1"), (3, 4.25, "v1")], "speaker 2": [(1.5, 3, "v2")]}
     call = textgrid.openTextgrid(str(place/"out"/"call.TextGrid"), False)
-    assert [tuple(e) for e in call.getTier("emotion").entries] == [(0, 2, "anger")]
+    assert [tuple(e) for e in call.getTier("emotion (channel 2)").entries] == [(0, 2, "anger")] and len(call.tierNames) == 2
 
 
 def test_elan(place):

@@ -71,6 +71,27 @@ def test_the_whole_way(form, tmp_path, capsys):
     assert "no recording has a tier 'mood' with labels" in err and "tiers that are not used: emotion" in err and err.count("\n")==1 and not (tmp_path/"n.csv").exists()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_channels_come_back(form, tmp_path, capsys):
+    """A call with a speaker in each channel: each clip keeps its channel, and its speaker, also where both speak at once."""
+    pytest.importorskip(FORMS[form][0])
+    x = np.sin(np.arange(SR*6)*.05)
+    sf.write(tmp_path/"call.wav", np.stack([x, -x], 1), SR)
+    rows = [(.5, 2, 1, "anger"), (.5, 2, 2, "fear"), (1.5, 3, 2, "anger"), (4, 5, "", "fear")]
+    (tmp_path/"p.csv").write_text("path,start_s,end_s,channel,emotion,p_anger,p_fear\n"+"".join(f"call.wav,{a},{b},{c},{e},.5,.5\n" for a, b, c, e in rows))
+    (tmp_path/"list.csv").write_text("path,language,speaker,start_s,end_s,channel\n"+"".join(f"call.wav,hu,v{c},{a},{b},{c}\n" for a, b, c, _ in rows))
+    assert main(["export", str(tmp_path/"p.csv"), "--as", form, "-o", str(tmp_path/"labels"), "--manifest", str(tmp_path/"list.csv")]) == 0
+    tiers = read_tiers(tmp_path/"labels"/f"call{FORMS[form][1]}")
+    assert [o for o in tiers if o.startswith("emotion")] == ["emotion", "emotion (channel 1)", "emotion (channel 2)", "emotion (channel 2) 2"]
+    assert main(["manifest", str(tmp_path), "--language", "hu", "--tier", "emotion", "-o", str(tmp_path/"m.csv")]) == 0
+    assert "not used" not in capsys.readouterr().err
+    t = read_manifest(tmp_path/"m.csv")
+    back = [(o.start_s, o.end_s, o.channel or "", e, who) for o, e, who in zip(map(stretch, t.path), t.emotion, t.speaker)]
+    assert sorted(back, key=str) == sorted([(*o, f"v{o[2]}") for o in rows], key=str)
+    assert main(["manifest", str(tmp_path), "--language", "hu", "--tier", "Emotion (Channel 2)", "-o", str(tmp_path/"two.csv")]) == 0
+    assert [stretch(o).channel for o in read_manifest(tmp_path/"two.csv").path] == [2, 2]
+
+
 GRID = """File type = "ooTextFile"
 Object class = "TextGrid"
 

@@ -1,4 +1,4 @@
-// The page of `sere audit`: plays a clip, takes what was heard, goes on.
+// An audit: plays a clip, takes what was heard, goes on.
 import {h} from './dom.js';
 
 const CANNOT = '?';
@@ -20,18 +20,21 @@ export function verdict({name, said, model}) {
   return `${name}. You: ${heard}. The model: ${thought}.`;
 }
 
+// `link` gives state and sounds and keeps what is said: it goes to a program on this
+// machine, or to a kernel. Keys count where `keys` hears them.
 export class Audit {
-  constructor(root, ask = (...o) => fetch(...o)) {
-    Object.assign(this, {root, ask, at: 0, begun: false, busy: false});
+  constructor(root, link, keys) {
+    Object.assign(this, {root, link, at: 0, begun: false, busy: false});
     this.sound = h('audio', {controls: true, 'aria-label': 'the clip'});
+    this.sound.onerror = () => this.unheard();
     this.note = h('p', {class: 'note', role: 'status'});
-    addEventListener('keydown', e => this.key(e));
+    keys.addEventListener('keydown', e => this.key(e));
     this.load();
   }
 
   async load() {
     try {
-      this.state = await (await this.ask('state')).json();
+      this.state = await this.link.state();
     } catch {
       return this.gone();
     }
@@ -40,9 +43,7 @@ export class Audit {
   }
 
   gone() {
-    this.note.textContent =
-      'The program no longer answers. Nothing that was said is lost: ' +
-      'start it again, and it goes on from here.';
+    this.note.textContent = this.link.lost;
     this.root.replaceChildren(this.note);
   }
 
@@ -60,6 +61,12 @@ export class Audit {
   begin() {
     this.begun = true;
     this.draw();
+    this.focus();
+  }
+
+  // The button that was pressed is gone, and keys would go to who knows what.
+  focus() {
+    this.root.focus({preventScroll: true});
   }
 
   again() {
@@ -69,6 +76,7 @@ export class Audit {
 
   back() {
     if (!this.at) return;
+    this.begun = true;
     this.at -= 1;
     this.draw();
   }
@@ -78,10 +86,8 @@ export class Audit {
     if (this.busy || clip >= this.state.clips.length) return;
     this.busy = true;
     try {
-      const body = JSON.stringify({clip, emotion});
-      const answer = await this.ask('label', {method: 'POST', body});
-      const told = await answer.json();
-      if (!answer.ok) this.note.textContent = `This was not kept: ${told.error}`;
+      const told = await this.link.label(clip, emotion);
+      if (told.error) this.note.textContent = `This was not kept: ${told.error}`;
       else {
         this.state = told;
         this.at = clip + 1;
@@ -96,23 +102,36 @@ export class Audit {
 
   draw() {
     const {clips, at} = this.state;
+    const {activeElement: active, body} = document;
+    const here = active == body || this.root.contains(active);
     this.sound.pause();
     this.note.textContent = '';
     const left = clips.filter(o => !o.said).length;
     if (this.at >= clips.length && left) this.at = at;
     const parts = !left && this.at >= clips.length ? this.end() : this.question(left);
-    this.root.replaceChildren(h('h1', {}, 'sere audit'), ...parts);
+    this.root.replaceChildren(...parts);
+    if (this.begun && here) this.focus();
   }
 
   question(left) {
     const {clips, of} = this.state;
     if (!this.begun) return this.greeting(left, of);
     const bar = h('progress', {max: clips.length, value: clips.length - left});
-    this.sound.src = `sound/${this.at}`;
-    this.sound.onerror = () => this.unheard();
-    this.sound.play().catch(() => {});
+    this.open();
     const where = h('p', {class: 'dim'}, `Clip ${this.at + 1} of ${clips.length}`);
     return [bar, where, this.sound, this.answers(), this.small(), this.note];
+  }
+
+  async open() {
+    const clip = this.at;
+    // till the new one is there, nobody hears the old one in its place
+    this.sound.removeAttribute('src');
+    this.sound.load();
+    const src = await this.link.sound(clip);
+    if (clip != this.at) return;
+    if (!src) return this.unheard();
+    this.sound.src = src;
+    this.sound.play().catch(() => {});
   }
 
   unheard() {
@@ -172,12 +191,8 @@ export class Audit {
   }
 
   async finish() {
-    await this.ask('end', {method: 'POST', body: ''}).catch(() => {});
-    const text =
-      'Kept in audit.csv and audit.json, beside the predictions. Close this page.';
-    this.root.replaceChildren(h('h1', {}, 'sere audit'), h('p', {}, text));
+    const {error, text, over} = await this.link.end();
+    this.note.textContent = error ? `This was not kept: ${error}` : text;
+    if (over) this.root.replaceChildren(this.note);
   }
 }
-
-const root = globalThis.document?.getElementById('audit');
-if (root) new Audit(root);
