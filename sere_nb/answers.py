@@ -44,6 +44,7 @@ def fresh_voices(
     names,n = np.unique(who[new].astype(str), return_counts=True)
     return [np.flatnonzero(who==v) for v in names[n>=_ENOUGH]]
 
+# %% ../nbs/06_answers.ipynb #fe901367
 def offset_of(
     fit,    # `SERE`
     corpus, # (n,) str, of each clip
@@ -75,6 +76,7 @@ def groups_of_new(fit, prepared, corpus, who):
         out[f] = torch.tensor([index.get(v, -1) for v in name]).to(fit.device)
     return out
 
+# %% ../nbs/06_answers.ipynb #9d6ac65a
 def voice_of_new(fit, prepared, corpus):
     "(n, d) what new clips tell of their voice, where nobody says who speaks"
     out = torch.zeros(len(corpus), Voiceprint().dims, device=fit.device)
@@ -91,6 +93,7 @@ def _must_be_as_known(views, found, known):
             raise LearnerError(f"view {v}: {found[v]} columns, but the fit knew "
                 f"{known[v]}. Encode these clips with the encoder of the fit.")
 
+# %% ../nbs/06_answers.ipynb #eb8677a9
 def _prepared(fit, clips):
     "New clips on the ground of the fit; `LearnerError` if they are of another kind"
     knew = {v:len(mean) for v,voice in fit.space.voices.items()
@@ -123,6 +126,7 @@ class Known(NamedTuple):
     table:pd.DataFrame
     softness:Tensor     # (n, 1) how much softer shares are reported
 
+# %% ../nbs/06_answers.ipynb #78563ae9
 def rows_of(rows, n):
     "Positions (m,) int64, from positions or a mask"
     try: at = torch.as_tensor(rows)
@@ -148,6 +152,7 @@ def _read_new(fit, clips):
         fresh_voices(fit, corpus, who))
     return Known(*said, cover, weights, prepared, clips.table, softness_of(fit, corpus))
 
+# %% ../nbs/06_answers.ipynb #829afec4
 def _read_own(fit, clips, frames):
     "`Known` of clips of the fit; all of them if None"
     if not hasattr(fit, '_clips'):
@@ -166,6 +171,12 @@ def _read_own(fit, clips, frames):
         softness_of(fit, o.corpus[at]))
 
 # %% ../nbs/06_answers.ipynb #1ffe881b
+def _measures(fit):
+    "All that remembers what is usual in a corpus or a voice"
+    return [*fit.space.voices.values(), *fit.space.content.values(),
+        *fit.projection.voices.values(), *(y.voices for _,y in fit.said_.values())]
+
+# %% ../nbs/06_answers.ipynb #c60c61c5
 def read(
     fit,        # a fitted `SERE`
     clips,      # Embeddings; rows of `table_`; None for all clips of the fit
@@ -183,11 +194,6 @@ def read(
         fit._read_last = clips,known
         fit._read_as = [dict(o.known) for o in _measures(fit)]  # how they were measured
     return known
-
-def _measures(fit):
-    "All that remembers what is usual in a corpus or a voice"
-    return [*fit.space.voices.values(), *fit.space.content.values(),
-        *fit.projection.voices.values(), *(y.voices for _,y in fit.said_.values())]
 
 # %% ../nbs/06_answers.ipynb #419779b7
 @contextmanager
@@ -216,6 +222,7 @@ def _in_parts(fit, clips, frames):
     parts = voice_by_voice(np.zeros(len(rows), int), size, most)
     return parts,lambda at: read(fit, rows[at], frames)
 
+# %% ../nbs/06_answers.ipynb #dc3f68e6
 def _joined(done, parts):
     "Lists, tables or arrays of the parts, in the order of the clips"
     back = np.argsort(np.concatenate(parts))
@@ -226,6 +233,7 @@ def _joined(done, parts):
         return pd.concat(done, ignore_index=True).iloc[back].reset_index(drop=True)
     return np.concatenate(done)[back]
 
+# %% ../nbs/06_answers.ipynb #6794040c
 def each_of(
     fit,        # a fitted `SERE`
     clips,      # Embeddings (or Stored), of the fit or new; rows of `table_`; None
@@ -251,6 +259,9 @@ def predict_proba(self:SERE,
     def shares(o): return soft(o.log_share.double(), o.softness).cpu().numpy()
     return each_of(self, clips, shares, frames=False)
 
+SERE.predict_proba = predict_proba
+
+# %% ../nbs/06_answers.ipynb #1eb844eb
 def predict(self:SERE,
     clips=None,         # as for `predict_proba`
     at_least:float=0.,  # say nothing, '', where the highest probability is below this
@@ -259,7 +270,7 @@ def predict(self:SERE,
     p = self.predict_proba(clips)
     return np.where(p.max(1)>=at_least, self.classes_[p.argmax(1)], '')
 
-SERE.predict_proba,SERE.predict = predict_proba,predict
+SERE.predict = predict
 
 # %% ../nbs/06_answers.ipynb #a1e2e4c0
 def transform(self:SERE,

@@ -228,8 +228,8 @@ def _take_turns(x, rate):
 def take_turns(
     path,   # a recording
 )->bool: # False also for what cannot be read
-    """Do its two channels speak in turn, as in a call with a speaker in each? Told by its
-    first minute"""
+    """Do its two channels speak in turn, as in a call with a speaker in each? Told by
+    its first minute"""
     try:
         with _while_there(path), _open(path) as f:
             info = _info(f)
@@ -255,7 +255,8 @@ def load_audio(
         if not whole: limit_s,beyond = _span(path, at, limit_s, _info(f).seconds)
         with _in_turn(f, limit_s):  # until it is mixed, which takes a copy
             x,info,damaged = _decode(f, limit_s, at.start_s)
-            if not whole: beyond = _span(path, at, limit_s, info.seconds)[1]  # now known
+            # now known
+            if not whole: beyond = _span(path, at, limit_s, info.seconds)[1]
             if at.channel is not None: x = _one_channel(path, x, at.channel)
             read_s,there_s = len(x)/info.rate,_length(at, info.seconds)
             _fit_to_use(path, x, read_s, damaged)
@@ -289,9 +290,10 @@ def load_audio(
         said = (f"a short loud sound ({left/SR:.1f} s) is all that is kept; beside it "
             f"{quiet_s:.1f} s are far quieter. If that is speech, find it: sere "
             "segment")
-    if mixed: warnings.warn(f"{path}: two channels that speak in turn, as in a call with a "
-        "speaker in each, are mixed. To hear each for itself: a column channel with 1 or 2 "
-        "in the list, or sere segment --channels.", AudioWarning, stacklevel=2)
+    if mixed: warnings.warn(f"{path}: two channels that speak in turn, as in a call "
+        "with a speaker in each, are mixed. To hear each for itself: a column channel "
+        "with 1 or 2 in the list, or sere segment --channels.", AudioWarning,
+        stacklevel=2)
     if said: warnings.warn(f"{path}: {said}.", AudioWarning, stacklevel=2)
     return Clip(set_level(wave) if level else wave.clone(), start_s, info.seconds)
 

@@ -119,7 +119,8 @@ def _balanced(logp, steps=100, due=None):
 
 # %% ../nbs/07b_baselines.ipynb #3c484a84
 def _surest(p, rows, share):
-    "(rows, class) of the surest `share` of what is due to each class, among rows of `p`"
+    """(rows, class) of the surest `share` of what is due to each class, among rows of
+    `p`"""
     best,due = p[rows].argmax(1),max(1, round(share*len(rows)/p.shape[1]))
     kinds = [rows[best==k] for k in range(p.shape[1])]
     kinds = [r[np.argsort(-p[r,k], kind='stable')[:due]] for k,r in enumerate(kinds)]

@@ -27,9 +27,9 @@ from .tasks import Corpora,Task,task_shares
 from .voices import load_voice_encoder
 
 # %% ../nbs/07d_bench.ipynb #a3bb14ec
-_all_ = ['ProtocolError', 'make_protocol', 'nested_shots', 'task_name', 'thin', 'thinned',
-    'read_protocol', 'check_protocol', 'read_seeds', 'read_tables', 'task_shares',
-    'OUTPUTS', 'read_clips']
+_all_ = ['ProtocolError', 'make_protocol', 'nested_shots', 'task_name', 'thin',
+    'thinned', 'read_protocol', 'check_protocol', 'read_seeds', 'read_tables',
+    'task_shares', 'OUTPUTS', 'read_clips']
 
 # %% ../nbs/07d_bench.ipynb #8cf2fdd4
 _HALVES = ('seen','new','other')    # kinds of fits, with new speakers
@@ -192,7 +192,8 @@ def bench(
     settings = settings_of(protocol, tables, encoder, who, new_speakers, listener)
     settings |= dict(shares=_told_shares(shares, protocol),
         design=design and list(design), sound=sound_of(tables, cache) if out else {},
-        kinds={k:corpus_kind(t) for k,t in tables.items()}|(protocol.get('kinds') or {}))
+        kinds={**{k:corpus_kind(t) for k,t in tables.items()},
+            **(protocol.get('kinds') or {})})
     results.open(settings)
     corpora = Corpora(tables, encoder, cache, progress, listener, memory_gb)
     sharing = dict(keep=cache and Path(cache)/'vectors'/_digest(settings['encoder']),

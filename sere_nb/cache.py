@@ -10,6 +10,7 @@ import errno,hashlib,json,os,re,stat,threading,uuid,warnings,zlib
 from pathlib import Path
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 
 from .audio import stretch,stretch_name
@@ -38,6 +39,7 @@ def _stamp(found):
     change, which copies and a clock set back may repeat"""
     return found.st_size,found.st_mtime_ns,found.st_ctime_ns
 
+# %% ../nbs/02_cache.ipynb #59af2b27
 def _line(entry):
     "A line of the index, with a checksum at its end"
     text = json.dumps(entry)
@@ -61,7 +63,8 @@ def _odd(file, why):
 class ContentIndex:
     "Which sound file has which content: the hash of its bytes"
     def __init__(self,
-        folder=None,    # for JSON lines, one file per folder of sound; in memory if None
+        # for JSON lines, one file per folder of sound; in memory if None
+        folder=None,
     ):
         self.folder,self._lock = folder,threading.Lock()
         self._known = {}    # folder of sound files: its index file, what that says
@@ -79,88 +82,101 @@ class ContentIndex:
                 self._known[parent] = file,self._read(file)
             return self._known[parent]
 
-    def _read(self, file):
-        known,strange = {},False
+# %% ../nbs/02_cache.ipynb #b18e7041
+@patch
+def _read(self:ContentIndex, file):
+    known,strange = {},False
+    try:
+        lines = (plain(file, _LONGEST).decode('utf-8', errors='replace')
+            .splitlines() if file and os.path.lexists(file) else [])
+    except OSError as e: lines = _odd(file, e.strerror or e)
+    for line in lines:
         try:
-            lines = (plain(file, _LONGEST).decode('utf-8', errors='replace')
-                .splitlines() if file and os.path.lexists(file) else [])
-        except OSError as e: lines = _odd(file, e.strerror or e)
-        for line in lines:
-            try:
-                *entry,_ = json.loads(line)
-                if line+'\n'!=_line(entry): continue
-            # a torn or damaged line costs one hash, no more
-            except (ValueError,TypeError,RecursionError): continue
-            if _is_entry(entry): known[entry[0]] = tuple(entry[1:])
-            else: strange = True
-        if strange: _odd(file, 'it has lines that are none of sere')
-        return known
+            *entry,_ = json.loads(line)
+            if line+'\n'!=_line(entry): continue
+        # a torn or damaged line costs one hash, no more
+        except (ValueError,TypeError,RecursionError): continue
+        if _is_entry(entry): known[entry[0]] = tuple(entry[1:])
+        else: strange = True
+    if strange: _odd(file, 'it has lines that are none of sere')
+    return known
 
-    def _content(self, path, part):
-        """Hash of a file's bytes, all of them if it is for a part;
-        None if it is not there and never was"""
-        known,now = self._of(path)[1],None
+# %% ../nbs/02_cache.ipynb #7d5471b7
+@patch
+def _forget(self:ContentIndex, path):
+    for name in (path,path+'#'): self._seen.pop(name, None)
+
+# %% ../nbs/02_cache.ipynb #de658663
+@patch
+def _content(self:ContentIndex, path, part):
+    """Hash of a file's bytes, all of them if it is for a part;
+    None if it is not there and never was"""
+    known,now = self._of(path)[1],None
+    try:
+        found = os.stat(path)
+        if stat.S_ISREG(found.st_mode) and found.st_size:   # a pipe may never end
+            now = _stamp(found)
+    except (OSError,ValueError):        # ValueError: a name that no file can have
+        name = path+'#' if part and path+'#' in known else path
+        if not os.path.exists(path):
+            self._forget(path)
+            return known.get(name, (None,))[-1]
+    if not now: return self._forget(path)
+    name = path+'#' if part and now[0]>_HASHED else path
+    with self._lock: busy = self._busy.setdefault(name, threading.Lock())
+    with busy:      # of all who want stretches of it, one reads the file
+        entries = known.get(name, (None,)),self._seen.get(name, (None,))
+        key = next((k for *stamp,k in entries if tuple(stamp)==now), None)
+        try: key = key or _hash(path, now[0], name==path)
+        except OSError: return self._forget(path)
+        self._seen[name] = *now,key
+        return key
+
+# %% ../nbs/02_cache.ipynb #0d04191c
+@patch
+def key(self:ContentIndex,
+    path,   # a sound file, or a stretch of one
+)->str: # None if it is not there and never was
+    """Hash of a file's bytes, and of which part is meant;
+    from memory if the file did not change since, or is gone"""
+    file,*part = stretch(path)
+    key = self._content(os.path.abspath(file), any(part))
+    if not key or not any(part): return key
+    return hashlib.sha256(f'{key} {stretch_name("", *part)}'.encode()).hexdigest()
+
+# %% ../nbs/02_cache.ipynb #faba0a30
+@patch
+def same(self:ContentIndex,
+    path,   # a sound file
+)->bool: # is it still the file whose key was asked for last?
+    "Has nobody written to it since?"
+    path = os.path.abspath(stretch(path).file)
+    try: found = os.stat(path)
+    except (OSError,ValueError): return False
+    return _stamp(found) in [self._seen.get(o, ())[:-1] for o in (path,path+'#')]
+
+# %% ../nbs/02_cache.ipynb #8081b571
+@patch
+def remember(self:ContentIndex,
+    paths,  # of sound files whose keys were asked for
+):
+    "Note what is where, for the next time"
+    new = {}
+    for path in dict.fromkeys(os.path.abspath(stretch(o).file) for o in paths):
+        file,known = self._of(path)
+        for name in (path,path+'#'):
+            # as it was when its key was found, whatever became of it since
+            entry = self._seen.get(name)
+            if not entry or known.get(name)==entry: continue
+            known[name] = entry
+            if file: new.setdefault(file,[]).append(_line([name,*entry]))
+    for file,lines in new.items():
+        # a pipe would wait
+        if os.path.lexists(file) and not is_plain(file): continue
         try:
-            found = os.stat(path)
-            if stat.S_ISREG(found.st_mode) and found.st_size:   # a pipe may never end
-                now = _stamp(found)
-        except (OSError,ValueError):        # ValueError: a name that no file can have
-            name = path+'#' if part and path+'#' in known else path
-            if not os.path.exists(path):
-                self._forget(path)
-                return known.get(name, (None,))[-1]
-        if not now: return self._forget(path)
-        name = path+'#' if part and now[0]>_HASHED else path
-        with self._lock: busy = self._busy.setdefault(name, threading.Lock())
-        with busy:      # of all who want stretches of it, one reads the file
-            entries = known.get(name, (None,)),self._seen.get(name, (None,))
-            key = next((k for *stamp,k in entries if tuple(stamp)==now), None)
-            try: key = key or _hash(path, now[0], name==path)
-            except OSError: return self._forget(path)
-            self._seen[name] = *now,key
-            return key
-
-    def _forget(self, path):
-        for name in (path,path+'#'): self._seen.pop(name, None)
-
-    def key(self,
-        path,   # a sound file, or a stretch of one
-    )->str: # None if it is not there and never was
-        """Hash of a file's bytes, and of which part is meant;
-        from memory if the file did not change since, or is gone"""
-        file,*part = stretch(path)
-        key = self._content(os.path.abspath(file), any(part))
-        if not key or not any(part): return key
-        return hashlib.sha256(f'{key} {stretch_name("", *part)}'.encode()).hexdigest()
-
-    def same(self,
-        path,   # a sound file
-    )->bool: # is it still the file whose key was asked for last?
-        "Has nobody written to it since?"
-        path = os.path.abspath(stretch(path).file)
-        try: found = os.stat(path)
-        except (OSError,ValueError): return False
-        return _stamp(found) in [self._seen.get(o, ())[:-1] for o in (path,path+'#')]
-
-    def remember(self,
-        paths,  # of sound files whose keys were asked for
-    ):
-        "Note what is where, for the next time"
-        new = {}
-        for path in dict.fromkeys(os.path.abspath(stretch(o).file) for o in paths):
-            file,known = self._of(path)
-            for name in (path,path+'#'):
-                # as it was when its key was found, whatever became of it since
-                entry = self._seen.get(name)
-                if not entry or known.get(name)==entry: continue
-                known[name] = entry
-                if file: new.setdefault(file,[]).append(_line([name,*entry]))
-        for file,lines in new.items():
-            if os.path.lexists(file) and not is_plain(file): continue   # a pipe would wait
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())
-            except OSError: pass    # a shared cache may be read-only
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file,'ab',buffering=0) as f: f.write(''.join(lines).encode())
+        except OSError: pass    # a shared cache may be read-only
 
 # %% ../nbs/02_cache.ipynb #fd841cb7
 _BLANK = b'"crc32":"00000000"'
@@ -179,8 +195,6 @@ def _whole(data):
     return zlib.crc32(data[told.end():], head)==int(told[1], 16)
 
 # %% ../nbs/02_cache.ipynb #0f7ef36b
-_READ_ONLY = (errno.EACCES,errno.EPERM,errno.EROFS)
-
 _LARGEST = 2**27    # bytes of a clip in the cache: 30 s of all layers of a large model
 
 def _is_clip(tensors, part):
@@ -197,6 +211,9 @@ def _is_clip(tensors, part):
         return len(x)<=most and part.dims.get(view, x.shape[1])==x.shape[1]
     return all(fits(v, hop) for v,hop in part.views.items())
 
+# %% ../nbs/02_cache.ipynb #b84988e5
+_READ_ONLY = (errno.EACCES,errno.EPERM,errno.EROFS)
+
 class EmbeddingCache:
     "Encoded clips on disk, safe to share between processes"
     def __init__(self,
@@ -208,118 +225,134 @@ class EmbeddingCache:
 
     def _file(self, part, key): return self.folder/part.key/key[:2]/f'{key}.safetensors'
 
-    def _write(self, file, data):
-        "Whole or not at all"
-        temporary = file.with_name(f'.{uuid.uuid4().hex}.tmp')
+# %% ../nbs/02_cache.ipynb #e02a8599
+@patch
+def _write(self:EmbeddingCache, file, data):
+    "Whole or not at all"
+    temporary = file.with_name(f'.{uuid.uuid4().hex}.tmp')
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, file)
+    except OSError as e:
+        try: temporary.unlink(missing_ok=True)
+        except OSError: pass
+        raise CacheError(f"{self.folder}: the cache folder cannot be written "
+            f"({e.strerror or e}). Make room, or give another folder; what is in "
+            f"it already stays.") from None
+
+# %% ../nbs/02_cache.ipynb #a19b71f6
+@patch
+def _of_other_versions(self:EmbeddingCache, part):
+    "Folders with clips of the same encoder from another version of this library"
+    for file in self.folder.glob(f"{part.key.rpartition('-')[0]}-*/settings.json"):
+        form = {'settings':{'name':str, 'code':int}}
+        try: told = read_json(file, form)['settings']
+        except (OSError,ValueError): continue
+        if told['name']==part.name and told['code']!=part.settings['code']:
+            yield file.parent
+
+@patch
+def _do_without(self:EmbeddingCache, e):
+    "Go on with a cache that may be read but not written; any other trouble stops"
+    if e.__context__.errno not in _READ_ONLY or not self.folder.is_dir(): raise e
+    self._read_only = True
+    warnings.warn(f"{self.folder}: this cache can only be read. Clips that it "
+        f"lacks are encoded and kept in memory, for this time alone.", stacklevel=2)
+
+# %% ../nbs/02_cache.ipynb #f92e27d6
+@patch
+def open_part(self:EmbeddingCache,
+    part:Encoder,   # not a joined one
+):
+    "Make ready to `put`: settings in plain text, which also shows if one can write"
+    if not self.folder or self._read_only: return
+    file = self.folder/part.key/'settings.json'
+    new = not file.exists()
+    about = dict(name=part.name, settings=part.settings, seconds_a_row=part.views)
+    try: self._write(file, json.dumps(about, indent=1).encode())
+    except CacheError as e: self._do_without(e)
+    for other in self._of_other_versions(part) if new else ():
+        warnings.warn(f"{other}: clips that another version of sere_nb encoded. "
+            f"They are not used but encoded again; the folder can be removed.",
+            stacklevel=2)
+
+# %% ../nbs/02_cache.ipynb #7c54c64e
+@patch
+def has(self:EmbeddingCache, part:Encoder, key:str)->bool: # is the clip there?
+    at = part.key,key
+    return (at in self._memory or bool(self.folder) and at not in self._damaged
+        and self._file(part,key).exists())
+
+@patch
+def put(self:EmbeddingCache,
+    part:Encoder,   # that made it
+    key:str,        # of the clip's content
+    views:dict,     # view name: tensor (rows, columns)
+    start_s:float,  # seconds of the file before the clip
+    seconds:float,  # length of the clip
+):
+    "Keep one clip"
+    tensors = dict(views, span=torch.tensor([start_s,seconds], dtype=torch.float64))
+    if self.folder and not self._read_only:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            os.replace(temporary, file)
-        except OSError as e:
-            try: temporary.unlink(missing_ok=True)
-            except OSError: pass
-            raise CacheError(f"{self.folder}: the cache folder cannot be written "
-                f"({e.strerror or e}). Make room, or give another folder; what is in "
-                f"it already stays.") from None
-
-    def _of_other_versions(self, part):
-        "Folders with clips of the same encoder from another version of this library"
-        for file in self.folder.glob(f"{part.key.rpartition('-')[0]}-*/settings.json"):
-            form = {'settings':{'name':str, 'code':int}}
-            try: told = read_json(file, form)['settings']
-            except (OSError,ValueError): continue
-            if told['name']==part.name and told['code']!=part.settings['code']:
-                yield file.parent
-
-    def _do_without(self, e):
-        "Go on with a cache that may be read but not written; any other trouble stops"
-        if e.__context__.errno not in _READ_ONLY or not self.folder.is_dir(): raise e
-        self._read_only = True
-        warnings.warn(f"{self.folder}: this cache can only be read. Clips that it "
-            f"lacks are encoded and kept in memory, for this time alone.", stacklevel=2)
-
-    def open_part(self,
-        part:Encoder,   # not a joined one
-    ):
-        "Make ready to `put`: settings in plain text, which also shows if one can write"
-        if not self.folder or self._read_only: return
-        file = self.folder/part.key/'settings.json'
-        new = not file.exists()
-        about = dict(name=part.name, settings=part.settings, seconds_a_row=part.views)
-        try: self._write(file, json.dumps(about, indent=1).encode())
+            self._write(self._file(part,key), _packed(tensors))
+            return self._damaged.discard((part.key,key))
         except CacheError as e: self._do_without(e)
-        for other in self._of_other_versions(part) if new else ():
-            warnings.warn(f"{other}: clips that another version of sere_nb encoded. "
-                f"They are not used but encoded again; the folder can be removed.",
-                stacklevel=2)
+    self._memory[part.key,key] = tensors
 
-    def has(self, part:Encoder, key:str)->bool: # is the clip there?
-        at = part.key,key
-        return (at in self._memory or bool(self.folder) and at not in self._damaged
-            and self._file(part,key).exists())
+# %% ../nbs/02_cache.ipynb #3d4deba2
+@patch
+def get(self:EmbeddingCache,
+    part:Encoder,   # that made it
+    key:str,        # of the clip's content
+)->dict: # view name: tensor, and `span`: (start_s, seconds)
+    "One clip; `CacheError` if it is not as it was written"
+    from safetensors.torch import load
+    if (part.key,key) in self._memory or not self.folder:
+        return self._memory[part.key,key]
+    file = self._file(part,key)
+    try: data = plain(file, _LARGEST)
+    except OSError as e:
+        raise CacheError(f"{file}: this file of the cache cannot be read "
+            f"({e.strerror or e}). Run again, and its clip is encoded "
+            f"again.") from None
+    if not _whole(data):
+        raise CacheError(f"{file}: this file of the cache is damaged. Run again, "
+            "and its clip is encoded again.")
+    return load(data)
 
-    def put(self,
-        part:Encoder,   # that made it
-        key:str,        # of the clip's content
-        views:dict,     # view name: tensor (rows, columns)
-        start_s:float,  # seconds of the file before the clip
-        seconds:float,  # length of the clip
-    ):
-        "Keep one clip"
-        tensors = dict(views, span=torch.tensor([start_s,seconds], dtype=torch.float64))
-        if self.folder and not self._read_only:
-            try:
-                self._write(self._file(part,key), _packed(tensors))
-                return self._damaged.discard((part.key,key))
-            except CacheError as e: self._do_without(e)
-        self._memory[part.key,key] = tensors
+# %% ../nbs/02_cache.ipynb #a839faf7
+@patch
+def span(self:EmbeddingCache,
+    part:Encoder,   # that made it
+    key:str,        # of the clip's content
+)->Tensor: # (2,) seconds of the file before the clip, seconds of the clip
+    "Where in its file a clip lies"
+    from safetensors import safe_open
+    if (part.key,key) in self._memory or not self.folder:
+        return self._memory[part.key,key]['span'].numpy()
+    # what it gives is a window into the file, and would keep it open
+    with safe_open(self._file(part,key),'pt') as f:
+        return f.get_tensor('span').numpy().copy()
 
-    def get(self,
-        part:Encoder,   # that made it
-        key:str,        # of the clip's content
-    )->dict: # view name: tensor, and `span`: (start_s, seconds)
-        "One clip; `CacheError` if it is not as it was written"
-        from safetensors.torch import load
-        if (part.key,key) in self._memory or not self.folder:
-            return self._memory[part.key,key]
-        file = self._file(part,key)
-        try: data = plain(file, _LARGEST)
-        except OSError as e:
-            raise CacheError(f"{file}: this file of the cache cannot be read "
-                f"({e.strerror or e}). Run again, and its clip is encoded "
-                f"again.") from None
-        if not _whole(data):
-            raise CacheError(f"{file}: this file of the cache is damaged. Run again, "
-                "and its clip is encoded again.")
-        return load(data)
-
-    def span(self,
-        part:Encoder,   # that made it
-        key:str,        # of the clip's content
-    )->Tensor: # (2,) seconds of the file before the clip, seconds of the clip
-        "Where in its file a clip lies"
-        from safetensors import safe_open
-        if (part.key,key) in self._memory or not self.folder:
-            return self._memory[part.key,key]['span'].numpy()
-        # what it gives is a window into the file, and would keep it open
-        with safe_open(self._file(part,key),'pt') as f:
-            return f.get_tensor('span').numpy().copy()
-
-    def shapes(self,
-        part:Encoder,   # that made it
-        key:str,        # of the clip's content
-    )->dict: # view name: (rows, columns); None if the file is not there or damaged
-        "How large the views of a clip are. Its file is read and checked"
-        shapes = lambda tensors: ({v:tuple(tensors[v].shape) for v in part.views}
-            if _is_clip(tensors, part) else None)
-        if (part.key,key) in self._memory or not self.folder:
-            return shapes(self._memory[part.key,key])
-        file = self._file(part,key)
-        if not os.path.lexists(file): return None
-        try: found = shapes(self.get(part,key))
-        except Exception: found = None
-        if found: return found
-        warnings.warn(f"{file}: this file of the cache is damaged; its clip is encoded "
-            f"again.", stacklevel=2)
-        # it stays until it is replaced: another process may just have done that
-        self._damaged.add((part.key,key))
+# %% ../nbs/02_cache.ipynb #dcf1060e
+@patch
+def shapes(self:EmbeddingCache,
+    part:Encoder,   # that made it
+    key:str,        # of the clip's content
+)->dict: # view name: (rows, columns); None if the file is not there or damaged
+    "How large the views of a clip are. Its file is read and checked"
+    shapes = lambda tensors: ({v:tuple(tensors[v].shape) for v in part.views}
+        if _is_clip(tensors, part) else None)
+    if (part.key,key) in self._memory or not self.folder:
+        return shapes(self._memory[part.key,key])
+    file = self._file(part,key)
+    if not os.path.lexists(file): return None
+    try: found = shapes(self.get(part,key))
+    except Exception: found = None
+    if found: return found
+    warnings.warn(f"{file}: this file of the cache is damaged; its clip is encoded "
+        f"again.", stacklevel=2)
+    # it stays until it is replaced: another process may just have done that
+    self._damaged.add((part.key,key))

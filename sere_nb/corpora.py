@@ -53,13 +53,14 @@ def _must_be_a_draw(n, min_speakers, seed):
 
 def _must_suffice(emotion, speakers, n, min_speakers):
     "`ManifestError` if clips of these speakers are too few, or of too few speakers"
-    if len(speakers)<n: raise ManifestError(f"emotion '{emotion}': {len(speakers)} labelled "
-        f"clips, but {n} shots are wanted. Add clips, ask for fewer shots, or leave the "
-        "emotion out.")
+    if len(speakers)<n: raise ManifestError(f"emotion '{emotion}': {len(speakers)} "
+        f"labelled clips, but {n} shots are wanted. Add clips, ask for fewer shots, or "
+        "leave the emotion out.")
     voices = len(set(speakers)-{''})
-    if min_speakers>1 and voices<min_speakers: raise ManifestError(f"emotion '{emotion}': "
-        f"clips of {voices} known speakers, but {min_speakers} are wanted. "
-        "Lower min_speakers or fill in the column 'speaker'.")
+    if min_speakers>1 and voices<min_speakers:
+        raise ManifestError(f"emotion '{emotion}': "
+            f"clips of {voices} known speakers, but {min_speakers} are wanted. "
+            "Lower min_speakers or fill in the column 'speaker'.")
 
 def _column(table, name):
     "(rows,) text, '' where missing"
@@ -96,13 +97,14 @@ def shared_emotions(
     target:pd.DataFrame, # a manifest, labelled or not
 )->list: # in the order of the vocabulary, own labels after it
     "Emotions that both manifests carry; those of one if the other has no labels"
-    labels = lambda t: set(t['emotion'].dropna().astype(str))-{''} if 'emotion' in t else set()
+    def labels(t):
+        return set(t['emotion'].dropna().astype(str))-{''} if 'emotion' in t else set()
     a,b = labels(source),labels(target)
     both = a&b if a and b else a|b
     return [o for o in EMOTIONS if o in both]+sorted(both-set(EMOTIONS))
 
 # %% ../nbs/01_corpora.ipynb #50276f32
-def data_samples()->Path: # holds manifest.csv, one CSV a language, and a folder of sound each
+def data_samples()->Path: # manifest.csv, and of each language a CSV and its sound
     "Folder of the sample corpus that comes with the library"
     here = Path(sere_nb.__path__[0]).resolve()
     # in the repository; in an installed package, wherever that is

@@ -94,8 +94,8 @@ def who_is_hidden(fit):
         nobody[c] = not any(o.who[here.numpy()]) and (c not in fit.design
             or fit.design[c].voices)    # not told that they are tied to emotions
         again[c] = said_often(o.words[here], len(fit.classes_))
-    fit.hidden_ = {c:None for c in o.names if nobody[c] and again[c] and c in fit.prints_
-        and fit.settings['hidden']}
+    fit.hidden_ = {c:None for c in o.names if nobody[c] and again[c]
+        and c in fit.prints_ and fit.settings['hidden']}
     o.unknown = [c for c in o.names if c not in fit.said_ or c in fit.hidden_]
     o.heard = np.full(len(o.who), '', object)
 

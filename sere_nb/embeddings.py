@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 
 from .audio import SR,load_audio
@@ -37,8 +38,8 @@ def batches_by_length(
 
 # %% ../nbs/02_embeddings.ipynb #1e4089cc
 class Encoder:
-    """What all encoders share. A subclass has `name`, `views` ({name: seconds per row}),
-    `_own` settings, and `_encode`"""
+    """What all encoders share. A subclass has `name`, `views` ({name: seconds per
+    row}), `_own` settings, and `_encode`"""
     budget_s = 80.  # seconds of audio in a batch
     _code = 4       # raise it whenever the same settings give other numbers than before
     dims = {}       # columns of its views, as far as they are known beforehand
@@ -59,37 +60,41 @@ class Encoder:
         name = re.sub(r'[^A-Za-z0-9._-]+', '_', self.name)
         return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-    def batches(self,
-        waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
-    ): # pairs: positions in `waves`; for each {view: tensor (rows, columns) float16}
-        "Encode batch by batch, in order of length"
-        waves = [torch.as_tensor(w, dtype=torch.float32) for w in waves]
-        for w in waves:
-            if w.ndim!=1 or len(w)<SR//10:
-                raise EncoderError(f"a wave of shape {tuple(w.shape)} was given; clips "
-                    f"must be mono, 16 kHz and at least 0.1 s ({SR//10} samples) long. "
-                    "load_audio gives them so.")
-        for positions in batches_by_length([len(w) for w in waves], self.budget_s):
-            with torch.inference_mode():
-                yield positions, self._encode([waves[i] for i in positions])
-
-    def encode(self,
-        waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
-    )->list: # for each clip a dict of view name: tensor (rows, columns) float16
-        "Encode clips; the order stays"
-        out = [None]*len(waves)
-        for positions,views in self.batches(waves):
-            for i,v in zip(positions,views): out[i] = v
-        return out
-
     def __repr__(self):
         return f"{type(self).__name__}({self.name!r}, views={list(self.views)})"
+
+# %% ../nbs/02_embeddings.ipynb #55d99f44
+@patch
+def batches(self:Encoder,
+    waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
+): # pairs: positions in `waves`; for each {view: tensor (rows, columns) float16}
+    "Encode batch by batch, in order of length"
+    waves = [torch.as_tensor(w, dtype=torch.float32) for w in waves]
+    for w in waves:
+        if w.ndim!=1 or len(w)<SR//10:
+            raise EncoderError(f"a wave of shape {tuple(w.shape)} was given; clips "
+                f"must be mono, 16 kHz and at least 0.1 s ({SR//10} samples) long. "
+                "load_audio gives them so.")
+    for positions in batches_by_length([len(w) for w in waves], self.budget_s):
+        with torch.inference_mode():
+            yield positions, self._encode([waves[i] for i in positions])
+
+@patch
+def encode(self:Encoder,
+    waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
+)->list: # for each clip a dict of view name: tensor (rows, columns) float16
+    "Encode clips; the order stays"
+    out = [None]*len(waves)
+    for positions,views in self.batches(waves):
+        for i,v in zip(positions,views): out[i] = v
+    return out
 
 # %% ../nbs/02_embeddings.ipynb #47196b8c
 def _half(x):
     "float16 on the CPU, out-of-range values clipped"
     return x.clamp(-65504,65504).to('cpu', torch.float16).contiguous()
 
+# %% ../nbs/02_embeddings.ipynb #caf3412d
 def _device(device):
     return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
@@ -110,22 +115,25 @@ class Frames:
     def lengths(self)->Tensor: # (n_clips,) frames of each clip
         return self.offsets.diff()
 
-    def to(self, device)->'Frames':
-        return Frames(self.values.to(device), self.offsets.to(device), self.hop_s)
-
-    def take(self,
-        indices,    # of clips, in the order wanted
-    ):
-        "Some of the clips; nothing else is copied"
-        indices = torch.as_tensor(indices, dtype=torch.long)
-        starts,stops = self.offsets[indices].tolist(),self.offsets[indices+1].tolist()
-        if starts[1:]==stops[:-1]:      # neighbours: no copy at all
-            values = self.values[starts[0]:stops[-1]] if starts else self.values[:0]
-        else: values = torch.cat([self.values[a:b] for a,b in zip(starts,stops)])
-        return Frames(values, _offsets(self.lengths[indices]), self.hop_s)
-
+# %% ../nbs/02_embeddings.ipynb #cd06cb85
 def _offsets(lengths):
     return F.pad(torch.as_tensor(lengths, dtype=torch.long).cumsum(0), (1,0))
+
+@patch
+def to(self:Frames, device)->'Frames':
+    return Frames(self.values.to(device), self.offsets.to(device), self.hop_s)
+
+@patch
+def take(self:Frames,
+    indices,    # of clips, in the order wanted
+):
+    "Some of the clips; nothing else is copied"
+    indices = torch.as_tensor(indices, dtype=torch.long)
+    starts,stops = self.offsets[indices].tolist(),self.offsets[indices+1].tolist()
+    if starts[1:]==stops[:-1]:      # neighbours: no copy at all
+        values = self.values[starts[0]:stops[-1]] if starts else self.values[:0]
+    else: values = torch.cat([self.values[a:b] for a,b in zip(starts,stops)])
+    return Frames(values, _offsets(self.lengths[indices]), self.hop_s)
 
 # %% ../nbs/02_embeddings.ipynb #ee75b049
 def _positions(which, n):
@@ -139,6 +147,7 @@ def _positions(which, n):
         if not which.size: which = which.astype(int)
     return np.atleast_1d(at[which])
 
+# %% ../nbs/02_embeddings.ipynb #2c257dea
 def _nothing(): return pd.DataFrame(dict(path=[],why=[]), dtype=str)
 
 def _end_to_end(tables): return pd.concat(list(tables), ignore_index=True)
@@ -149,6 +158,7 @@ def _one_shape(view, shapes):
             "width or frame rate. Encode all of them with the same encoder, or rename "
             "one model's folder.")
 
+# %% ../nbs/02_embeddings.ipynb #a8ac0c1f
 def _described(lengths, shapes):
     "A row per view"
     row = lambda n, dims, hop_s: dict(clips=int((n>0).sum()), frames=int(n.sum()),
@@ -156,6 +166,7 @@ def _described(lengths, shapes):
     rows = {view:row(n, *shapes[view]) for view,n in lengths.items()}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('view')
 
+# %% ../nbs/02_embeddings.ipynb #d08df9dc
 @dataclass
 class Embeddings:
     """Clips with their views. Index with a mask, positions or a slice;
@@ -179,25 +190,6 @@ class Embeddings:
         return Embeddings(self.table.iloc[at].reset_index(drop=True),
             {k:v.take(at) for k,v in self.views.items()}, self.skipped)
 
-    @classmethod
-    def concat(cls,
-        several,    # of `Embeddings`
-    ):
-        "One after the other. Views are the union; a clip has no frames in one it lacks"
-        several,views = list(several),{}
-        other = next((e for e in several if not isinstance(e, Embeddings)), None)
-        if other is not None: return other.concat(several)      # `Stored`, below
-        for name in dict.fromkeys(v for e in several for v in e.views):
-            have = [e.views[name] for e in several if name in e.views]
-            _one_shape(name, [(f.values.shape[1],f.hop_s) for f in have])
-            none = lambda e: torch.zeros(len(e), dtype=torch.long)
-            lengths = torch.cat([e.views[name].lengths if name in e.views else none(e)
-                for e in several])
-            values = torch.cat([f.values for f in have])
-            views[name] = Frames(values, _offsets(lengths), have[0].hop_s)
-        return cls(_end_to_end(e.table for e in several), views,
-            _end_to_end(e.skipped for e in several))
-
     @property
     def lengths(self)->dict: # view: (n_clips,) frames of each clip
         return {view:f.lengths for view,f in self.views.items()}
@@ -206,13 +198,36 @@ class Embeddings:
     def shapes(self)->dict: # view: (columns, seconds per row)
         return {view:(f.values.shape[1],f.hop_s) for view,f in self.views.items()}
 
-    def describe(self)->pd.DataFrame: # a row per view
-        "What is in here"
-        return _described(self.lengths, self.shapes)
+# %% ../nbs/02_embeddings.ipynb #8d63a9de
+@patch(cls_method=True)
+def concat(cls:Embeddings,
+    several,    # of `Embeddings`
+):
+    "One after the other. Views are the union; a clip has no frames in one it lacks"
+    several,views = list(several),{}
+    other = next((e for e in several if not isinstance(e, Embeddings)), None)
+    if other is not None: return other.concat(several)      # `Stored`, below
+    for name in dict.fromkeys(v for e in several for v in e.views):
+        have = [e.views[name] for e in several if name in e.views]
+        _one_shape(name, [(f.values.shape[1],f.hop_s) for f in have])
+        none = lambda e: torch.zeros(len(e), dtype=torch.long)
+        lengths = torch.cat([e.views[name].lengths if name in e.views else none(e)
+            for e in several])
+        values = torch.cat([f.values for f in have])
+        views[name] = Frames(values, _offsets(lengths), have[0].hop_s)
+    return cls(_end_to_end(e.table for e in several), views,
+        _end_to_end(e.skipped for e in several))
 
-    def __repr__(self):
-        return (f"Embeddings({len(self)} clips, views={list(self.views)}, "
-            f"skipped={len(self.skipped)})")
+# %% ../nbs/02_embeddings.ipynb #814ed5c3
+@patch
+def describe(self:Embeddings)->pd.DataFrame: # a row per view
+    "What is in here"
+    return _described(self.lengths, self.shapes)
+
+@patch
+def __repr__(self:Embeddings):
+    return (f"Embeddings({len(self)} clips, views={list(self.views)}, "
+        f"skipped={len(self.skipped)})")
 
 # %% ../nbs/02_embeddings.ipynb #75a18c68
 class Stored:
@@ -238,11 +253,6 @@ class Stored:
         return Stored(table, lengths, self.shapes, lambda rows: self.read(at[rows]),
             self.skipped)
 
-    def load(self)->Embeddings:
-        "Read all of them"
-        views = self.read(np.arange(len(self))).views
-        return Embeddings(self.table, views, self.skipped)
-
     @classmethod
     def of(cls,
         emb:Embeddings,
@@ -251,34 +261,44 @@ class Stored:
         return cls(emb.table, emb.lengths, emb.shapes, lambda rows: emb[rows],
             emb.skipped)
 
-    @classmethod
-    def concat(cls,
-        several,    # of `Stored` or `Embeddings`
-    ):
-        "One after the other"
-        several = [cls.of(e) if isinstance(e, Embeddings) else e for e in several]
-        ends = np.cumsum([len(e) for e in several])
-        shapes,lengths = {},{}
-        for view in dict.fromkeys(v for e in several for v in e.shapes):
-            have = [tuple(e.shapes[view]) for e in several if view in e.shapes]
-            _one_shape(view, have)
-            shapes[view] = have[0]
-            none = lambda e: np.zeros(len(e), dtype=int)
-            lengths[view] = np.concatenate([e.lengths.get(view, none(e))
-                for e in several])
-        def read(rows):
-            whose = np.searchsorted(ends, rows, side='right')
-            parts = [(i,(whose==i).nonzero()[0]) for i in np.unique(whose)]
-            own = lambda i, at: several[i].read(rows[at]-(ends[i]-len(several[i])))
-            both = Embeddings.concat([own(i, at) for i,at in parts])
-            return both[np.argsort(np.concatenate([at for _,at in parts]))]
-        return cls(_end_to_end(e.table for e in several), lengths, shapes, read,
-            _end_to_end(e.skipped for e in several))
+# %% ../nbs/02_embeddings.ipynb #d20f3f0c
+@patch
+def load(self:Stored)->Embeddings:
+    "Read all of them"
+    views = self.read(np.arange(len(self))).views
+    return Embeddings(self.table, views, self.skipped)
 
-    def describe(self)->pd.DataFrame: # a row per view
-        "What is in here"
-        return _described(self.lengths, self.shapes)
+@patch
+def describe(self:Stored)->pd.DataFrame: # a row per view
+    "What is in here"
+    return _described(self.lengths, self.shapes)
 
-    def __repr__(self):
-        return (f"Stored({len(self)} clips, views={list(self.lengths)}, "
-            f"skipped={len(self.skipped)})")
+@patch
+def __repr__(self:Stored):
+    return (f"Stored({len(self)} clips, views={list(self.lengths)}, "
+        f"skipped={len(self.skipped)})")
+
+# %% ../nbs/02_embeddings.ipynb #d675978e
+@patch(cls_method=True)
+def concat(cls:Stored,
+    several,    # of `Stored` or `Embeddings`
+):
+    "One after the other"
+    several = [cls.of(e) if isinstance(e, Embeddings) else e for e in several]
+    ends = np.cumsum([len(e) for e in several])
+    shapes,lengths = {},{}
+    for view in dict.fromkeys(v for e in several for v in e.shapes):
+        have = [tuple(e.shapes[view]) for e in several if view in e.shapes]
+        _one_shape(view, have)
+        shapes[view] = have[0]
+        none = lambda e: np.zeros(len(e), dtype=int)
+        lengths[view] = np.concatenate([e.lengths.get(view, none(e))
+            for e in several])
+    def read(rows):
+        whose = np.searchsorted(ends, rows, side='right')
+        parts = [(i,(whose==i).nonzero()[0]) for i in np.unique(whose)]
+        own = lambda i, at: several[i].read(rows[at]-(ends[i]-len(several[i])))
+        both = Embeddings.concat([own(i, at) for i,at in parts])
+        return both[np.argsort(np.concatenate([at for _,at in parts]))]
+    return cls(_end_to_end(e.table for e in several), lengths, shapes, read,
+        _end_to_end(e.skipped for e in several))

@@ -33,8 +33,9 @@ def predicted(
     head = data[:2**16].partition(b'\n')[0].decode('utf-8', 'replace')
     # a spreadsheet may have saved it
     between = _between(head, {'path','emotion'})
-    try: t = pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
-        encoding='utf-8-sig')
+    try:
+        t = pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
+            encoding='utf-8-sig')
     except ValueError: raise ValueError('is no CSV table in UTF-8') from None
     own = [o for o in t if o.startswith('p_') and len(o)>2]
     if not {'path','emotion'}<=set(t) or len(own)<2:
@@ -50,6 +51,22 @@ def predicted(
         raise ValueError('has rows of p_ that are no probabilities, or no rows')
     return t,p,[o[2:] for o in own]
 
+# %% ../nbs/08c_export.ipynb #a6deb7f9
+def _with_files(table, where, manifest):
+    "Predictions with the columns `file` and `speaker`"
+    if manifest is None:
+        here = os.path.abspath(where.parent)
+        beside = [os.path.normpath(os.path.join(here, o)) for o in table.path]
+        return table.assign(file=beside, speaker='')
+    told = manifest.drop_duplicates('path').set_index('path')
+    lost = table.path[~table.path.isin(told.index)]
+    if len(lost):
+        raise ExportError(f"{where}: {len(lost)} of {len(table)} clips are not in the "
+            f"manifest, such as {lost.iloc[0]}. Give the manifest that was named.")
+    return table.assign(**{o:told[o].reindex(table.path).to_numpy()
+        for o in ('file','speaker')})
+
+# %% ../nbs/08c_export.ipynb #1d32316a
 def read_predictions(
     where,          # predictions.csv, or the folder of a run
     # as `read_manifest` gives it; None if the recordings lie beside the predictions
@@ -69,44 +86,11 @@ def read_predictions(
     table = table.assign(sure=p.max(1), **dict(zip([f'p_{o}' for o in emotions], p.T)))
     return _with_files(table, where, manifest)
 
-def _with_files(table, where, manifest):
-    "Predictions with the columns `file` and `speaker`"
-    if manifest is None:
-        here = os.path.abspath(where.parent)
-        beside = [os.path.normpath(os.path.join(here, o)) for o in table.path]
-        return table.assign(file=beside, speaker='')
-    told = manifest.drop_duplicates('path').set_index('path')
-    lost = table.path[~table.path.isin(told.index)]
-    if len(lost):
-        raise ExportError(f"{where}: {len(lost)} of {len(table)} clips are not in the "
-            f"manifest, such as {lost.iloc[0]}. Give the manifest that was named.")
-    return table.assign(**{o:told[o].reindex(table.path).to_numpy()
-        for o in ('file','speaker')})
-
 # %% ../nbs/08c_export.ipynb #7156c254
 def _length_s(file):
     "Seconds of a recording; None if nothing tells"
     try: return audio_info(file).seconds or load_audio(file, None, trim=False).file_s
     except AudioError: return None
-
-def _recordings(table):
-    """(name with '/', file, seconds, rows with start_s, end_s, channel)
-    of each recording"""
-    at = pd.DataFrame([stretch(o) for o in table.file], index=table.index)
-    rows = table.assign(recording=at.file, start_s=at.start_s.astype(float),
-        end_s=at.end_s.astype(float), channel=at.channel.fillna(0).astype(int))
-    names = _names(list(dict.fromkeys(rows.recording)))
-    for file,mine in rows.groupby('recording', sort=False):
-        seconds = _length_s(file)
-        if seconds is None and mine.end_s.isna().any():
-            raise ExportError(f"{file}: cannot be read, so nothing tells how long it "
-                "is. Recordings are looked for beside the predictions; say where they are: "
-                "--manifest M.csv, the list that was named.")
-        last = mine.end_s.max() if mine.end_s.notna().any() else 0.
-        seconds = max(seconds or 0., last)
-        mine = mine.assign(end_s=mine.end_s.fillna(seconds))
-        mine = mine.sort_values(['start_s','end_s'])
-        yield names[file],file,seconds,mine
 
 def _names(files):
     """{file: its name without ending, below the folder that all have in common,
@@ -118,6 +102,26 @@ def _names(files):
     return {o:name if times[name.casefold()]==1 else below[o]
         for o,name in bare.items()}
 
+# %% ../nbs/08c_export.ipynb #7f0ffb83
+def _recordings(table):
+    """(name with '/', file, seconds, rows with start_s, end_s, channel)
+    of each recording"""
+    at = pd.DataFrame([stretch(o) for o in table.file], index=table.index)
+    rows = table.assign(recording=at.file, start_s=at.start_s.astype(float),
+        end_s=at.end_s.astype(float), channel=at.channel.fillna(0).astype(int))
+    names = _names(list(dict.fromkeys(rows.recording)))
+    for file,mine in rows.groupby('recording', sort=False):
+        seconds = _length_s(file)
+        if seconds is None and mine.end_s.isna().any():
+            raise ExportError(f"{file}: cannot be read, so nothing tells how long it "
+                "is. Recordings are looked for beside the predictions; say where they "
+                "are: --manifest M.csv, the list that was named.")
+        last = mine.end_s.max() if mine.end_s.notna().any() else 0.
+        seconds = max(seconds or 0., last)
+        mine = mine.assign(end_s=mine.end_s.fillna(seconds))
+        mine = mine.sort_values(['start_s','end_s'])
+        yield names[file],file,seconds,mine
+
 # %% ../nbs/08c_export.ipynb #ca85ddf0
 def _library(name, of):
     "A module of the extra, or `ExportError`"
@@ -127,6 +131,7 @@ def _library(name, of):
         raise ExportError(f"--as {of} needs a package that is not there. Install it: "
             "pip install 'sere_nb[export]'") from None
 
+# %% ../nbs/08c_export.ipynb #d0754b5d
 def _tiers(rows):
     "Rows of a recording in groups within which nothing overlaps"
     tiers = []
@@ -161,6 +166,7 @@ def _textgrids(table, out):
     return {f'{name}.TextGrid':partial(_textgrid, seconds=seconds, rows=rows)
             for name,_,seconds,rows in _recordings(table)}
 
+# %% ../nbs/08c_export.ipynb #7754c332
 _MIME = {'.wav':'audio/x-wav', '.mp3':'audio/mpeg', '.mp4':'video/mp4',
     '.mov':'video/quicktime'}
 
@@ -195,11 +201,6 @@ def _regions(rows, whole):
             score=round(float(o.sure), 4), type='choices' if whole else 'labels',
             value=value)
 
-def _emotions(table):
-    "Those that the model knows, and those that somebody wrote in their place"
-    known = [o[2:] for o in table if o.startswith('p_')]
-    return known+sorted(set(table.emotion)-{*known,''})
-
 def _task(name, rows, whole, url):
     result = list(_regions(rows, whole))
     score = round(float(rows.sure.mean()), 4)
@@ -208,6 +209,12 @@ def _task(name, rows, whole, url):
     guess = dict(model_version='sere', score=score, result=result)
     return dict(data=data, predictions=[guess])
 
+# %% ../nbs/08c_export.ipynb #00c3ec41
+def _emotions(table):
+    "Those that the model knows, and those that somebody wrote in their place"
+    known = [o[2:] for o in table if o.startswith('p_')]
+    return known+sorted(set(table.emotion)-{*known,''})
+
 def _interface(emotions, whole):
     from xml.sax.saxutils import quoteattr
     outer,inner = ('Choices','Choice') if whole else ('Labels','Label')
@@ -215,6 +222,7 @@ def _interface(emotions, whole):
     return (f'<View>\n  <{outer} name="emotion" toName="audio">\n{each}\n  </{outer}>\n'
             '  <Audio name="audio" value="$audio"/>\n</View>\n')
 
+# %% ../nbs/08c_export.ipynb #9ab8b62e
 def _tasks(table, out, url=_LOCAL):
     "Tasks in a file, the interface beside it"
     whole = not any(any(stretch(o)[1:]) for o in table.file)
@@ -229,6 +237,15 @@ def _tasks(table, out, url=_LOCAL):
         out.stem+'.xml':partial(put, text=_interface(emotions, whole))}
 
 # %% ../nbs/08c_export.ipynb #da52bb7a
+def _index(audformat, table):
+    at = [stretch(o) for o in table.path]
+    files = [Path(o.file).as_posix() for o in at]
+    if not any(o.start_s or o.end_s is not None for o in at):
+        return audformat.filewise_index(files)
+    time = lambda s: pd.NaT if s is None else pd.Timedelta(round(s*1e6), 'us')
+    return audformat.segmented_index(files, [time(o.start_s) for o in at],
+        [time(o.end_s) for o in at])
+
 def _database(table):
     audformat = _library('audformat', 'audformat')
     p = [o for o in table if o.startswith('p_')]
@@ -251,15 +268,7 @@ def _database(table):
         db['emotion'][o].set(values.to_numpy())
     return db
 
-def _index(audformat, table):
-    at = [stretch(o) for o in table.path]
-    files = [Path(o.file).as_posix() for o in at]
-    if not any(o.start_s or o.end_s is not None for o in at):
-        return audformat.filewise_index(files)
-    time = lambda s: pd.NaT if s is None else pd.Timedelta(round(s*1e6), 'us')
-    return audformat.segmented_index(files, [time(o.start_s) for o in at],
-        [time(o.end_s) for o in at])
-
+# %% ../nbs/08c_export.ipynb #f89065e8
 def _audformat(table, out):
     @cache
     def made():
@@ -278,7 +287,6 @@ def _audformat(table, out):
 
 # %% ../nbs/08c_export.ipynb #78f82375
 _AS_IT_IS = {'.wav','.flac','.mp3','.ogg','.opus'}
-_MOST_FILES = 500   # in a folder
 
 def _clip(path, file):
     at = stretch(file)
@@ -296,6 +304,9 @@ def _clip(path, file):
     except (RuntimeError,AssertionError):    # how a full disk shows itself
         raise OSError('perhaps there is no space left') from None
 
+# %% ../nbs/08c_export.ipynb #9c95d75a
+_MOST_FILES = 500   # in a folder
+
 # where names have such a word, datasets takes these clips only, as parts train, test ..
 _PARTS = re.compile('(?<![A-Za-z])(train|training|validation|valid|dev|val|test|testing|eval'
     '|evaluation)(?![A-Za-z])')
@@ -308,6 +319,7 @@ def _clip_name(i, file):
     plain_name = _PARTS.sub(lambda o: o[0].capitalize(), plain_name)
     return f"audio/{i//_MOST_FILES:03d}/{i:06d}-{plain_name}{kind}"
 
+# %% ../nbs/08c_export.ipynb #b143c0d5
 def _dataset(table, out):
     names = [_clip_name(i, o) for i,o in enumerate(table.file)]
     p = [o for o in table if o.startswith('p_')]
@@ -351,6 +363,6 @@ def export_predictions(
         try:
             with replacing(place) as (new,): fill(new)
         except OSError as e:
-            raise ExportError(f"{place}: cannot be written ({e.strerror or e}). Make room, "
-                "or give another place: -o OUT. What is there already stays.") from None
+            raise ExportError(f"{place}: cannot be written ({e.strerror or e}). Make "
+                "room, or give another place: -o OUT. What is there already stays.") from None
     return list(files)

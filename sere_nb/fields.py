@@ -34,6 +34,7 @@ def _field(fit, known):
             fit.structure, known.shift[:,rows], known.weights[mine])[:2])
     return [torch.cat(o) for o in zip(*found)]
 
+# %% ../nbs/06_fields.ipynb #d0b53bba
 def _margin(r, log_share, clip):
     "(n_moments,) evidence for the named emotion, less that for the next"
     named,second = log_share.topk(2, 1).indices[clip].unbind(1)
@@ -57,20 +58,21 @@ def _each_field(fit, known, r, origin):
         **{k:v[a:b] for k,v in each.items()}, origin=origin[i])
     return [of(i, a, b) for i,(a,b) in enumerate(zip(bounds, bounds[1:]))]
 
+# %% ../nbs/06_fields.ipynb #7d31b170
 def resonance(self:SERE,
     # Embeddings (or Stored), of the fit or new; rows of `table_`; None for all clips
     # of the fit
     clips=None,
-)->list: # one dict per clip: time_s, heard, weight (moments,), r (moments, K), origin (K,)
-    """The field of each clip: `r` is what each moment adds to the score of each emotion,
-    in nats; with `origin`, what the average clip of its corpus has, it sums to the
-    score. `time_s` is the middle of each moment in seconds of the original file, `heard`
-    is False in silence, and `weight` is how much the answer leans on each moment: the
-    size of its evidence for the named emotion against the next, sums to 1"""
+)->list: # of dicts: time_s, heard, weight (moments,), r (moments, K), origin (K,)
+    """The field of each clip: `r` is what each moment adds to the score of each
+    emotion, in nats; with `origin`, what the average clip of its corpus has, it sums to
+    the score. `time_s` is the middle of each moment in seconds of the original file,
+    `heard` is False in silence, and `weight` is how much the answer leans on each
+    moment: the size of its evidence for the named emotion against the next, sums to
+    1"""
     return each_of(self, clips, lambda o: _each_field(self, o, *_field(self, o)))
 
 SERE.resonance = resonance
-
 
 # %% ../nbs/06_fields.ipynb #de8f33bd
 def _spans(known, r):
@@ -89,9 +91,10 @@ def _places(fit, known, spans):
     return pd.DataFrame(dict(start_s=start+first, end_s=start+np.minimum(stop, last),
         resonance=resonance.double().cpu().numpy()))
 
+# %% ../nbs/06_fields.ipynb #02756049
 def highlights(self:SERE,
     clips=None, # as for `resonance`
-)->pd.DataFrame: # one row per clip: start_s, end_s in seconds of the file; resonance, -1..1
+)->pd.DataFrame: # one row per clip: start_s, end_s (s in the file); resonance, -1..1
     """The stretch that carries the answer: over it, the evidence for the named emotion
     against the next sums highest. `resonance` is that with the named emotion"""
     def found(o): return _places(self, o, _spans(o, _field(self, o)[0]))
@@ -129,6 +132,7 @@ def _usual(fit, prepared, voice):
     none = torch.full_like(found[0], torch.nan)
     return {v:o if k>=_TELL else none for v,k,o in zip(names, clips, found)}
 
+# %% ../nbs/06_fields.ipynb #50d4386d
 def _usual_in_fit(fit, prepared, voice, new):
     "The same: of clips of a fit, all of its clips tell; of new ones, these"
     if new or fit._stored is not None: return _usual(fit, prepared, voice)
@@ -153,6 +157,7 @@ def _what_is_heard(fit, known, spans, new):
     words = [in_words(*o) for o in zip(z, than)]
     return dict(heard=words, **dict(zip(SOUNDS, z.T.astype(float))))
 
+# %% ../nbs/06_fields.ipynb #a826ae9a
 def heard(self:SERE,
     clips=None,         # as for `resonance`
     fields:bool=False,  # with a column field, what `resonance` gives of each clip?
@@ -189,7 +194,8 @@ class _Excerpt:
     def heard(self, rows, fields=False):
         return self.learner.heard(self._of(rows), fields)
 
-def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,) says which clips it has
+# %% ../nbs/06_fields.ipynb #29479d1d
+def excerpt(self:SERE): # reads like a fitted `SERE`; `rows` (m,): which clips it has
     """The shots and some 4,000 other clips, drawn at random: what a page can show of a
     large fit"""
     if not getattr(self, 'history_', None):

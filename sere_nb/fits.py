@@ -105,6 +105,7 @@ def _anchors(fit):
     drawn = free[torch.randperm(len(free), generator=chance)[:_ANCHORS]]
     return torch.cat([shot,drawn]).sort().values
 
+# %% ../nbs/06_fits.ipynb #b8a330f6
 def _reset(fit):
     "Back to before the first round: only shots know anything"
     n,K = len(fit.label_),len(fit.classes_)
@@ -229,7 +230,8 @@ def begin(self:SERE,
     # labelled clips: `emotion` of their table. None: the clips of the last fit again,
     # with what was taught since
     shots:Embeddings=None,
-    unlabelled:Embeddings=None, # all other clips, of both languages; labels are not read
+    # all other clips, of both languages; labels are not read
+    unlabelled:Embeddings=None,
     # already fitted on just these clips (shots first), to save time; made if None
     space:Space=None,
 )->SERE:
@@ -251,6 +253,7 @@ def in_turns(fit)->bool:
     "Does what is taken from clips depend on their shares?"
     return bool(fit.circumstances_) or any(fit.hidden_.values())
 
+# %% ../nbs/06_fits.ipynb #0e4f539b
 def heard_in_groups(fit, group, corpus, voice, share):
     "The groups of clips, with voices that are found by their sound"
     if not any(fit.hidden_.values()) or 'voices' not in fit.effects_: return group
@@ -313,11 +316,13 @@ def _asked_again(self, log_share, r):
             o.cover[:,p])
     return log_share,near,r
 
+# %% ../nbs/06_fits.ipynb #b44f25fa
 def steps_due(fit)->int:
     "How many rounds a fit takes, the first from the shots alone included"
     rounds = fit.settings['rounds']
     return 1+(rounds*3//2 if getattr(fit, 'hidden_', None) else rounds)
 
+# %% ../nbs/06_fits.ipynb #7947322e
 def step(self:SERE)->dict: # the history's new entry
     "One round more; beyond `rounds` too"
     if not hasattr(self, '_clips'):
@@ -352,6 +357,9 @@ def fit_rounds(self:SERE,
     self.begin(shots, unlabelled, space)
     for _ in range(steps_due(self)): yield self.step()
 
+SERE.fit_rounds = fit_rounds
+
+# %% ../nbs/06_fits.ipynb #92dcfd41
 def fit(self:SERE,
     shots:Embeddings,       # labelled clips: `emotion` of their table
     unlabelled:Embeddings,  # all other clips, of both languages; labels are not read
@@ -365,4 +373,4 @@ def fit(self:SERE,
         leave=False, delay=2): self.step()
     return self
 
-SERE.fit_rounds,SERE.fit = fit_rounds,fit
+SERE.fit = fit

@@ -44,7 +44,8 @@ def _walk(root, left=None):
     seen = {mark(os.stat(o)) for o in above}
     fine = lambda o: not o.startswith('.') and _is_text(o)
     for start in todo:      # grows by the links that are met
-        for folder,sub,names in os.walk(start, onerror=lambda e: left.append(e.filename)):
+        for folder,sub,names in os.walk(start,
+            onerror=lambda e: left.append(e.filename)):
             here = mark(os.stat(folder))
             if here in seen: sub.clear(); continue
             seen.add(here)
@@ -92,12 +93,12 @@ def _none_of(r, root, other, videos, lost):
 
 def _told_by(r, root):
     "What the lists of a corpus say of its clips; None if it has none"
-    if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} from "
-        f"{r.url} and give the folder it was unpacked to.")
+    if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} "
+        f"from {r.url} and give the folder it was unpacked to.")
     _check_text(os.path.abspath(root))
     told = r.lists(root) if r.lists else None
-    if told=={}: raise ManifestError(f"{root}: the labels of {r.title} are not there, only "
-        f"sound at most. {r.note} Give the folder that holds both.")
+    if told=={}: raise ManifestError(f"{root}: the labels of {r.title} are not there, "
+        f"only sound at most. {r.note} Give the folder that holds both.")
     return told
 
 # %% ../nbs/01_folders.ipynb #797ecfef
@@ -117,22 +118,25 @@ def make_manifest(
     if other: left[f"names that do not fit, such as '{other[0].name}'"] = len(other)
     why = '; '.join(f'{n} ({why})' for why,n in left.items())
     if left: warnings.warn(f"{root}: left out {why}", ManifestWarning, stacklevel=2)
-    if len(rows)<r.clips: warnings.warn(f"{root}: {len(rows)} clips, but all of {r.title} "
-        f"has {r.clips}. Check the download if you expected all.", ManifestWarning,
-        stacklevel=2)
+    if len(rows)<r.clips: warnings.warn(f"{root}: {len(rows)} clips, but all of "
+        f"{r.title} has {r.clips}. Check the download if you expected all.",
+        ManifestWarning, stacklevel=2)
     return pd.DataFrame(list(rows.values()))
 
 # %% ../nbs/01_folders.ipynb #a05c66aa
 def _one_format(files, folder):
     """(files without those of which there is a better format, those). The same take has
-    the same name, in the same folder or in folders that differ in the format's name only"""
+    the same name, in the same folder or in folders that differ in the format's name
+    only"""
     best = {}
     for p in files:
         inside = re.sub(p.suffix[1:], '', str(p.parent.relative_to(folder)), flags=re.I)
-        twice = p.with_suffix('').suffix.lower() in _FOREIGN    # a.m4a.wav was made of a.m4a
+        # a.m4a.wav was made of a.m4a
+        twice = p.with_suffix('').suffix.lower() in _FOREIGN
         several = best.setdefault((inside,Path(p.stem).stem if twice else p.stem), {})
         several.setdefault(p.suffix.lower(), []).append(p)
-    keep = {p for several in best.values() for p in several[min(several, key=_BEST.index)]}
+    keep = {p for several in best.values()
+        for p in several[min(several, key=_BEST.index)]}
     return [p for p in files if p in keep],[p for p in files if p not in keep]
 
 def _in_folder(folder):
@@ -164,8 +168,8 @@ def _left_out(said, copies, left, lost):
     "Sentences about files that are there and not in the manifest"
     if left: yield (f"{said}: left out {len(left)} that need a decoder, such as "
         f"'{left[0].name}'. {_CONVERT}")
-    if copies: yield (f"{said}: left out {len(copies)} that are there in a better format, "
-        f"too, such as '{copies[0].name}'.")
+    if copies: yield (f"{said}: left out {len(copies)} that are there in a better "
+        f"format, too, such as '{copies[0].name}'.")
     if lost: yield f"{said}: left out {len(lost)} ({_cannot(lost)})."
 
 # %% ../nbs/01_folders.ipynb #c3b1e7a4
@@ -183,13 +187,13 @@ def folder_manifest(
     language:str,   # a code such as de
     corpus:str='',  # a name for clips recorded under like conditions;
                     # the folder's own if empty
-    tier:str='',    # of the TextGrid or eaf of each recording: its intervals are the clips
+    # of the TextGrid or eaf of each recording: its intervals are the clips
+    tier:str='',
 )->pd.DataFrame: # a row per clip
     """A manifest of recordings as they lie in a folder: path and file (absolute),
-    language, speaker (the first sub-folder, or empty), emotion (empty, or as labelled on
-    the tier), corpus.
-    `ManifestError` if there are none; files that must be converted first are counted in a
-    `ManifestWarning`"""
+    language, speaker (the first sub-folder, or empty), emotion (empty, or as labelled
+    on the tier), corpus. `ManifestError` if there are none; files that must be
+    converted first are counted in a `ManifestWarning`"""
     said,folder = folder,Path(os.path.abspath(folder))
     if not folder.is_dir(): raise ManifestError(
         f"{said}: no such folder. Give the one that holds the recordings.")

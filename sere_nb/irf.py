@@ -46,7 +46,8 @@ _NODES = [(float(a)/2+.5, float(w)/2) for a,w in zip(*_GAUSS)]
 
 def _walk(x, aim, freedom):
     "A and B (n, K) of the straight way from the origin to x (n, D), past aim (n, K, D)"
-    of_x,both,of_aim = x.square().sum(1)[:,None],(aim@x[...,None])[...,0],aim.square().sum(2)
+    of_x,of_aim = x.square().sum(1)[:,None],aim.square().sum(2)
+    both = (aim@x[...,None])[...,0]
     far = lambda a: (a*a*of_x-2*a*both+of_aim).clamp_min(0.)
     force = [w*(freedom+x.shape[1])/(freedom+far(a)) for a,w in _NODES]
     return sum(a*f for f,(a,_) in zip(force, _NODES)),sum(force)
@@ -58,8 +59,8 @@ def instantaneous_resonance(
     shift=None,         # b: (V, n_clips, D), to be taken from each clip; none if None
     weights=None,       # (n_moments,) `highlight_weights`, if clips were pooled so
 )->tuple: # (n_moments, K) on the common grid; (n_clips, K) score of the origin
-    """What each moment adds to its clip's score for each emotion, in nats; with the origin's,
-    they sum to `Structure.log_share` less its mean"""
+    """What each moment adds to its clip's score for each emotion, in nats; with the
+    origin's, they sum to `Structure.log_share` less its mean"""
     clip,n,K = prepared.clip,len(prepared),structure.prototype.shape[1]
     new = prepared.loudness.new_zeros
     r,origin,seen = new(len(clip),K),new(n,K),new(n,1)
@@ -87,8 +88,9 @@ def _must_be_stretches(margin, clip, heard, share, least, most):
         heard=(told,'moments',any))
     _must_be(moments=(len(margin),1,2**40), share=(share,0.,1.),
         least=(least,1,2**30), most=(most,least,2**30))
-    if clip[0] or not ((step := clip.diff()).ge(0)&step.le(1)).all(): raise LearnerError(
-        "clip should number clips from 0 on, one after the other, each with a moment at least.")
+    if clip[0] or not ((step := clip.diff()).ge(0)&step.le(1)).all():
+        raise LearnerError("clip should number clips from 0 on, one after the other, "
+            "each with a moment at least.")
 
 # %% ../nbs/04_irf.ipynb #fbcee9ee
 _LENGTH = .2,3,10   # of a highlight: of the clip, at least and at most so many moments
@@ -259,7 +261,8 @@ def _shares(
     try: s = torch.tensor([float(p[e]) for e in emotions])
     except (TypeError,ValueError): s = torch.tensor([torch.nan])
     if not (s>=0).all() or not s.sum().isfinite() or s.sum()<=0: raise LearnerError(
-        f"prior{where}: every share must be a number, 0 or above, and not all can be 0.")
+        f"prior{where}: every share must be a number, 0 or above, and not all can "
+        "be 0.")
     return s/s.sum()
 
 def asked_for(
@@ -270,8 +273,8 @@ def asked_for(
     each = isinstance(prior, dict) and any(isinstance(v, (dict,str))
         for v in prior.values())
     odd = next((c for c in map(str,prior) if c not in corpora), None) if each else None
-    if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these clips. "
-        f"There are: {', '.join(corpora)}.")
+    if odd is not None: raise LearnerError(f"prior: {odd!r} is no corpus of these "
+        f"clips. There are: {', '.join(corpora)}.")
     return {c:prior.get(c,'unknown') if each else prior for c in corpora}
 
 def class_prior(

@@ -43,6 +43,7 @@ def _taught(self, row, emotion):
             "left to learn from.")
     return label
 
+# %% ../nbs/06_learner.ipynb #8abc73c9
 def teach(self:SERE,
     row:int,        # of `table_`
     emotion:str='', # one of `classes_`; '' takes back what was taught
@@ -65,6 +66,7 @@ def _hear_or_not(fit):
     who_is_hidden(fit)
     regroup(fit)
 
+# %% ../nbs/06_learner.ipynb #f7df8fc8
 def change(self:SERE,
     # 'unknown', 'balanced', 'estimate', {emotion: share}, or {corpus: one of these};
     # as it was if None

@@ -18,8 +18,8 @@ from .paths import (_check_text,_file,_likened,_names,_pair,_parts,find_file,
     split_stretches)
 from .sheets import (ManifestError,ManifestWarning,_NOT_UTF8,_but_for_capitals,
     _check_columns,_encoding,_look_alikes,_renamed,read_cells)
-from sere_nb.vocabulary import (EMOTIONS,_same,emotion_word,is_placeholder,language_code,
-    one_vocabulary)
+from .vocabulary import (EMOTIONS,_same,emotion_word,is_placeholder,
+    language_code,one_vocabulary)
 
 # %% ../nbs/01_manifests.ipynb #ec37a8e9
 def _many(cells, columns):
@@ -69,7 +69,7 @@ def _rows(path, ours):
         bad = _lacks(row, cells, n)
         if bad: problems.append((line, row['path'], 'error', *bad))
         else: rows.append(row)
-    if len(widths)>1:   # else all rows end in ,,, and not in a cell that was pushed there
+    if len(widths)>1:   # else all rows end in ,,, and no cell was pushed there
         problems += [(o['line'], o['path'], 'error', *_many(o['cells'], n))
             for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
@@ -83,10 +83,11 @@ def _drop_twice(rows):
         other = first.setdefault(row['file'], row)
         if other is row: kept.append(row); continue
         labels = [o.get('emotion','') for o in (other,row)]
-        clash = '' if labels[0]==labels[1] else f", there '{labels[0]}', here '{labels[1]}'"
+        there,here = labels
+        clash = '' if there==here else f", there '{there}', here '{here}'"
         way_out = 'remove one of the rows'
-        if not any(stretch(row['file'])[1:]): way_out += ('; if they are stretches of one '
-            'recording, say which: columns start_s and end_s')
+        if not any(stretch(row['file'])[1:]): way_out += ('; if they are stretches of '
+            'one recording, say which: columns start_s and end_s')
         what = f"path twice (first in line {other['line']}{clash})"
         problems.append((row['line'], row['path'], 'warning', what, way_out))
     return kept,problems
@@ -113,8 +114,9 @@ def _tidy_labels(rows, given):
     words,none = _words_for(was, given)
     for row in rows:
         if row.get('emotion'): row['emotion'] = words[row['emotion']]
-    if none: yield (f"{sum(none.values())} of {sum(was.values())} labels are placeholders "
-        f"({_counted(none)})", 'these clips count as unlabelled; leave the cell empty')
+    if none: yield (f"{sum(none.values())} of {sum(was.values())} labels are "
+        f"placeholders ({_counted(none)})", 'these clips count as '
+        'unlabelled; leave the cell empty')
     changed = {f"{o} → {w or 'no label'}":was[o] for o,w in words.items()
         if o not in none and w!=o and not (w in EMOTIONS and w==o.lower())}
     if changed: yield (f"labels brought to one vocabulary: {_counted(changed)}",
@@ -130,14 +132,16 @@ def _tidy_speakers(rows):
         none.append(who)
         row['speaker'] = ''
     if none: yield (f"{len(none)} of {len(rows)} clips have a placeholder as speaker "
-        f"({_counted(none)})", 'their speakers count as not known; leave the cell empty')
+        f"({_counted(none)})", 
+        'their speakers count as not known; leave the cell empty')
     alike = {}
     for o in dict.fromkeys(o.get('speaker','') for o in rows):
         alike.setdefault(re.sub(r'(?<!\d)0+(?=\d)', '', _same(o)), []).append(o)
     several = [o for o in alike.values() if len(o)>1]
     groups = f" ({len(several)} such groups)" if len(several)>1 else ''
     if several: yield (f"speakers {' and '.join(map(repr, several[0]))} differ only in "
-        f"case, spaces or leading zeros{groups}", 'if they are one voice, write them alike')
+        f"case, spaces or leading zeros{groups}", 
+        'if they are one voice, write them alike')
 
 def _tidy_languages(rows):
     "Languages brought to their codes; a note about it"
@@ -150,7 +154,8 @@ def _tidy_languages(rows):
 
 # %% ../nbs/01_manifests.ipynb #75c51035
 def _certain(path, rows):
-    "`ManifestError` unless something speaks for cp1252: a file of that name, a known word"
+    """`ManifestError` unless something speaks for cp1252: a file of that name, a known
+    word"""
     files = [o['file'] for o in rows if not o['path'].isascii()]
     words = [o['emotion'] for o in rows if not o.get('emotion','').isascii()]
     known = words and all(emotion_word(o) in EMOTIONS for o in words)
@@ -166,7 +171,8 @@ def _kinds(problems):
     return f'{each}; the first in line {min(problems)[0]}'
 
 def _find_files(rows, folder):
-    "`file` and the part that the path names, for each row; how many are called otherwise"
+    """`file` and the part that the path names, for each row; how many are called
+    otherwise"""
     _names.cache_clear()
     for row in rows:
         said = row['path']
@@ -202,15 +208,15 @@ def read_manifest(
     columns=None,   # {ours: theirs} of columns with other names: dict(speaker='spk')
     labels=None,    # {theirs: ours} of labels with other words, such as dict(W='anger')
 )->pd.DataFrame: # a row per clip; all text, '' where missing
-    """Read a manifest: path, file (absolute; both name the part of it that a row means),
-    language, speaker, emotion, corpus, then any other column. `ManifestError` if it
-    cannot be used. A `ManifestWarning` counts rows that were left out, and says what was
-    read otherwise than it is written"""
+    """Read a manifest: path, file (absolute; both name the part of it that a row
+    means), language, speaker, emotion, corpus, then any other column. `ManifestError`
+    if it cannot be used. A `ManifestWarning` counts rows that were left out, and says
+    what was read otherwise than it is written"""
     names,rows,problems,notes = _load(path, columns or {}, labels or {})
     for what,advice in notes: warnings.warn(
         f"{path}: {what}. {_sentence(advice)}", ManifestWarning, stacklevel=2)
-    if problems: warnings.warn(f"{path}: {len(problems)} of {len(rows)+len(problems)} rows "
-        f"left out ({_kinds(problems)}). For all of them: sere check {path}",
+    if problems: warnings.warn(f"{path}: {len(problems)} of {len(rows)+len(problems)} "
+        f"rows left out ({_kinds(problems)}). For all of them: sere check {path}",
         ManifestWarning, stacklevel=2)
     columns = _FIRST+[o for o in names if o not in _FIRST]
     return pd.DataFrame(rows, columns=columns, dtype=str).fillna('')
@@ -222,8 +228,8 @@ def read_manifests(
     "Read several manifests into one table; a file that is in two of them is kept once"
     table = pd.concat([read_manifest(o) for o in paths], ignore_index=True).fillna('')
     twice = table.file.duplicated()
-    if twice.any(): warnings.warn(f"{int(twice.sum())} clips are in more than one manifest "
-        f"(the first is {table.path[twice].iloc[0]}); each is used once.",
+    if twice.any(): warnings.warn(f"{int(twice.sum())} clips are in more than one "
+        f"manifest (the first is {table.path[twice].iloc[0]}); each is used once.",
         ManifestWarning, stacklevel=2)
     words = one_vocabulary([o for o in table.emotion if o])
     table['emotion'] = [words.get(o, o) for o in table.emotion]
@@ -242,8 +248,8 @@ def read_labels(
 )->dict: # {from: to}, for `read_manifest`
     "Words of one's own for labels; an empty `to` takes the label away"
     try: columns,lines = read_cells(path, ('from','to'))
-    except OSError as e: raise ManifestError(f"{path}: the list of labels cannot be read "
-        f"({e.strerror}). Give a CSV file with the columns from and to.") from None
+    except OSError as e: raise ManifestError(f"{path}: the list of labels cannot be "
+        f"read ({e.strerror}). Give a CSV file with the columns from and to.") from None
     columns,_ = _but_for_capitals(path, columns, ('from','to'))
     if not {'from','to'}<=set(columns): raise ManifestError(f"{path}: a list of labels "
         f"needs the columns from and to; there are: {', '.join(columns)}.")
@@ -252,8 +258,9 @@ def read_labels(
 
 # %% ../nbs/01_manifests.ipynb #6455d7b1
 def write_manifest(
-    table:pd.DataFrame, # at least `path` and `language`; `file` says where a path points
-                        # to, else the present folder counts
+    # at least `path` and `language`; `file` says where a path points to, else the
+    # present folder counts
+    table:pd.DataFrame,
     path,               # the CSV file to write; its folder is made if needed
 )->Path:
     "Write a manifest so that `read_manifest` gives the same table back"
@@ -264,13 +271,15 @@ def write_manifest(
     folder = os.path.abspath(path.parent)
     near = lambda o: o.startswith(folder+os.sep)
     files = table['file'] if 'file' in table else map(os.path.abspath, table['path'])
-    paths = [Path(os.path.relpath(o, folder)).as_posix() if near(o) else o for o in files]
+    paths = [Path(os.path.relpath(o, folder)).as_posix() if near(o) else o
+        for o in files]
     for o in paths: _check_text(o)
-    out = split_stretches(table.drop(columns='file', errors='ignore').assign(path=paths))
+    out = table.drop(columns='file', errors='ignore').assign(path=paths)
+    out = split_stretches(out)
     try:
         with replacing(path) as (new,): out.to_csv(new, index=False)
-    except OSError as e: raise ManifestError(f"{path}: cannot be written ({e.strerror}). "
-        "Choose another folder.") from None
+    except OSError as e: raise ManifestError(f"{path}: cannot be written "
+        f"({e.strerror}). Choose another folder.") from None
     return path
 
 # %% ../nbs/01_manifests.ipynb #2b463baa
@@ -314,10 +323,11 @@ def _check_table(rows):
     labelled = [k for k in n if k]
     if few: yield ('warning', f"fewer than 5 clips of {', '.join(sorted(few))}",
         'as a source, add clips or use fewer shots')
-    for label in labelled:      # once for all its clips: a hundred lines would hide the errors
+    for label in labelled:      # once for all its clips
         what = f"label '{label}' ({n[label]}) is not in the vocabulary"
-        if label not in EMOTIONS: yield ('warning', what, 'fine, if you mean it; if it is '
-            'another word for one of them, say so: --labels FILE, with the columns from,to')
+        if label not in EMOTIONS: yield ('warning', what, 'fine, if you mean it; if it '
+            'is another word for one of them, say so: --labels FILE, with the '
+            'columns from,to')
     if len(labelled)==1: yield ('warning', f"only one emotion, '{labelled[0]}'",
         'as a source, at least two are needed')
     if not any(o.get('speaker') for o in rows): yield ('warning', 'no speakers',
@@ -331,7 +341,9 @@ def _checked(rows):
         said = row.get('emotion','')
         if mark and mark in seen:
             line,other = seen[mark]
-            clash = f", there '{other}', here '{said}'" if said and other not in ('',said) else ''
+            clash = ''
+            if said and other not in ('',said):
+                clash = f", there '{other}', here '{said}'"
             found.append(('warning', f"the same sound as line {line}{clash}",
                 'remove one, or the other is known when this is tested'))
         if mark: seen.setdefault(mark, (row['line'],said))

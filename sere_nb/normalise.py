@@ -183,7 +183,8 @@ def _clusters(self:ContentRemover, x, name, mine):
 def _means(x, mine, cluster, centres):
     "(k, d) mean of all frames of each cluster; k-means saw some of them"
     total = torch.zeros_like(centres)
-    for rows,c in zip(_rows(x, mine), cluster.split(_PART)): total.index_add_(0, c, rows)
+    for rows,c in zip(_rows(x, mine), cluster.split(_PART)):
+        total.index_add_(0, c, rows)
     n = torch.bincount(cluster, minlength=len(centres))
     return total/n.clamp_min(1)[:,None]
 

@@ -178,6 +178,7 @@ def to_be_heard(
     return [*heard[shot[heard]], *heard[target[heard]&~shot[heard]],
         *heard[~target[heard]&~shot[heard]]]
 
+# %% ../nbs/08_page.ipynb #8e95d012
 def _sounds_of(learner, order, audio_mb, progress, stop):
     "{row: bytes}"
     if not audio_mb>0 or 'file' not in learner.table_: return {}
@@ -190,7 +191,6 @@ def _aside(work, *args):
     with ThreadPoolExecutor(1) as pool:
         try: yield pool.submit(work, *args, stop)
         except BaseException: stop.set(); raise
-
 
 # %% ../nbs/08_page.ipynb #2b925273
 def _what_is_missing(learner, sounds, audio_mb):

@@ -50,14 +50,17 @@ def find_file(
     address = re.match('file:(//(localhost)?)?/', path, re.I)
     usual = path.isascii() and '\\' not in path and not address
     if usual or os.path.lexists(plain): return plain
-    try: written = url2pathname(urlsplit(path).path) if address else path.replace('\\', '/')
+    try:
+        if address: written = url2pathname(urlsplit(path).path)
+        else: written = path.replace('\\', '/')
     except ValueError: return plain     # no address at all
     other = _file(written, folder)
     return _likened(other, _composed) or (other if address else plain)
 
 # %% ../nbs/01_paths.ipynb #e128ac5f
 _PAIRS = (('start_s','end_s'),('start','end'),('onset','offset'),('begin','end'),
-    ('tmin','tmax'),('xmin','xmax'),('start_ms','end_ms'),('onset','duration'),('start','duration'))
+    ('tmin','tmax'),('xmin','xmax'),('start_ms','end_ms'),('onset','duration'),
+    ('start','duration'))
 _CLOCK = re.compile(r'(?:(\d+) days?,? )?(?:(?:(\d+):)?(\d+):)?'
     r'(\d+(?:[.,]\d*)?|[.,]\d+) ?s?')
 
@@ -101,7 +104,8 @@ def _channels(rows):
     odd = next((o for o in said if o and not is_placeholder(o) and not _side(o)), None)
     if odd is None: return [_side(o) for o in said],''
     return [None]*len(rows),(f"column 'channel' is not used: '{odd}' is no channel",
-        'a channel is a number from 1, or left or right; else give the column another name')
+        'a channel is a number from 1, or left or right; else give the column another '
+        'name')
 
 # %% ../nbs/01_paths.ipynb #b0f4de6b
 def _spans(pair, rows):
@@ -139,8 +143,8 @@ def _parts(columns, rows):
         for o in ('path','file'): row[o] = stretch_name(row[o], *part)
     used = {*(pair or ()), *(['channel'] if any(channels) else [])}
     bad = {o[0] for o in problems}
-    if pair and pair!=_PAIRS[0]: notes.append((f"columns '{pair[0]}' and '{pair[1]}' are "
-        "read as the stretch of the file that a row means",
+    if pair and pair!=_PAIRS[0]: notes.append((f"columns '{pair[0]}' and '{pair[1]}' "
+        "are read as the stretch of the file that a row means",
         'call them start_s and end_s, in seconds; or otherwise, '
         'if they mean something else'))
     return used,[o for o in rows if o['line'] not in bad],problems,notes
@@ -163,7 +167,8 @@ def parts_named(
 def split_stretches(
     table:pd.DataFrame, # with `path`, such as `read_manifest` gives
 )->pd.DataFrame: # the same if no path names a part of a recording
-    "Names of parts taken apart: `path` is the recording; `start_s`, `end_s`, `channel` are text"
+    """Names of parts taken apart: `path` is the recording; `start_s`, `end_s`,
+    `channel` are text"""
     parts = [stretch(o) for o in table['path']]
     if not any(any(o[1:]) for o in parts): return table
     bare,start,end,channel = zip(*parts)
@@ -176,8 +181,9 @@ def split_stretches(
 
 # %% ../nbs/01_paths.ipynb #1afbea29
 def join_stretches(
-    table:pd.DataFrame, # with `path`; with `start_s` and `end_s` (s), perhaps `channel`,
-                        # where parts are meant
+    # with `path`; with `start_s` and `end_s` (s), perhaps `channel`, where parts are
+    # meant
+    table:pd.DataFrame,
 )->pd.DataFrame: # without these three
     """What `split_stretches` took apart:
     names of parts in `path`, and in `file` if it is there"""
@@ -201,5 +207,5 @@ def _is_text(name):
 
 def _check_text(path):
     "`ManifestError` for a name that is no UTF-8"
-    if not _is_text(os.fspath(path)): raise ManifestError(f"{_shown(path)}: this name is "
-        "not UTF-8, and cannot stand in a manifest. Rename it.")
+    if not _is_text(os.fspath(path)): raise ManifestError(f"{_shown(path)}: this name "
+        "is not UTF-8, and cannot stand in a manifest. Rename it.")

@@ -25,8 +25,8 @@ class Recipe:
     url:str             # where to get it
     cite:str
     examples:tuple      # file names as in the original folders
-    pattern:re.Pattern  # named parts: code, speaker, and where the name has them text_id,
-                        # gender, intensity
+    # named parts: code, speaker, and where the name has them text_id, gender, intensity
+    pattern:re.Pattern
     emotions:dict       # code to emotion
     genders:dict = field(default_factory=dict)  # speaker, or the name's gender part,
                         # to 'f' or 'm'
@@ -437,6 +437,7 @@ _MSP = Recipe('msp', 'MSP-Podcast', 'en', 0,
         'not agree (X), others (O) and those of the secret test have no label.')
 
 # %% ../nbs/01_recipes.ipynb #c371726a
-RECIPES = {o.name:o for o in (_EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,
+RECIPES = {o.name:o for o in (
+    _EMODB,_EMOVO,_CASIA,_ENTERFACE,_RAVDESS,_CREMAD,_SAVEE,_TESS,
     _NEMO,_URDU,_SHEMO,_AESDD,_CAFE,_ESD,_EMOTALE,_KETTS,_TUREV,_BANGLASER,_SUBESCO,
     _IEMOCAP,_MELD,_MSP)}

@@ -151,7 +151,7 @@ def _clips_file(row):
 # %% ../nbs/07d_results.ipynb #7f549405
 def read_clips(
     folder, # `clips` in the folder of a bench's results
-)->pd.DataFrame: # one row per clip and fit: the fit, path, truth, emotion, p_<emotion>...
+)->pd.DataFrame: # a row per clip and fit: the fit, path, truth, emotion, p_<emotion>...
     """What methods said of each clip. Probabilities are 0 for emotions that a task
     has not, and NaN where a method gives none"""
     files = sorted(Path(folder).glob('*.csv'))

@@ -8,9 +8,11 @@ __all__ = ['SETTINGS', 'SERE', 'shift_of', 'clean', 'measured', 'find_shares', '
 # %% ../nbs/06_rounds.ipynb #96861395
 import numpy as np
 import torch
+from fastcore.basics import patch
 
 from .circumstances import Design
-from .designs import balanced_together, hear_voices, levels, some_of, unlabelled_of
+from sere_nb.designs import (balanced_together, hear_voices, levels, some_of,
+    unlabelled_of)
 from .encoder import _device
 from .irf import even_out
 from .structure import Circumstances, Structure
@@ -28,8 +30,9 @@ SETTINGS = dict(
     balance=.3,     # kappa: force of the assumption that a corpus has its shares,
     planned=(30.,3.,3.),    # and where it was made by a plan: of a corpus, of each
                             # voice, of each voice and sentence
-    hidden=2.,      # where nobody says who speaks: the same of each voice that is found;
-                    # 0: voices are not looked for
+    # where nobody says who speaks: the same of each voice that is found; 0: voices are
+    # not looked for
+    hidden=2.,
     circumstances=30,       # there, and where no view tells what is said: clips per
                             # cluster of voice and words; 0 to leave them in
     loud=.1,        # highlights: per dB; 0 for none
@@ -61,6 +64,7 @@ def _check_settings(settings, seed):
             raise LearnerError(f"{k} is {v!r}, but should hold {what}.")
         _must_be(**{f'{k}[{i}]':(o,*bounds) for i,o in enumerate(v)})
 
+# %% ../nbs/06_rounds.ipynb #d66bd963
 def _designs(design):
     "{corpus: Design} of what was told"
     told = {c:d for c,d in dict(design or {}).items() if d is not None}
@@ -80,8 +84,8 @@ class SERE:
         # to be far more frequent), 'estimate' (hardly), {emotion: share} (firmly), or
         # {corpus: one of these}
         prior='unknown',
-        # {corpus: (do voices show most emotions?, do sentences come in most emotions?)};
-        # found where it is not told
+        # {corpus: (do voices show most emotions?, do sentences come in most
+        # emotions?)}; found where it is not told
         design=None,
         device=None,        # 'cpu', 'cuda'; the fastest there is if None
         **settings,     # see `SETTINGS`
@@ -99,34 +103,41 @@ class SERE:
         self.device,self._given = _device(device),dict(design=design, device=device)
         self._read_last,self._stored = (None,None),None
 
-    def __setstate__(self, state):
-        "A pickle from before there were hidden voices has none"
-        self.__dict__.update(dict(hidden_={}, prints_={})|state)
-        self.settings = {**SETTINGS, **self.settings}
-        clips = getattr(self, '_clips', None)
-        if clips is None or hasattr(clips, 'heard'): return
-        n = len(clips.corpus)
-        clips.voice,clips.heard = torch.zeros(n, 0),np.full(n, '', object)
+# %% ../nbs/06_rounds.ipynb #9c49b34a
+@patch
+def __repr__(self:SERE):
+    told = dict(seed=self.seed, speakers=self.speakers, prior=self.prior)
+    if self.design: told['design'] = self.design
+    told |= {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
+    return f"SERE({', '.join(f'{k}={v!r}' for k,v in told.items())})"
 
-    def get_params(self,
-        deep:bool=True, # makes no difference
-    )->dict: # as they were given or changed since
-        "All parameters by name, as scikit-learn asks for them"
-        return dict(seed=self.seed, speakers=self.speakers, prior=self.prior,
-            **self._given, **self.settings)
+# %% ../nbs/06_rounds.ipynb #5846222d
+@patch
+def get_params(self:SERE,
+    deep:bool=True, # makes no difference
+)->dict: # as they were given or changed since
+    "All parameters by name, as scikit-learn asks for them"
+    return dict(seed=self.seed, speakers=self.speakers, prior=self.prior,
+        **self._given, **self.settings)
 
-    def set_params(self, **params)->'SERE': # itself; for the next fit
-        "Give some parameters other values; `LearnerError` if one cannot be"
-        new = type(self)(**{**self.get_params(), **params})
-        own = 'seed','speakers','prior','design','settings','device','_given'
-        for o in own: setattr(self, o, getattr(new, o))
-        return self
+@patch
+def set_params(self:SERE, **params)->'SERE': # itself; for the next fit
+    "Give some parameters other values; `LearnerError` if one cannot be"
+    new = type(self)(**{**self.get_params(), **params})
+    own = 'seed','speakers','prior','design','settings','device','_given'
+    for o in own: setattr(self, o, getattr(new, o))
+    return self
 
-    def __repr__(self):
-        told = dict(seed=self.seed, speakers=self.speakers, prior=self.prior)
-        if self.design: told['design'] = self.design
-        told |= {k:v for k,v in self.settings.items() if v!=SETTINGS[k]}
-        return f"SERE({', '.join(f'{k}={v!r}' for k,v in told.items())})"
+# %% ../nbs/06_rounds.ipynb #0d34e6bf
+@patch
+def __setstate__(self:SERE, state):
+    "A pickle from before there were hidden voices, or starts, has none"
+    self.__dict__.update(dict(hidden_={}, prints_={}, uneven_={})|state)
+    self.settings = {**SETTINGS, **self.settings}
+    clips = getattr(self, '_clips', None)
+    if clips is None or hasattr(clips, 'heard'): return
+    n = len(clips.corpus)
+    clips.voice,clips.heard = torch.zeros(n, 0),np.full(n, '', object)
 
 # %% ../nbs/06_rounds.ipynb #7b8dd027
 def shift_of(fit, x, share, cover, corpus, group, without=None):
@@ -139,6 +150,7 @@ def shift_of(fit, x, share, cover, corpus, group, without=None):
         if len(at): shift[:,at] += known(x[:,at], share[at], cover[:,at])
     return shift
 
+# %% ../nbs/06_rounds.ipynb #223c1dee
 def clean(fit, without=None):
     "(V, n, D) vectors of all clips less what is taken from them"
     o = fit._clips
@@ -159,6 +171,7 @@ def _find_clusters(fit):
         fit.circumstances_[c] = Circumstances(s['circumstances'], seed=fit.seed).fit(
             o.x[:,at], fit._share[at], o.cover[:,at])
 
+# %% ../nbs/06_rounds.ipynb #cf04717e
 def _find_effects(fit):
     "What voices and words add, each given the other and the round before"
     o,old = fit._clips,fit.structure
@@ -189,6 +202,7 @@ def _find_structure(fit, clean):
             "shots of every emotion. With one encoder per language, add '+acoustic' to "
             "both: it is the bridge between them.")
 
+# %% ../nbs/06_rounds.ipynb #42cced0f
 def measured(fit, clean):
     "Nearness (V, n, K) and resonance (n, K) of all clips"
     (V,n,_),K = clean.shape,len(fit.classes_)
@@ -215,6 +229,7 @@ def find_shares(fit, prior):
     fit._share[~shot] = log_share[~shot].exp()
     return log_share
 
+# %% ../nbs/06_rounds.ipynb #16cea3a6
 def turn(fit, prior):
     """A round, each part the minimiser of TRIC given the others. Vectors less
     circumstances, resonance, log-shares of all clips"""
@@ -232,6 +247,7 @@ def tric_clips(fit, prior):
         for c,at in balanced_together(fit).items()]
     return Clips(o.x, o.cover, fit.label_.to(fit.device), o.group, due)
 
+# %% ../nbs/06_rounds.ipynb #62df767d
 def objective(fit, prior)->dict: # by name, `tric` is their sum
     "The parts of TRIC, per clip"
     far = -fit.structure.log_share(None, fit._clips.cover, fit._near)

@@ -30,15 +30,17 @@ _PARTS = dict(voices=2, content=2, basis=2, voices_of_clips=2, structure=4, offs
     hidden=4)       # tensors of a key
 _CIRCUMSTANCES = 'emotion','centre','components','clusters','shift'
 _STRUCTURE = 'adapter','mean','ready','log_det'
-_META = ('version','home','seed','speakers','prior','settings','classes','voices','bin_s',
-    'views','names','design','said','groups','prints','seal')
+_META = ('version','home','seed','speakers','prior','settings','classes','voices',
+    'bin_s','views','names','design','said','groups','prints','seal')
 _FAMILIES = 2000    # some for each view, one for each corpus in which words were found
 
+# %% ../nbs/06_saved.ipynb #5962e7fb
 def _tensors(fit):
     "{family: {key: tuple of tensors}}"
     p,of = fit.projection,lambda o, names: tuple(getattr(o, k) for k in names)
     return {**{f'voices/{v}':o.known for v,o in fit.space.voices.items()},
-        **{f'content/{v}':o.known for v,o in fit.space.content.items()}, 'basis':p.basis,
+        **{f'content/{v}':o.known for v,o in fit.space.content.items()},
+        'basis':p.basis,
         **{f'voices_of_clips/{v}':o.known for v,o in p.voices.items()},
         'structure':{'state':of(fit.structure, _STRUCTURE)},
         'offset':{c:(o,) for c,o in fit.offset_.items()},
@@ -50,6 +52,7 @@ def _tensors(fit):
         'hidden':{c:(*of(fit.prints_[c][1], ('centre','basis')),
             *of(o, ('emotion','centres'))) for c,o in fit.hidden_.items() if o}}
 
+# %% ../nbs/06_saved.ipynb #3ef0d3a5
 def _about(fit, families):
     "The rest, for JSON"
     return dict(version=_VERSION, home=fit.home_, seed=fit.seed, speakers=fit.speakers,
@@ -70,21 +73,25 @@ def _flatten(fit):
         for j,v in enumerate(values)}
     return flat,_about(fit, families)
 
+# %% ../nbs/06_saved.ipynb #451b3ee9
 def _seal(meta, weights):
-    "One hash of `model.json`, but for the seal itself, and of the file with the tensors"
+    """One hash of `model.json`, but for the seal itself, and of the file with the
+    tensors"""
     with open(weights,'rb') as f: digest = hashlib.file_digest(f,'sha256').digest()
     told = json.dumps({k:v for k,v in meta.items() if k!='seal'}, sort_keys=True)
     return hashlib.sha256(told.encode()+digest).hexdigest()
 
+# %% ../nbs/06_saved.ipynb #2fb49303
 def save(self:SERE,
-    folder, # made if missing; a model that `save` wrote there is replaced, no other file
+    # made if missing; a model that `save` wrote there is replaced, no other file
+    folder,
 )->Path: # the folder
     """Write `model.safetensors` and `model.json`; neither is touched before both are
     there whole"""
     from safetensors.torch import save as packed
     if not hasattr(self, 'structure'):
-        raise LearnerError("this SERE has not been fitted, so there is nothing to save. "
-            "Call fit first.")
+        raise LearnerError("this SERE has not been fitted, so there is nothing to "
+            "save. Call fit first.")
     folder,(tensors,meta) = Path(folder),_flatten(self)
     files = [folder/o for o in ('model.safetensors','model.json')]
     try:
@@ -94,9 +101,9 @@ def save(self:SERE,
             text = json.dumps(whole, ensure_ascii=False, indent=1)
             about.write_bytes(text.encode('utf8'))
     except OSError as e:
-        raise LearnerError(f"{folder}: the model cannot be written ({e.strerror or e}). "
-            "Make room, or give another folder; a model that is in it already stays."
-            ) from None
+        raise LearnerError(f"{folder}: the model cannot be written "
+            f"({e.strerror or e}). Make room, or give another folder; a model that is "
+            "in it already stays.") from None
     return folder
 
 SERE.save = save
@@ -107,14 +114,16 @@ def _must(fits, what):
 
 def _check_about(meta):
     "`LearnerError` unless the JSON is of the right kinds"
-    is_list = lambda o, kind: isinstance(o, list) and all(isinstance(x, kind) for x in o)
+    def is_list(o, kind):
+        return isinstance(o, list) and all(isinstance(x, kind) for x in o)
     texts = lambda o: is_list(o, str) and len(set(o))==len(o)
     flags = lambda o: is_list(o, bool) and len(o)==3
     dict_of = lambda o, kind: isinstance(o, dict) and all(map(kind, o.values()))
     is_text,of = lambda o: isinstance(o, str),meta.get
     _must(set(meta)==set(_META), "the list of what model.json holds")
     for name,fits in dict(
-        classes=texts(of('classes')) and len(of('classes'))>1 and '' not in of('classes'),
+        classes=texts(of('classes')) and len(of('classes'))>1
+        and '' not in of('classes'),
         voices=texts(of('voices')),
         home=is_list(of('home'), str) and len(of('home'))==2,
         speakers=isinstance(of('speakers'), bool),
@@ -132,7 +141,8 @@ def _check_about(meta):
 def _check_tensors(meta, tensors):
     "`LearnerError` unless these are all, of the right kind, and numbers"
     names = meta['names']
-    alike = (list(meta['groups'])==names['effects'] and list(meta['said'])==names['said']
+    alike = (list(meta['groups'])==names['effects']
+        and list(meta['said'])==names['said']
         and set(names['same'])<=set(meta['said']) and meta['views']==names['basis']
         and names['structure']==['state'] and names['offset']
         and list(meta['prints'])==names['hidden'])
@@ -148,6 +158,30 @@ def _check_tensors(meta, tensors):
             f"{n}, which holds values that are NaN, infinite or beyond {_LARGEST:g},")
 
 # %% ../nbs/06_saved.ipynb #e257f044
+def _check_views(meta, tensors, fit, below):
+    "A view is as wide as what it is made of"
+    names,plain,contents = meta['names'],below('voices'),below('content')
+    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
+    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
+    for i,views in enumerate(meta['prints'].values()):
+        heard = sum(width.get(v, 0)//2 for v in views)
+        basis = tensors[f'hidden/{i}/1']
+        fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
+        _must(fits and set(views)<=set(width), 'hidden')
+    due = {f'{v}-content{k}' for v in plain if width[v]>=128
+        for k in meta['settings']['contents']}
+    _must(set(contents)==due, 'contents')
+    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
+    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
+    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
+    for v,w in width.items():   # mean and deviation of a plain view, and of its kin
+        if v.endswith(HIGHLIGHTS): kin = v.removesuffix(HIGHLIGHTS)
+        elif v in contents: kin = v.rpartition('-content')[0]
+        else: kin = v.removesuffix('-contour')
+        alike = w==width.get(kin, w) and (kin not in plain or w%2==0)
+        _must(alike, f"the width of {v}")
+
+# %% ../nbs/06_saved.ipynb #deda52c5
 def _check_shapes(meta, tensors):
     "`LearnerError` unless parts fit together"
     names,settings = meta['names'],meta['settings']
@@ -183,46 +217,25 @@ def _check_shapes(meta, tensors):
     for i in range(V): _must(tensors[f'basis/{i}/1'].shape[1]<=D, 'basis')
     _check_views(meta, tensors, fit, below)
 
-def _check_views(meta, tensors, fit, below):
-    "A view is as wide as what it is made of"
-    names,plain,contents = meta['names'],below('voices'),below('content')
-    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
-    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
-    for i,views in enumerate(meta['prints'].values()):
-        heard = sum(width.get(v, 0)//2 for v in views)
-        basis = tensors[f'hidden/{i}/1']
-        fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
-        _must(fits and set(views)<=set(width), 'hidden')
-    due = {f'{v}-content{k}' for v in plain if width[v]>=128
-        for k in meta['settings']['contents']}
-    _must(set(contents)==due, 'contents')
-    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
-    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
-    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
-    for v,w in width.items():   # mean and deviation of a plain view, and of its kin
-        if v.endswith(HIGHLIGHTS): kin = v.removesuffix(HIGHLIGHTS)
-        elif v in contents: kin = v.rpartition('-content')[0]
-        else: kin = v.removesuffix('-contour')
-        alike = w==width.get(kin, w) and (kin not in plain or w%2==0)
-        _must(alike, f"the width of {v}")
-
 # %% ../nbs/06_saved.ipynb #1d4c2ef2
 def _files(folder):
     "(what can be read, tensors) of a folder; `LearnerError` if it holds no model"
     from safetensors.torch import load_file
     for name in ('model.json','model.safetensors'):
         if not is_plain(folder/name):
-            raise LearnerError(f"{folder}: there is no {name}, so this is no saved SERE. "
-                "Give the folder that save, or sere run, wrote.")
+            raise LearnerError(f"{folder}: there is no {name}, so this is no saved "
+                "SERE. Give the folder that save, or sere run, wrote.")
     few = {'names':lambda o: isinstance(o, dict) and len(o)<=_FAMILIES}
     try:
         meta = read_json(folder/'model.json', {}, 2**28)
-        if misfit(meta, few) and meta.get('version')==_VERSION: raise ValueError('names')
+        if misfit(meta, few) and meta.get('version')==_VERSION:
+            raise ValueError('names')
         return meta,load_file(folder/'model.safetensors')
     except Exception as e:
         raise LearnerError(f"{folder}: the saved model cannot be read "
             f"({type(e).__name__}). Save it again.") from None
 
+# %% ../nbs/06_saved.ipynb #0dd2cf95
 def _of_families(meta, tensors):
     "{family: {key: tuple of tensors}} again"
     def of(name, i):
@@ -232,24 +245,6 @@ def _of_families(meta, tensors):
         for name,keys in meta['names'].items()}
 
 # %% ../nbs/06_saved.ipynb #6b5d607d
-def _rebuilt(meta, tensors, device):
-    "A learner of what was read"
-    settings = {k:tuple(v) if isinstance(v, list) else v
-        for k,v in meta['settings'].items()}
-    fit = SERE(meta['seed'], meta['speakers'], meta['prior'], device=device, **settings)
-    _check_about(meta)
-    _check_tensors(meta, tensors)
-    _check_shapes(meta, tensors)
-    known = _of_families(meta, {k:v.to(fit.device) for k,v in tensors.items()})
-    fit.classes_ = np.array(meta['classes'])
-    fit.voices_,fit.home_ = meta['voices'],meta['home']
-    fit.offset_ = {c:o for c,(o,) in known['offset'].items()}
-    fit.design_ = {c:Design(*d) for c,d in meta['design'].items()}
-    _set_ground(fit, meta, known)
-    _set_structure(fit, known['structure']['state'])
-    _set_circumstances(fit, meta, known)
-    return fit
-
 def _below(known, part):
     part += '/'
     return {n.removeprefix(part):v for n,v in known.items() if n.startswith(part)}
@@ -272,13 +267,15 @@ def _set_ground(fit, meta, known):
     p.voices = {v:_standardiser(o) for v,o in _below(known, 'voices_of_clips').items()}
     fit.space,fit.projection = space,p
 
-# %% ../nbs/06_saved.ipynb #9f32a5da
+# %% ../nbs/06_saved.ipynb #28f40474
 def _set_structure(fit, state):
     "Prototypes and covariances"
     V,K,D = state[1].shape
-    fit.structure = Structure(V, D, K, fit.settings['shrinkage'], fit.settings['freedom'])
+    fit.structure = Structure(V, D, K, fit.settings['shrinkage'],
+        fit.settings['freedom'])
     for k,v in zip(_STRUCTURE, state): setattr(fit.structure, k, v)
 
+# %% ../nbs/06_saved.ipynb #02233e66
 def _set_circumstances(fit, meta, known):
     "What voices and words add, who says the same, clusters"
     fit.effects_,fit.said_,fit.same_,fit.circumstances_ = {},{},{},{}
@@ -302,6 +299,26 @@ def _set_circumstances(fit, meta, known):
         voices.emotion,voices.centres = emotion,centres
         fit.prints_[c],fit.hidden_[c] = (meta['prints'][c],tell),voices
 
+# %% ../nbs/06_saved.ipynb #6132ce5c
+def _rebuilt(meta, tensors, device):
+    "A learner of what was read"
+    settings = {k:tuple(v) if isinstance(v, list) else v
+        for k,v in meta['settings'].items()}
+    fit = SERE(meta['seed'], meta['speakers'], meta['prior'], device=device, **settings)
+    _check_about(meta)
+    _check_tensors(meta, tensors)
+    _check_shapes(meta, tensors)
+    known = _of_families(meta, {k:v.to(fit.device) for k,v in tensors.items()})
+    fit.classes_ = np.array(meta['classes'])
+    fit.voices_,fit.home_ = meta['voices'],meta['home']
+    fit.offset_ = {c:o for c,(o,) in known['offset'].items()}
+    fit.design_ = {c:Design(*d) for c,d in meta['design'].items()}
+    _set_ground(fit, meta, known)
+    _set_structure(fit, known['structure']['state'])
+    _set_circumstances(fit, meta, known)
+    return fit
+
+# %% ../nbs/06_saved.ipynb #9f32a5da
 def _short(text): return ' '.join(str(text).split())[:300]  # names may be of any length
 
 # %% ../nbs/06_saved.ipynb #6c72562e
@@ -324,7 +341,7 @@ def load(
     except LearnerError as e:
         raise LearnerError(f"{folder}: {_short(e)} Save the model again.") from None
     except Exception as e:
-        raise LearnerError(f"{folder}: parts of the saved model are missing or misshapen "
-            f"({type(e).__name__}: {_short(e)}). Save it again.") from None
+        raise LearnerError(f"{folder}: parts of the saved model are missing or "
+            f"misshapen ({type(e).__name__}: {_short(e)}). Save it again.") from None
 
 SERE.load = staticmethod(load)

@@ -229,7 +229,7 @@ def reliability(
     proba,          # (n_clips, K) probabilities
     classes,        # (K,) emotions of the columns
     bins:int=10,    # of equal width, from 0 to 1; the upper bound belongs to each
-)->pd.DataFrame: # one row per bin: low, high, clips; confidence, right: NaN without clips
+)->pd.DataFrame: # one row per bin: low, high, clips; confidence, right (NaN if empty)
     "How sure guesses are on average, and the share of them that is right"
     truth,guess,sure = _guesses(truth, proba, classes)
     edges = np.linspace(0, 1, bins+1)

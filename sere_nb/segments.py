@@ -230,8 +230,8 @@ def _sides(file, channels):
 def _tell_mixed(files):
     "Say it where a speaker in each channel is mixed with the other"
     calls = [o for o in files if take_turns(o)]
-    if calls: warnings.warn(f"{len(calls)} of {len(files)} recordings have two channels "
-        "that speak in turn, as in a call with a speaker in each, such as "
+    if calls: warnings.warn(f"{len(calls)} of {len(files)} recordings have two "
+        "channels that speak in turn, as in a call with a speaker in each, such as "
         f"{Path(calls[0]).name}. They are mixed; to cut each for itself: --channels.",
         AudioWarning, stacklevel=3)
 

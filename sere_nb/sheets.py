@@ -25,9 +25,11 @@ def _encoding(path):
     "(encoding of a text file, its first byte that is not UTF-8)"
     with open(path, 'rb') as f:
         head = f.read(2000)
-        if head.startswith((codecs.BOM_UTF16_LE,codecs.BOM_UTF16_BE)): return 'utf-16',None
+        if head.startswith((codecs.BOM_UTF16_LE,codecs.BOM_UTF16_BE)):
+            return 'utf-16',None
         for zero,o in enumerate(('utf-16-be','utf-16-le')):
-            if head[zero:zero+1]==b'\0' and 'path'.encode(o) in head.lower(): return o,None
+            if head[zero:zero+1]==b'\0' and 'path'.encode(o) in head.lower():
+                return o,None
         f.seek(0)
         decoder,at = codecs.getincrementaldecoder('utf-8')(),0
         try:
@@ -57,12 +59,13 @@ def _sheet(path, wanted):
     except ImportError: raise ManifestError(
         f"{path}: an Excel workbook. To read it: pip install 'sere_nb[excel]'; "
         "or save it as 'CSV UTF-8'.") from None
-    except Exception: raise ManifestError(f"{path}: a workbook or archive that cannot be "
-        "read. Save it as 'CSV UTF-8'.") from None
+    except Exception: raise ManifestError(f"{path}: a workbook or archive that cannot "
+        "be read. Save it as 'CSV UTF-8'.") from None
     with book:
         rows = lambda name, n=None: book.parse(name, header=None, dtype=str,
             na_filter=False, nrows=n).values.tolist()
-        has = lambda name: any(_plain(wanted)&_plain(o) for o in rows(name, _FIRST_ROWS))
+        has = lambda name: any(_plain(wanted)&_plain(o)
+            for o in rows(name, _FIRST_ROWS))
         name = next(filter(has, book.sheet_names), book.sheet_names[0])
         all_rows = rows(name)
         return name,_header(all_rows, wanted),all_rows
@@ -91,8 +94,8 @@ def _short(f, path, skip):
         yield text
 
 def _first_line(f, path, wanted):
-    """(what separates columns, lines to skip, lines above the names of columns): Excel's
-    word for it, or the line's own. It may stand below a title"""
+    """(what separates columns, lines to skip, lines above the names of columns):
+    Excel's word for it, or the line's own. It may stand below a title"""
     first = next(_short(f, path, 0), '')
     if said := re.fullmatch('"?sep=(.)"?\r?\n', first): return said[1],1,0
     head = [first, *islice(_short(f, path, 1), _FIRST_ROWS-1)]
@@ -136,7 +139,8 @@ def _other_kind(head):
     elif head[:4] in (b'RIFF',b'fLaC',b'OggS',b'caff') or head[:3]==b'ID3' \
             or head[4:8]==b'ftyp' or re.match(b'\xff[\xe2\xe3\xf2\xf3\xfa\xfb]', head):
         yield ('a sound file','Make a list of one: sere segment FILE --language CODE '
-            '-o mine.csv; of a folder: sere manifest FOLDER --language CODE -o mine.csv')
+            '-o mine.csv; of a folder: sere manifest FOLDER --language CODE '
+            '-o mine.csv')
 
 def read_cells(
     path,               # a CSV file in any usual form, or an Excel workbook
@@ -147,8 +151,8 @@ def read_cells(
     how = [] if how is None else how
     with open(path, 'rb') as f: head = f.read(300)
     book = _BOOKS.get(head[:4])
-    for what,advice in _other_kind(head): raise ManifestError(f"{path}: {what}, not a list "
-        f"of clips. {advice}.")
+    for what,advice in _other_kind(head): raise ManifestError(f"{path}: {what}, not a "
+        f"list of clips. {advice}.")
     if book=='xls': raise ManifestError(
         f"{path}: an old Excel workbook. Save it as 'CSV UTF-8'.")
     encoding,bad = (None,None) if book else _encoding(path)
@@ -173,8 +177,8 @@ def _but_for_capitals(path, columns, ours=_OURS):
     for theirs in columns:
         o = theirs.casefold()
         if o not in ours or o in columns: continue
-        if o in taken: raise ManifestError(f"{path}: columns '{taken[o]}' and '{theirs}' "
-            f"could both be {o}. Rename or remove one.")
+        if o in taken: raise ManifestError(f"{path}: columns '{taken[o]}' and "
+            f"'{theirs}' could both be {o}. Rename or remove one.")
         taken[o] = theirs
     back = {theirs:o for o,theirs in taken.items()}
     return [back.get(o, o) for o in columns],taken
@@ -185,8 +189,8 @@ _ALIKE = dict(
         "sound soundfile clip recording datei dateiname dateipfad pfad fichier archivo "
         "ruta percorso",
     language="language lang langcode sprache langue idioma lingua",
-    speaker="speaker speakerid speakername spk spkid spkr talker actor actorid sprecher "
-        "sprecherin sprecherid locuteur hablante parlante",
+    speaker="speaker speakerid speakername spk spkid spkr talker actor actorid "
+        "sprecher sprecherin sprecherid locuteur hablante parlante",
     emotion="emotion emo emotions emotionlabel emotionname label labels gefühl émotion "
         "emoción emozione emotie",
     corpus="corpus corpusname dataset database",
@@ -209,15 +213,17 @@ _WIDEST = 1000
 def _check_columns(path, columns):
     "`ManifestError` unless the header can be used"
     if len(columns)>_WIDEST: raise ManifestError(
-        f"{path}: {len(columns):,} columns, where {_WIDEST:,} are the most that are read. "
-        "Keep path, language, speaker, emotion and those that you need.")
+        f"{path}: {len(columns):,} columns, where {_WIDEST:,} are the most that are "
+        "read. Keep path, language, speaker, emotion and those that you need.")
     if not columns: raise ManifestError(
-        f"{path}: empty. The first line must name the columns: path,language,speaker,emotion")
+        f"{path}: empty. The first line must name the columns: "
+        "path,language,speaker,emotion")
     meant = _look_alikes(columns)
     options = ' '.join(f"--column {shlex.quote(f'{k}={v}')}" for k,v in meant.items())
     for o in ('path','language'):
         if o in columns: continue
-        raise ManifestError(f"{path}: no column '{o}'; there are: {', '.join(columns)}. "
+        raise ManifestError(f"{path}: no column '{o}'; there are: "
+            f"{', '.join(columns)}. "
             +(f"Did you mean '{meant[o]}'? Then say so: {options}" if o in meant
               else "Add it, or rename the one that holds it."))
     twice = next((o for o in columns if columns.count(o)>1), None)
@@ -229,9 +235,10 @@ def _renamed(path, columns, ours):
     "Names of columns after `ours` ({ours: theirs}) has been followed"
     for o,theirs in ours.items():
         if theirs not in columns: raise ManifestError(
-            f"{path}: no column '{theirs}' to be read as {o}; there are: {', '.join(columns)}.")
+            f"{path}: no column '{theirs}' to be read as {o}; there are: "
+            f"{', '.join(columns)}.")
         if o in columns and o!=theirs: raise ManifestError(
-            f"{path}: '{theirs}' is to be read as {o}, but there is a column '{o}', too. "
-            "Rename or remove one.")
+            f"{path}: '{theirs}' is to be read as {o}, but there is a column '{o}', "
+            "too. Rename or remove one.")
     back = {theirs:o for o,theirs in ours.items()}
     return [back.get(o, o) for o in columns]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torchaudio.functional import melscale_fbanks
@@ -61,6 +62,8 @@ def log_mel(
     return (mel.maximum(top-8)+4)/4*real, n
 
 # %% ../nbs/02_speech.ipynb #aea2de05
+def _within(n, length): return torch.arange(length, device=n.device)<n[:,None]
+
 _EDGE = 4       # silent frames that are kept as they are behind a clip
 _SILENT = 16    # frames that stand for the rest of the window
 
@@ -74,8 +77,17 @@ def _heard_by_whisper(model, waves, n):
     h = F.gelu(model.conv1(x))*_within(heard,x.shape[2])[:,None]
     return F.gelu(model.conv2(h)).transpose(1,2)
 
-def _within(n, length): return torch.arange(length, device=n.device)<n[:,None]
+# %% ../nbs/02_speech.ipynb #d0928e29
+def _log_counts(end, length, each, silent, dtype):
+    """(clips, 1, 1, length+silent) what is added to scores:
+    log of how often a frame counts"""
+    never = torch.finfo(dtype).min
+    own = torch.zeros(len(end),length, device=end.device)
+    own = own.masked_fill(~_within(end,length), never)
+    others = each.log().clamp_min(never)[:,None].expand(-1,silent)
+    return torch.cat([own,others], 1).to(dtype)[:,None,None]
 
+# %% ../nbs/02_speech.ipynb #59bdb689
 def _whisper_layers(
     model,          # WhisperEncoder
     waves:list,     # of tensors (samples,), on the model's device
@@ -105,15 +117,6 @@ def _whisper_layers(
         if i in layers: out[i] = h
     return tuple(out[i] for i in layers), n
 
-def _log_counts(end, length, each, silent, dtype):
-    """(clips, 1, 1, length+silent) what is added to scores:
-    log of how often a frame counts"""
-    never = torch.finfo(dtype).min
-    own = torch.zeros(len(end),length, device=end.device)
-    own = own.masked_fill(~_within(end,length), never)
-    others = each.log().clamp_min(never)[:,None].expand(-1,silent)
-    return torch.cat([own,others], 1).to(dtype)[:,None,None]
-
 # %% ../nbs/02_speech.ipynb #29105e1d
 def _overheard(model, layers, run):
     "What some blocks of an encoder give while `run` runs"
@@ -128,6 +131,7 @@ def _even(wave):
     "Mean 0, variance 1"
     return (wave-wave.mean())/(wave.var(correction=0)+1e-7).sqrt()
 
+# %% ../nbs/02_speech.ipynb #75fda5f9
 def _wav2vec_layers(
     model,          # such as Wav2Vec2Model
     waves:list,     # of tensors (samples,), on the model's device
@@ -165,6 +169,7 @@ def _sized(kind, told, layers):
         if hasattr(config, o): setattr(config, o, 0.)
     return config
 
+# %% ../nbs/02_speech.ipynb #0ffdf144
 def _features(kind, told):
     "What makes a model's input of a wave, by preprocessor_config.json or by its kind"
     import transformers
@@ -181,6 +186,7 @@ def _input(wave, features, name, normalise):
         return dict(input_values=(_even(wave) if normalise else wave)[None])
     return dict(features(wave.cpu().numpy(), sampling_rate=SR, return_tensors='pt'))
 
+# %% ../nbs/02_speech.ipynb #d7378519
 def _whole_layers(model, inputs, layers):
     """Outputs of some blocks, one clip after the other, as the model itself gives them:
     for each clip, tensors (frames, d)"""
@@ -203,6 +209,7 @@ def _hop_by_config(config):
         and all(type(o) is int and 0<o<10_000 for o in strides))
     return float(np.prod(strides, dtype=float))/SR if fine else 0.
 
+# %% ../nbs/02_speech.ipynb #458c39ee
 def _hops_by_shape(model, features, name, layers):
     "Seconds a frame of some layers, by what a model on `meta` makes of 2 and of 4 s"
     n = []
@@ -259,6 +266,7 @@ def _quiet():
         logging.set_verbosity(say)
         if bar: logging.enable_progress_bar()
 
+# %% ../nbs/02_speech.ipynb #cb3e9a29
 _BLOCKS = 1000      # more than any encoder has
 
 class TransformerEncoder(Encoder):
@@ -290,182 +298,215 @@ class TransformerEncoder(Encoder):
             and bool(self._prepared.get('do_normalize', True)))
         # a batch norm would turn padding into sound
         self._one_by_one = bool(config.get('conv_pos_batch_norm'))
-        self.views = {f'{self.name}.{i}':hop
-            for i,hop in zip(self.layers, self._hops())}
-        self.views[self.name+SAID] = 0.
-        width = config.get('d_model', config.get('hidden_size'))
-        if type(width) is int:
-            self.dims = {v:width if hop else STRETCHES*width
-                for v,hop in self.views.items()}
-        self._own = dict(part=self.kind,
-            weights=fingerprint([self.folder/'config.json',*files]),
-            layers=list(self.layers), said=[self._late,STRETCHES],
-            dtype=str(self.dtype).removeprefix('torch.'), normalise=self.normalise)
-        if 'features' in vars(self):
-            told = json.dumps(self.features.to_dict(), default=str)
-            self._own['features'] = json.loads(told)
-
-    def _number_of_blocks(self):
-        blocks = self._config.get(_layer_key(self._config)) or 0
-        if type(blocks) is int and 0<=blocks<=_BLOCKS: return blocks
-        raise EncoderError(f"{self.spec}: {repr(blocks)[:30]} layers, as its "
-            f"config.json " "says, cannot be. Copy or download the model again.")
-
-    def _chosen(self, layers):
-        if layers is None: chosen = default_layers(self._blocks)
-        else: chosen = tuple(sorted(set(map(int, np.atleast_1d(layers)))))
-        wrong = [i for i in chosen if not 1<=i<=self._blocks]
-        if chosen and not wrong: return chosen
-        raise EncoderError(f"{self.spec}: layer "
-            f"{wrong[0] if wrong else 'list is empty'}; "
-            f"it has layers 1 to {self._blocks}.")
-
-    def _preprocessor(self):
-        file = self.folder/'preprocessor_config.json'
-        try: return read_json(file, {}) if os.path.lexists(file) else {}
-        except (OSError,ValueError):
-            raise EncoderError(f"{self.spec}: its preprocessor_config.json cannot be "
-                "read as JSON. Copy or download the model again.") from None
-
-    def _trouble(self, what, e):
-        said = (str(e).strip().splitlines() or ['no more is said'])[0][:160]
-        return EncoderError(f"{self.spec}: the model cannot be {what} "
-            f"({type(e).__name__}: {said}). Copy or download it again.")
+        self._set_views(files)
 
     @cached_property
-    def features(self):
-        "What makes its input of a wave, if it does not hear the waveform itself"
-        try: made = _features(self.kind, self._prepared)
-        except Exception as e: raise self._trouble('given sound', e) from None
-        if getattr(made, 'sampling_rate', SR)!=SR:
-            raise EncoderError(f"{self.spec}: hears {made.sampling_rate} samples a "
-                f"second; sound here has {SR}. Choose another model, or 'acoustic'.")
-        return made
-
-    def _hops(self):
-        "Seconds a frame of each layer"
-        if self.kind in _TYPES and 'conv_stride' not in self._config: hop = 2*HOP/SR
-        else: hop = _hop_by_config(self._config)
-        hops = self._hops_tried() if hop is None else [hop]*len(self.layers)
-        if not all(_HOPS[0]<=o<=_HOPS[1] for o in hops):
-            raise EncoderError(f"{self.spec}: frames of {hops[0]:.3g} s, as its "
-                "config.json says, cannot be. Copy or download the model again.")
-        return hops
-
-    def _hops_tried(self):
-        "The same by trying, if it can be on a model without numbers"
-        def hops_of(model):
-            name = model.main_input_name
-            features = None if name=='input_values' else self.features
-            with torch.inference_mode():
-                return _hops_by_shape(model, features, name, self.layers)
-        try:
-            with torch.device('meta'):
-                bare = self._only_encoder(self._class.from_config(self._sized)).eval()
-            return hops_of(bare)
-        except EncoderError: raise
-        # SEW-D does not do without numbers
-        except Exception: return hops_of(self.model)
-
-    @property
-    def _class(self):
-        from transformers import AutoModel
-        return AutoModel
-
-    @property
-    def _sized(self):
-        """Its configuration with the blocks that are needed;
-        with one more where `transformers` would do something to the last"""
-        few = max(*self.layers, self._late)
-        if self.kind not in _TYPES: few = min(self._blocks, few+1)
-        return _sized(self.kind, self._config, few)
-
-    def _only_encoder(self, model):
-        return model.get_encoder() if model.config.is_encoder_decoder else model
+    def features(self): return self._made_features()
 
     @cached_property
-    def model(self):
-        "The model with only the blocks that are needed, tried on two sounds"
-        from transformers.models.whisper.modeling_whisper import WhisperEncoder
-        whisper = self.kind=='whisper'
-        kind = WhisperEncoder if whisper else self._class
-        how = (dict(key_mapping={r'^(model\.)?encoder\.':''}) if whisper
-            else dict(trust_remote_code=False))
-        try:
-            with _quiet():      # weights of dropped blocks are unused on purpose
-                model,info = kind.from_pretrained(self.folder, config=self._sized,
-                    dtype=self.dtype, use_safetensors=True, local_files_only=True,
-                    output_loading_info=True, **how)
-        except Exception as e: raise self._trouble('loaded', e) from None
-        missing = sorted(k
-            for k in info['missing_keys'] if not k.startswith('adapter.'))
-        if missing:
-            raise EncoderError(f"{self.spec}: {len(missing)} weights are missing "
-                f"({missing[0]}, ...), so this is not a whole {self.kind} encoder. "
-                "Copy or download it again.")
-        if not whisper: model = self._only_encoder(model)
-        model = model.to(self.device).eval()
-        self._try(model)
-        return model
+    def model(self): return self._loaded()
 
-    def _inputs(self, model, waves):
+# %% ../nbs/02_speech.ipynb #7a1518e3
+@patch
+def _set_views(self:TransformerEncoder, files):
+    "What it gives, and all that this depends on"
+    self.views = {f'{self.name}.{i}':hop
+        for i,hop in zip(self.layers, self._hops())}
+    self.views[self.name+SAID] = 0.
+    width = self._config.get('d_model', self._config.get('hidden_size'))
+    if type(width) is int:
+        self.dims = {v:width if hop else STRETCHES*width
+            for v,hop in self.views.items()}
+    self._own = dict(part=self.kind,
+        weights=fingerprint([self.folder/'config.json',*files]),
+        layers=list(self.layers), said=[self._late,STRETCHES],
+        dtype=str(self.dtype).removeprefix('torch.'), normalise=self.normalise)
+    if 'features' in vars(self):
+        told = json.dumps(self.features.to_dict(), default=str)
+        self._own['features'] = json.loads(told)
+
+# %% ../nbs/02_speech.ipynb #8146cd35
+@patch
+def _number_of_blocks(self:TransformerEncoder):
+    blocks = self._config.get(_layer_key(self._config)) or 0
+    if type(blocks) is int and 0<=blocks<=_BLOCKS: return blocks
+    raise EncoderError(f"{self.spec}: {repr(blocks)[:30]} layers, as its "
+        f"config.json " "says, cannot be. Copy or download the model again.")
+
+@patch
+def _chosen(self:TransformerEncoder, layers):
+    if layers is None: chosen = default_layers(self._blocks)
+    else: chosen = tuple(sorted(set(map(int, np.atleast_1d(layers)))))
+    wrong = [i for i in chosen if not 1<=i<=self._blocks]
+    if chosen and not wrong: return chosen
+    raise EncoderError(f"{self.spec}: layer "
+        f"{wrong[0] if wrong else 'list is empty'}; "
+        f"it has layers 1 to {self._blocks}.")
+
+# %% ../nbs/02_speech.ipynb #444848c9
+@patch
+def _preprocessor(self:TransformerEncoder):
+    file = self.folder/'preprocessor_config.json'
+    try: return read_json(file, {}) if os.path.lexists(file) else {}
+    except (OSError,ValueError):
+        raise EncoderError(f"{self.spec}: its preprocessor_config.json cannot be "
+            "read as JSON. Copy or download the model again.") from None
+
+@patch
+def _trouble(self:TransformerEncoder, what, e):
+    said = (str(e).strip().splitlines() or ['no more is said'])[0][:160]
+    return EncoderError(f"{self.spec}: the model cannot be {what} "
+        f"({type(e).__name__}: {said}). Copy or download it again.")
+
+@patch
+def _made_features(self:TransformerEncoder):
+    "What makes its input of a wave, if it does not hear the waveform itself"
+    try: made = _features(self.kind, self._prepared)
+    except Exception as e: raise self._trouble('given sound', e) from None
+    if getattr(made, 'sampling_rate', SR)!=SR:
+        raise EncoderError(f"{self.spec}: hears {made.sampling_rate} samples a "
+            f"second; sound here has {SR}. Choose another model, or 'acoustic'.")
+    return made
+
+# %% ../nbs/02_speech.ipynb #45b379c2
+@patch
+def _hops(self:TransformerEncoder):
+    "Seconds a frame of each layer"
+    if self.kind in _TYPES and 'conv_stride' not in self._config: hop = 2*HOP/SR
+    else: hop = _hop_by_config(self._config)
+    hops = self._hops_tried() if hop is None else [hop]*len(self.layers)
+    if not all(_HOPS[0]<=o<=_HOPS[1] for o in hops):
+        raise EncoderError(f"{self.spec}: frames of {hops[0]:.3g} s, as its "
+            "config.json says, cannot be. Copy or download the model again.")
+    return hops
+
+@patch
+def _hops_tried(self:TransformerEncoder):
+    "The same by trying, if it can be on a model without numbers"
+    def hops_of(model):
         name = model.main_input_name
         features = None if name=='input_values' else self.features
-        return [_input(w, features, name, self.normalise) for w in waves]
-
-    def _short_way(self, model, waves):
-        "Does the short way give what the model itself gives?"
-        if self._one_by_one and len(waves)>1:
-            return all(self._short_way(model, [w]) for w in waves)
-        try: together,n = _wav2vec_layers(model, waves, self.layers, self.normalise)
-        except (RuntimeError,AttributeError,TypeError,IndexError,ValueError):
-            return False
-        for i,inputs in enumerate(self._inputs(model, waves)):
-            x = inputs['input_values'].to(self.device, self.dtype)
-            alone = _overheard(model, self.layers, lambda: model(x))
-            for a,b in zip(together, alone):
-                if b.shape[1]!=n[i]: return False
-                a,b = (F.layer_norm(o[i if len(o)>1 else 0,:n[i]].float(), o.shape[-1:])
-                    for o in (a,b))
-                if not ((a-b).norm(dim=1)<.1*b.norm(dim=1)).all(): return False
-        return True
-
-    def _try(self, model):
-        "Choose the way; `EncoderError` if two sounds show that the model is no good"
-        noise = torch.randn(SR//2, generator=torch.Generator().manual_seed(0))
-        noise = noise.to(self.device)*.1
-        waves = [noise[:2*SR//5],noise[-SR//10:].clone()]
         with torch.inference_mode():
-            try:
-                self._short = self.kind!='whisper' and self._short_way(model, waves)
-                a,b = ([o.float() for o in h] for h in self._states(model, waves))
-            except EncoderError: raise
-            except Exception as e: raise self._trouble('given sound', e) from None
-        if not all(o.isfinite().all() for o in (*a,*b)):
-            raise EncoderError(f"{self.spec}: its states are not finite, so its "
-                "weights are damaged. Copy or download it again.")
-        if all((x[:len(y)]-y[:len(x)]).abs().max()<1e-6 for x,y in zip(a,b)):
-            raise EncoderError(f"{self.spec}: its states are the same for every sound, "
-                "so its weights are damaged or were never filled. "
-                "Copy or download it again.")
+            return _hops_by_shape(model, features, name, self.layers)
+    try:
+        with torch.device('meta'):
+            bare = self._only_encoder(self._class.from_config(self._sized)).eval()
+        return hops_of(bare)
+    except EncoderError: raise
+    # SEW-D does not do without numbers
+    except Exception: return hops_of(self.model)
 
-    def _states(self, model, waves):
-        "For each clip normalised states of its layers and of the late one, (frames, d)"
-        layers = *self.layers,self._late
-        norm = lambda s: F.layer_norm(s, s.shape[-1:])
-        if self._one_by_one and len(waves)>1:
-            return [h for w in waves for h in self._states(model, [w])]
-        if self.kind!='whisper' and not self._short:
-            return [[norm(s) for s in h]
-                for h in _whole_layers(model, self._inputs(model, waves), layers)]
-        states,n = (_whisper_layers(model, waves, layers) if self.kind=='whisper'
-            else _wav2vec_layers(model, waves, layers, self.normalise))
-        states = [norm(s) for s in states]
-        return [[s[i,:k] for s in states] for i,k in enumerate(n.tolist())]
+# %% ../nbs/02_speech.ipynb #f46790d1
+@patch(as_prop=True)
+def _class(self:TransformerEncoder):
+    from transformers import AutoModel
+    return AutoModel
 
-    def _encode(self, waves):
-        out,waves = [],[w.to(self.device) for w in waves]
-        for *states,late in self._states(self.model, waves):
-            out.append({view:_half(s).clone() for view,s in zip(self.views,states)})
-            out[-1][self.name+SAID] = _half(stretches(late.float())[None])
-        return out
+@patch(as_prop=True)
+def _sized(self:TransformerEncoder):
+    """Its configuration with the blocks that are needed;
+    with one more where `transformers` would do something to the last"""
+    few = max(*self.layers, self._late)
+    if self.kind not in _TYPES: few = min(self._blocks, few+1)
+    return _sized(self.kind, self._config, few)
+
+@patch
+def _only_encoder(self:TransformerEncoder, model):
+    return model.get_encoder() if model.config.is_encoder_decoder else model
+
+# %% ../nbs/02_speech.ipynb #5b62d079
+@patch
+def _loaded(self:TransformerEncoder):
+    "The model with only the blocks that are needed, tried on two sounds"
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+    whisper = self.kind=='whisper'
+    kind = WhisperEncoder if whisper else self._class
+    how = (dict(key_mapping={r'^(model\.)?encoder\.':''}) if whisper
+        else dict(trust_remote_code=False))
+    try:
+        with _quiet():      # weights of dropped blocks are unused on purpose
+            model,info = kind.from_pretrained(self.folder, config=self._sized,
+                dtype=self.dtype, use_safetensors=True, local_files_only=True,
+                output_loading_info=True, **how)
+    except Exception as e: raise self._trouble('loaded', e) from None
+    missing = sorted(k
+        for k in info['missing_keys'] if not k.startswith('adapter.'))
+    if missing:
+        raise EncoderError(f"{self.spec}: {len(missing)} weights are missing "
+            f"({missing[0]}, ...), so this is not a whole {self.kind} encoder. "
+            "Copy or download it again.")
+    if not whisper: model = self._only_encoder(model)
+    model = model.to(self.device).eval()
+    self._try(model)
+    return model
+
+# %% ../nbs/02_speech.ipynb #6477561d
+@patch
+def _inputs(self:TransformerEncoder, model, waves):
+    name = model.main_input_name
+    features = None if name=='input_values' else self.features
+    return [_input(w, features, name, self.normalise) for w in waves]
+
+@patch
+def _short_way(self:TransformerEncoder, model, waves):
+    "Does the short way give what the model itself gives?"
+    if self._one_by_one and len(waves)>1:
+        return all(self._short_way(model, [w]) for w in waves)
+    try: together,n = _wav2vec_layers(model, waves, self.layers, self.normalise)
+    except (RuntimeError,AttributeError,TypeError,IndexError,ValueError):
+        return False
+    for i,inputs in enumerate(self._inputs(model, waves)):
+        x = inputs['input_values'].to(self.device, self.dtype)
+        alone = _overheard(model, self.layers, lambda: model(x))
+        for a,b in zip(together, alone):
+            if b.shape[1]!=n[i]: return False
+            a,b = (F.layer_norm(o[i if len(o)>1 else 0,:n[i]].float(), o.shape[-1:])
+                for o in (a,b))
+            if not ((a-b).norm(dim=1)<.1*b.norm(dim=1)).all(): return False
+    return True
+
+# %% ../nbs/02_speech.ipynb #640ea952
+@patch
+def _try(self:TransformerEncoder, model):
+    "Choose the way; `EncoderError` if two sounds show that the model is no good"
+    noise = torch.randn(SR//2, generator=torch.Generator().manual_seed(0))
+    noise = noise.to(self.device)*.1
+    waves = [noise[:2*SR//5],noise[-SR//10:].clone()]
+    with torch.inference_mode():
+        try:
+            self._short = self.kind!='whisper' and self._short_way(model, waves)
+            a,b = ([o.float() for o in h] for h in self._states(model, waves))
+        except EncoderError: raise
+        except Exception as e: raise self._trouble('given sound', e) from None
+    if not all(o.isfinite().all() for o in (*a,*b)):
+        raise EncoderError(f"{self.spec}: its states are not finite, so its "
+            "weights are damaged. Copy or download it again.")
+    if all((x[:len(y)]-y[:len(x)]).abs().max()<1e-6 for x,y in zip(a,b)):
+        raise EncoderError(f"{self.spec}: its states are the same for every sound, "
+            "so its weights are damaged or were never filled. "
+            "Copy or download it again.")
+
+# %% ../nbs/02_speech.ipynb #8ace9196
+@patch
+def _states(self:TransformerEncoder, model, waves):
+    "For each clip normalised states of its layers and of the late one, (frames, d)"
+    layers = *self.layers,self._late
+    norm = lambda s: F.layer_norm(s, s.shape[-1:])
+    if self._one_by_one and len(waves)>1:
+        return [h for w in waves for h in self._states(model, [w])]
+    if self.kind!='whisper' and not self._short:
+        return [[norm(s) for s in h]
+            for h in _whole_layers(model, self._inputs(model, waves), layers)]
+    states,n = (_whisper_layers(model, waves, layers) if self.kind=='whisper'
+        else _wav2vec_layers(model, waves, layers, self.normalise))
+    states = [norm(s) for s in states]
+    return [[s[i,:k] for s in states] for i,k in enumerate(n.tolist())]
+
+# %% ../nbs/02_speech.ipynb #ae902e7d
+@patch
+def _encode(self:TransformerEncoder, waves):
+    out,waves = [],[w.to(self.device) for w in waves]
+    for *states,late in self._states(self.model, waves):
+        out.append({view:_half(s).clone() for view,s in zip(self.views,states)})
+        out[-1][self.name+SAID] = _half(stretches(late.float())[None])
+    return out

@@ -33,6 +33,7 @@ def _numbers(column, name):
         raise ValueError(f"{name} {column[~fine].iloc[0][:40]!r} is none")
     return numbers.astype(int if whole else float)
 
+# %% ../nbs/07c_tables.ipynb #07dc3902
 def read_results(
     file,   # results.csv of a bench
 )->pd.DataFrame: # `COLUMNS` (scores 0..1), `EXTRA` (or NaN), and what else is there
@@ -83,6 +84,7 @@ def _methods(results):
             -1 if m in order else len(m))
     return sorted(results.method.unique(), key=place)
 
+# %% ../nbs/07c_tables.ipynb #3d587cff
 def one_number(
     results:pd.DataFrame,   # as `bench` gives them
     n=None,                 # shots per emotion; the largest number if `n` is not there
@@ -92,6 +94,7 @@ def one_number(
     if len(known)<2: return results
     return results[results.shots==(n if n in known else max(known))]
 
+# %% ../nbs/07c_tables.ipynb #ecf14cdc
 def task_table(
     results:pd.DataFrame,   # as `bench` gives them
     score:str='uar',        # or 'wa', 'macro_f1'
@@ -101,6 +104,7 @@ def task_table(
     table = r.pivot_table(index='task', columns='method', values=score, aggfunc='mean')
     return 100*table.loc[r.task.unique(), _methods(r)].rename_axis(columns=None)
 
+# %% ../nbs/07c_tables.ipynb #52c2dae7
 def seed_spread(
     results:pd.DataFrame,   # as `bench` gives them
     score:str='uar',        # or 'wa', 'macro_f1'
@@ -121,6 +125,7 @@ def _corpora_drawn(tasks, n, rng):
     a,b = ([names.index(pair[i]) for pair in pairs] for i in (0,1))
     return drawn[:,a]*drawn[:,b],len(names)
 
+# %% ../nbs/07c_tables.ipynb #d85a2441
 def _interval(grid, over='both', level=.95, n=4000, seed=0):
     """(low, high) of the mean of a table task × seed, NaN where nothing is;
     percentile bootstrap"""
@@ -154,6 +159,7 @@ def _differences(results, a, b, score='uar'):
         raise BenchError(f"no results of both {a} and {b} on the same task and seed.")
     return (wide[a]-wide[b])[both].unstack('seed')
 
+# %% ../nbs/07c_tables.ipynb #d7e05dcb
 def paired_difference(
     results:pd.DataFrame,           # as `bench` gives them
     a:str='sere',                   # method
@@ -196,6 +202,7 @@ def corpus_kind(
     words = min((o for c in _SENTENCE if (o := _reach(table, c))==o), default=np.nan)
     return MADE[1] if voices<.5 else MADE[2] if words<.5 else MADE[0]
 
+# %% ../nbs/07c_tables.ipynb #9e0e5504
 def kind_table(
     results:pd.DataFrame,   # as `bench` gives them
     kinds:dict,             # corpus: how it was made, as `corpus_kind` says, or you
@@ -209,10 +216,11 @@ def kind_table(
     out.insert(0, 'tasks', [int((kind==k).sum()) for k in out.index])
     return out.rename_axis('target')
 
+# %% ../nbs/07c_tables.ipynb #159a6d05
 def condition_table(
     results:dict,       # condition (such as 'known', 'found'): results of `bench`
     score:str='uar',    # or 'wa', 'macro_f1'
-)->pd.DataFrame: # one row per method, one column per condition; per cent, mean over tasks
+)->pd.DataFrame: # a row per method, a column per condition: %, mean over tasks
     """Methods under several conditions, such as who is known to speak;
     NaN where a method has not every task"""
     mean = {k:task_table(r, score).mean(skipna=False) for k,r in results.items()}
@@ -238,11 +246,12 @@ def _brings(results, with_it, without, score):
         tasks_low=100*tasks['low'], tasks_high=100*tasks['high'],
         higher_in=f"{pairs['won']} of {pairs['tasks']}")
 
+# %% ../nbs/07c_tables.ipynb #3aca81d0
 def ablation_table(
     results:pd.DataFrame,   # as `bench` gives them
     base:str='sere',        # the method whose variants are called `<base>:<name>`
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # a row per variant: mean (%), brings (points), its intervals, higher_in
+)->pd.DataFrame: # a row per variant: mean (%), brings (points), intervals, higher_in
     """What each part brings: first the ladder, then with one part left out.
     95 % intervals over pairs of task and seed (`pairs_low`, `pairs_high`), and over
     tasks with all their seeds (`tasks_low`, `tasks_high`)"""
@@ -261,7 +270,7 @@ def ablation_table(
 def shots_curve(
     results:pd.DataFrame,   # as `bench` gives them, with several numbers of shots
     score:str='uar',        # or 'wa', 'macro_f1'
-)->pd.DataFrame: # one row per method and number: method, shots, mean, low, high (shares)
+)->pd.DataFrame: # a row per method and number: method, shots, mean, low, high (shares)
     "Mean over seeds, then tasks, with its bootstrap interval over both"
     rows,r = [],_with_task(results)
     for m in _methods(r):
@@ -270,6 +279,7 @@ def shots_curve(
             rows.append((m, int(n), grid.mean(axis=1).mean(), *_interval(grid)))
     return pd.DataFrame(rows, columns=['method','shots','mean','low','high'])
 
+# %% ../nbs/07c_tables.ipynb #7d7fa6b5
 def plot_shots(
     results:pd.DataFrame,   # as `bench` gives them, with several numbers of shots
     score:str='uar',        # or 'wa', 'macro_f1'
@@ -331,6 +341,7 @@ def _who_sees(results):
             "in the target.")
     return text
 
+# %% ../nbs/07c_tables.ipynb #9dd40dc5
 def _conditions(results, settings, lost):
     "Lines that say under which conditions the results were got"
     encoder = ', '.join(f"{k+': ' if k else ''}{e['name']}"
@@ -372,6 +383,7 @@ def _ablation_text(results):
         text += _cells(name, f"{o['mean']:.1f}", *cells)
     return text
 
+# %% ../nbs/07c_tables.ipynb #b74fcd53
 def _kinds_text(results, kinds):
     "The table by kind of target in Markdown"
     table = kind_table(results, kinds)
@@ -381,6 +393,7 @@ def _kinds_text(results, kinds):
     short = lambda o: '' if o!=o else f'{o:.1f}' if isinstance(o, float) else o
     return text+''.join(_cells(k, *map(short, row)) for k,row in table.iterrows())
 
+# %% ../nbs/07c_tables.ipynb #07ee9e4f
 def _shots_text(results):
     "The curve over shots in Markdown"
     curve = shots_curve(results).pivot(index='method', columns='shots', values='mean')
@@ -406,6 +419,7 @@ def _pairs_text(results):
             f"seeds).\n")
     return text
 
+# %% ../nbs/07c_tables.ipynb #7a899405
 def _scores_text(results):
     "Tasks by methods, their mean, spread, and what a fit costs, in Markdown"
     table = task_table(results)
@@ -431,6 +445,7 @@ def _scores_text(results):
         'seeds ' 'of the mean over tasks (same clips, other shots). Seconds hold all '
         'preparation from embeddings on.\n')
 
+# %% ../nbs/07c_tables.ipynb #765f3ac4
 def summary(
     results:pd.DataFrame,   # as `bench` gives them
     settings:dict,          # bench.json
@@ -460,6 +475,7 @@ def _squares(results):
             columns='target', values='uar')
         yield m,(100*square).reindex(index=names, columns=names)
 
+# %% ../nbs/07c_tables.ipynb #0676cb3d
 def heatmap(
     results:pd.DataFrame,   # as `bench` gives them
     title:str='',           # over the picture
@@ -486,6 +502,7 @@ def heatmap(
         coloraxis=dict(colorscale='Cividis', colorbar_title='UAR %'))
     return fig
 
+# %% ../nbs/07c_tables.ipynb #2d488937
 def plot_heatmap(
     results:pd.DataFrame,   # as `bench` gives them
     columns:int=3,          # squares side by side

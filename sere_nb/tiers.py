@@ -41,7 +41,8 @@ def _eaf(file):
         for o in root.iter(f'{kind}_ANNOTATION')}
     for tier in root.iter('TIER'):
         both = ((o,_aligned(o, known)) for o in tier.iterfind('ANNOTATION/*'))
-        yield tier.get('TIER_ID'),[(int(a)/1000,int(b)/1000,o.findtext('ANNOTATION_VALUE'))
+        yield tier.get('TIER_ID'),[
+            (int(a)/1000,int(b)/1000,o.findtext('ANNOTATION_VALUE'))
             for o,at in both if (a := ms.get(at.get('TIME_SLOT_REF1')))
             and (b := ms.get(at.get('TIME_SLOT_REF2')))]
 
@@ -116,7 +117,8 @@ def _spans(name, tiers):
     return sorted(both, key=lambda o: (o[0],o[1] or 0))
 
 def _who(span, voices, channel=None):
-    "Who speaks in a stretch: as said of just that, else of its middle; '' if nothing is"
+    """Who speaks in a stretch: as said of just that, else of its middle; '' if nothing
+    is"""
     middle = (span.start_s+span.end_s)/2
     mine = [o for o,side in voices if channel is None or side in (channel,None)]
     same = (o.label for o in mine if o[:2]==span[:2])
@@ -141,8 +143,8 @@ def _also(sound, found, tier, other, bad):
     "What else is to be said"
     left,n = [p for p in sound if not found.get(p)],lambda o: '' if len(o)==1 else 's'
     if bad: yield f"{len(bad)} file{n(bad)} of labels left out; the first: {bad[0]}"
-    if left: yield (f"{len(left)} recording{n(left)} left out, without a label on a tier "
-        f"'{tier}', such as '{left[0].name}'.")
+    if left: yield (f"{len(left)} recording{n(left)} left out, without a label on a "
+        f"tier '{tier}', such as '{left[0].name}'.")
     if other: yield f"tiers that are not used: {', '.join([*other][:9])}."
 
 # %% ../nbs/01_tiers.ipynb #2bb96f61
@@ -152,7 +154,8 @@ def labelled_spans(
     files,      # all that lie there
     tier:str,   # the name of the tier that holds the labels
 )->tuple: # ({recording: [(span, who speaks, channel or None)]}, what else to say)
-    "What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not clear"
+    """What was labelled in Praat or ELAN. `ManifestError` if nothing was, or it is not
+    clear"""
     found,other,bad = {},Counter(),[]
     for p,mine in _files_of(sound, files, Path(folder)).items():
         tiers = _told(p, mine, tier, other, bad)

@@ -306,7 +306,8 @@ def _go_back(views, adam, known):
 # %% ../nbs/06c_tune.ipynb #c22d8aaa
 def _resume(path, views, adam, how):
     "Back to where a checkpoint was written: its history"
-    shape = lambda d: {k:list(x.shape) for k,x in d.items() if not k.startswith('adam/')}
+    def shape(d):
+        return {k:list(x.shape) for k,x in d.items() if not k.startswith('adam/')}
     known,history = _kept(path, how,
         lambda known: shape(known)==shape(_stand(views, adam)))
     _go_back(views, adam, known)
@@ -326,7 +327,7 @@ def tune(
     checkpoint=None,        # a file: resumed from if there, written after each epoch
     watch=None,             # function of the learner, called after each round
     progress:bool=False,    # show a bar?
-)->list: # one dict per epoch: epoch, one (TRIC if there were one emotion), tric, its parts
+)->list: # of dicts: epoch, one (TRIC if there were one emotion), tric, its parts
     "Lower TRIC: a round in closed form, then some steps for the low-rank weights"
     from tqdm.auto import tqdm
     _must_be(epochs=(epochs,1,10**6), steps=(steps,1,10**6), batch=(batch,1,2**40),
@@ -449,7 +450,8 @@ def fit_tuned(
     beneath:Embeddings=None,# of `Beneath`, shots first; made of the recordings if None
     cache=None,             # folder that keeps these
     space=None,             # already fitted on just these clips (shots first)
-    block:int=None,         # the lowest tuned, from 2 on; the highest that is a view if None
+    # the lowest tuned, from 2 on; the highest that is a view if None
+    block:int=None,
     rank:int=8,             # of the low-rank weights
     **how,                  # see `tune`
 )->SERE:
@@ -478,7 +480,8 @@ def sere_tuned(
     speakers:bool=True,     # normalise per speaker?
     shared=None,            # prepared for this task
     proba:bool=False,       # a table of probabilities instead?
-    shares:dict=None,       # {corpus: {emotion: share}, or 'estimate'}, unless there is a `prior`
+    # {corpus: {emotion: share}, or 'estimate'}, unless there is a `prior`
+    shares:dict=None,
     design:dict=None,       # {corpus: how it was made}, as `SERE` takes it
     encoder:Encoder=None,   # that the clips were embedded with
     listen=None,            # from an `Encoder` to `Embeddings` of all clips of the task

@@ -20,19 +20,20 @@ _SPELLINGS = dict(
     boredom="bored, boring, langeweile, gelangweilt, ennui, noia, aburrimiento, tédio, "
         "verveling, nuda, unalom, скука, 无聊, 無聊, 退屈",
     calm="calmness, ruhe, ruhig, calme, calma, спокойствие",
-    disgust="disgusted, dis, ekel, dégoût, disgusto, asco, nojo, walging, wstręt, undor, "
-        "tiksinti, iğrenme, отвращение, 厌恶, 厭惡, 嫌悪, 혐오",
-    fear="fearful, afraid, anxiety, anxious, scared, fea, angst, ängstlich, furcht, peur, "
-        "paura, miedo, medo, strach, lęk, félelem, korku, страх, 恐惧, 恐懼, 害怕, 恐れ, 恐怖, "
-        "공포",
+    disgust="disgusted, dis, ekel, dégoût, disgusto, asco, nojo, walging, wstręt, "
+        "undor, tiksinti, iğrenme, отвращение, 厌恶, 厭惡, 嫌悪, 혐오",
+    fear="fearful, afraid, anxiety, anxious, scared, fea, angst, ängstlich, furcht, "
+        "peur, paura, miedo, medo, strach, lęk, félelem, korku, страх, 恐惧, 恐懼, 害怕, "
+        "恐れ, 恐怖, 공포",
     happiness="happy, hap, joy, joyful, freude, fröhlich, glücklich, joie, gioia, "
-        "felicità, alegría, felicidad, felicidade, blijdschap, vreugde, radość, szczęście, "
-        "öröm, boldogság, mutluluk, sevinç, радость, счастье, 高兴, 高興, 快乐, 快樂, 开心, "
-        "開心, 喜び, 행복, 기쁨",
+        "felicità, alegría, felicidad, felicidade, blijdschap, vreugde, radość, "
+        "szczęście, öröm, boldogság, mutluluk, sevinç, радость, счастье, 高兴, 高興, 快乐, "
+        "快樂, 开心, 開心, 喜び, 행복, 기쁨",
     neutral="neu, neutrality, neutre, neutrale, neutro, neutraal, neutralny, semleges, "
         "nötr, нейтрально, нейтральный, нейтральная, 中性, 中立, 중립",
-    sadness="sad, trauer, traurig, traurigkeit, tristesse, tristezza, tristeza, verdriet, "
-        "smutek, szomorúság, üzüntü, грусть, печаль, 悲伤, 悲傷, 伤心, 傷心, 悲しみ, 슬픔",
+    sadness="sad, trauer, traurig, traurigkeit, tristesse, tristezza, tristeza, "
+        "verdriet, smutek, szomorúság, üzüntü, грусть, печаль, 悲伤, 悲傷, 伤心, 傷心, "
+        "悲しみ, 슬픔",
     surprise="surprised, sur, ps, pleasant surprise, pleasant surprised, überraschung, "
         "ueberraschung, überrascht, sorpresa, surpresa, verrassing, zaskoczenie, "
         "meglepetés, şaşkınlık, удивление, 惊讶, 驚訝, 吃惊, 驚き, 놀람")
@@ -68,8 +69,8 @@ def one_vocabulary(
     return {o:first.setdefault(_same(word), word) for o,word in words.items()}
 
 # %% ../nbs/01_vocabulary.ipynb #86b49542
-_NOTHING = set("nan|none|null|nil|n/a|#n/a|n.a.|<na>|k.a.|unknown|unk|unbekannt|missing|"
-    "not available".split('|'))
+_NOTHING = set("nan|none|null|nil|n/a|#n/a|n.a.|<na>|k.a.|unknown|unk|unbekannt|"
+    "missing|not available".split('|'))
 _NO_EMOTION = _NOTHING|set("na|xxx|oth|other|undefined|undecided|unlabelled|unlabeled|"
     "no label|no agreement".split('|'))
 
@@ -103,8 +104,9 @@ def language_code(
     word = language.strip()
     code,*rest = re.split('[-_]', word.lower())
     if code in english.languages or code in other:
-        known = lambda o: o.upper() in english.territories or o.title() in english.scripts
-        if not all(map(known, rest)): return word
+        lands,scripts = english.territories,english.scripts
+        if not all(o.upper() in lands or o.title() in scripts for o in rest):
+            return word
     else:
         named = {_same(name):o for o,name in english.languages.items() if '_' not in o}
         code = named.get(_same(word)) or _own_names().get(_same(word)) or word

