@@ -7,8 +7,6 @@ __all__ = ['confusion', 'uar', 'wa', 'macro_f1', 'plot_confusion', 'bootstrap_ci
            'coverage_curve', 'plot_reliability', 'plot_coverage']
 
 # %% ../nbs/07_scores.ipynb #e52ca6db
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -139,19 +137,13 @@ def _of_groups(each, n, rng):
     drawn = rng.multinomial(len(each), np.full(len(each), 1/len(each)), size=n)
     return np.tensordot(drawn, each, 1)
 
-def _quantile_of_t(share, df):
-    "Of Student's t with `df` degrees of freedom; to import scipy.special takes longer"
-    # its density is that of √df·tan(angle), where an angle weighs cos(angle)^(df-1)
-    angle = np.linspace(0, np.pi/2, 2**16+1)
-    weight = np.cos(angle)**(df-1)
-    below = np.cumsum(np.r_[0.,(weight[1:]+weight[:-1])/2])
-    return df**.5*np.tan(np.interp((2*share-1)*below[-1], below, angle))
-
 def _tail(level, groups):
     "Quantile at which the lower end lies: farther out where groups are few"
     if groups<2: return (1-level)/2
-    t = _quantile_of_t((1+level)/2, groups-1)
-    return math.erfc((groups/(groups-1)/2)**.5*t)/2     # normal distribution
+    # quantile of Student's t, and normal distribution; scipy.stats takes a second
+    from scipy.special import ndtr,stdtrit
+    t = stdtrit(groups-1, (1+level)/2)
+    return float(ndtr(-(groups/(groups-1))**.5*t))
 
 # %% ../nbs/07_scores.ipynb #f1dcb7c9
 def bootstrap_ci(
