@@ -323,7 +323,8 @@ def _by_lame(
     try:
         for k,v in _AS_SOUNDFILE.items(): getattr(lame, f'lame_set_{k}')(to, v)
         if lame.lame_init_params(to)<0: return b''
-        coded = lame.lame_encode_buffer_ieee_float(to, data, data, len(samples), *rest(0))
+        coded = lame.lame_encode_buffer_ieee_float(to, data, data, len(samples),
+            *rest(0))
         last = lame.lame_encode_flush(to, *rest(coded)) if coded>=0 else -1
         if last<0: return b''
         # the first frame says how long it is, which is known at the end
