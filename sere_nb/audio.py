@@ -318,7 +318,7 @@ def _by_lame(
 )->bytes: # b'' if it did not work
     "mp3 by LAME itself, with soundfile's settings"
     out = ctypes.create_string_buffer(2*len(samples)+2**14)
-    rest = lambda done: (ctypes.byref(out, done),len(out)-done)
+    rest = lambda done: (ctypes.byref(out, done),ctypes.c_size_t(len(out)-done))
     data,to = ctypes.c_void_p(samples.ctypes.data),ctypes.c_void_p(lame.lame_init())
     try:
         for k,v in _AS_SOUNDFILE.items(): getattr(lame, f'lame_set_{k}')(to, v)

@@ -226,9 +226,8 @@ def levels(fit, c, at)->list: # of ((m,) int group of each clip, force)
     planned = fit.design_[c].planned
     if c in fit._guessed: return [(whole, s['balance']*.2)]
     firm,*forces = s['planned']
-    force = firm if planned else s['balance']
-    if fit.uneven_.get(c): force = LEAN
-    out = [(whole, firm if c in fit._told else force)]
+    soft = LEAN if fit.uneven_.get(c) else firm if planned else s['balance']
+    out = [(whole, firm if c in fit._told else soft)]
     if c in fit.hidden_ and fit.hidden_[c] and c not in fit._told:
         g = o.group['voices'][at].unique(return_inverse=True)[1]
         out.append((g, s['hidden']))

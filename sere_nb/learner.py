@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from . import answers, fields, saved      # each gives SERE what it is named for
 from .designs import regroup, unlabelled_of, who_is_hidden
 from .fits import priors
+from .irf import asked_for
 from .rounds import SERE, SETTINGS
 from .tensors import LearnerError
 from .vectors import project
@@ -60,6 +61,14 @@ def teach(self:SERE,
 SERE.teach = teach
 
 # %% ../nbs/06_learner.ipynb #afbabe9a
+def _other_shares(fit, prior):
+    "What was found out about unknown shares stays where they are unknown still"
+    of = asked_for(prior, list(fit.prior_))
+    fit.uneven_ = {c:e for c,e in fit.uneven_.items() if of[c]=='unknown'}
+    found = {c:fit.prior_[c] for c,e in fit.uneven_.items() if e}
+    fit.prior_,fit._guessed,fit._told = priors(fit, prior)
+    fit.prior_.update(found)
+
 def _hear_or_not(fit):
     "From now on voices are looked for, or no longer"
     fit._clips,fit._offsets = copy.copy(fit._clips),{}
@@ -80,8 +89,7 @@ def change(self:SERE,
     if 'contents' in moved: raise LearnerError("'contents' is settled when clips are "
         "prepared. Fit anew with it.")
     if prior is not None and hasattr(self, '_clips'):
-        self.prior_,self._guessed,self._told = priors(self, prior)
-        self.uneven_ = {}
+        _other_shares(self, prior)
     heeded = bool(self.settings['hidden'])
     self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
     if not hasattr(self, '_clips'): return self

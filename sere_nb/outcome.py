@@ -169,11 +169,11 @@ def _looked_for(learner, corpus):
     if asked_for(learner.prior, list(learner.prior_))[corpus]!='unknown': return ''
     found = learner.uneven_.get(corpus)
     if found is None: return ('no emotion far more frequent was looked for, as '
-        f'{cannot_tell(learner, corpus)}; ')
+        f'{cannot_tell(learner, corpus) or "rounds had begun"}; ')
     if not found: return 'no emotion far more frequent was found; '
     share = dict(zip(learner.classes_, learner.prior_[corpus]))[found]
     return (f'{one_line(found)} was found to be far more frequent; a share of '
-        f'{100*share:.0f} % is assumed, half firmly')
+        f'{100*share:.0f} % is assumed, fairly firmly')
 
 def _how_assumed(learner, corpus, shares):
     if corpus in learner._told: return 'as told, firmly: '+', '.join(

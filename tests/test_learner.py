@@ -8,6 +8,7 @@ from sere_nb.encoder import Embeddings, Frames, embed
 from sere_nb.answers import read
 from sere_nb import designs, fits
 from sere_nb.learner import SERE, LearnerError
+from sere_nb.outcome import _how_assumed
 from sere_nb.structure import Space
 
 QUICK = dict(rounds=3)
@@ -130,6 +131,9 @@ def test_how_far_more_frequent(share, leans):
     shots, others, _ = uneven(share)
     o = SERE(design=CROSSED, rounds=2).fit(shots, others)
     assert o.uneven_["bb"] == "anger" and any(float(o.prior_["bb"][0]) == pytest.approx(p) for p in leans), (o.starts_, o.prior_)
+    o.change(prior="unknown", rounds=3)
+    assert o.uneven_["bb"] == "anger" and o.prior_["bb"][0] > .4
+    assert _how_assumed(o, "bb", {}).startswith("anger was found to be far more frequent")
     o.change(prior="balanced")
     assert not o.uneven_ and o.prior_["bb"].tolist() == pytest.approx([1/3]*3)
     assert designs.levels(o, "bb", designs.unlabelled_of(o)["bb"])[0][1] == o.settings["balance"]
