@@ -7,6 +7,8 @@ __all__ = ['SOUNDS', 'softmax_by_clip', 'highlight_weights', 'instantaneous_reso
            'usual_sounds', 'heard_in', 'in_words', 'balancing_offsets', 'even_out', 'asked_for', 'class_prior']
 
 # %% ../nbs/04_irf.ipynb #9f7032ea
+from functools import partial
+
 import numpy as np, torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,7 +16,7 @@ from torch import Tensor
 from .encoder import TRACKS
 from .moments import audible
 from .structure import Structure
-from .tensors import LearnerError, _must_be, _must_fit
+from .tensors import LearnerError, _alone, _must_be, _must_fit
 from .views import HIGHLIGHTS, Prepared, Projection, contributions
 
 # %% ../nbs/04_irf.ipynb #ceaf75b7
@@ -208,6 +210,66 @@ def balancing_offsets(
 # %% ../nbs/04_irf.ipynb #f128d018
 _FIRM = 2.      # clips of a group with which the assumption has half its force
 
+class _Turn:
+    "Better offsets (K, all groups of all levels) than those given"
+    def __init__(self, logits, levels, prior):
+        # in 16 bits, offsets would stand still; down columns, as above
+        self.logits = logits.T.to(prior).contiguous()
+        self.group = [g for g,_ in levels]
+        self.count = [torch.bincount(g).to(prior) for g in self.group]
+        self.force = [k*n/(n+_FIRM) for (_,k),n in zip(levels, self.count)]
+        self.sizes,self.log_prior = [*map(len, self.count)],prior.clamp_min(1e-6).log()
+
+    def total(self, offsets): # (K, n)
+        each = zip(self.group, offsets.split(self.sizes, 1))
+        return sum((o[:,g] for g,o in each), torch.zeros_like(self.logits))
+
+    def __call__(self, offsets):
+        logits,out = self.logits+self.total(offsets),[]
+        each = zip(self.group, self.count, self.force, offsets.split(self.sizes, 1))
+        for g,n,k,o in each:
+            # its bits hang less on the number of threads than those of a softmax
+            p = logits.log_softmax(0).exp()
+            mean = torch.zeros_like(o).index_add_(1, g, p)/n.clamp_min(1)
+            step = (k*(self.log_prior[:,None]-(mean+1e-6).log())-o)/(1+k)
+            out.append(o+step)
+            logits += step[:,g]
+        return torch.cat(out, 1)
+
+# %% ../nbs/04_irf.ipynb #8b365c8c
+_PAST = 6   # turns that are looked at
+
+def _mixed(ends, steps):
+    "(d,) the mixture of where turns ended whose step would be the smallest"
+    d = torch.stack(steps).double().diff(dim=0)
+    gram = d@d.T
+    gram += (1e-10*gram.trace()+1e-30)*torch.eye(len(d)).to(gram)
+    weight = torch.linalg.solve(gram, d@steps[-1].double())
+    return ends[-1]-(weight@torch.stack(ends).double().diff(dim=0)).to(ends[-1])
+
+def _fixed_point(
+    turn,           # function from x to a better x, of the same shape
+    x:Tensor,
+    iterations:int,
+    tolerance:float,
+)->Tensor: # like x: a turn moves no number of it by more than the tolerance
+    "Turn after turn, by Anderson's mixing"
+    plain,before,ends,steps = x,torch.inf,[],[]
+    for _ in range(iterations):
+        end = turn(x)
+        moved = float((end-x).abs().max())
+        if moved<tolerance: return end
+        if moved>before:        # gone astray: from the last plain turn on, anew
+            x,before,ends,steps = plain,torch.inf,[],[]
+            continue
+        ends,steps = [*ends,end.flatten()][-_PAST:],[*steps,(end-x).flatten()][-_PAST:]
+        plain,before = end,moved
+        x = _mixed(ends, steps).view_as(x) if len(ends)>1 else end
+    return plain
+
+# %% ../nbs/04_irf.ipynb #0f9415ec
+_SMALL = 2**18  # numbers that one thread works on alone
+
 def even_out(
     logits:Tensor,          # (n, K)
     levels,                 # pairs: (n,) int64 the group of each, the force kappa
@@ -221,26 +283,13 @@ def even_out(
     for g,k in levels:
         _must_fit(logits=(logits,'n K',float), group=(g,'n',2**40))
         _must_be(force=(k,0.,1e6))
-    # in 16 bits, offsets would stand still; down columns, as above
-    logits = logits.T.to(prior).contiguous()
-    log_prior,total = prior.clamp_min(1e-6).log()[:,None],torch.zeros_like(logits)
-    counts = [torch.bincount(g).to(logits) for g,_ in levels]
-    forces = [k*n/(n+_FIRM) for (_,k),n in zip(levels, counts)]
-    out = ([o.T for o in offsets] if offsets else
-        [logits.new_zeros(len(prior), len(n)) for n in counts])
-    for (g,_),o in zip(levels, out): total += o[:,g]
-    for _ in range(iterations if logits.numel() else 0):
-        moved = 0.
-        for i,((g,_),n,k) in enumerate(zip(levels, counts, forces)):
-            # its bits hang less on the number of threads than those of a softmax
-            p = (logits+total).log_softmax(0).exp()
-            mean = torch.zeros_like(out[i]).index_add_(1, g, p)/n.clamp_min(1)
-            step = (k*(log_prior-(mean+1e-6).log())-out[i])/(1+k)
-            out[i] = out[i]+step
-            total += step[:,g]
-            moved = max(moved, float(step.abs().max()))
-        if moved<tolerance: break
-    return total.T,[o.T for o in out]
+    turn = _Turn(logits, levels, prior)
+    if offsets: start = torch.cat(list(offsets)).T
+    else: start = prior.new_zeros(len(prior), sum(turn.sizes))
+    settle = _fixed_point if logits.numel()>_SMALL else partial(_alone, _fixed_point)
+    many = iterations if logits.numel() and levels else 0
+    found = settle(turn, start, many, tolerance)
+    return turn.total(found).T,[o.T for o in found.split(turn.sizes, 1)]
 
 # %% ../nbs/04_irf.ipynb #43cde1e8
 def _shares(

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies as st
 
 from sere_nb.audio import SR, toy_voice
 from sere_nb.encoder import Embeddings, Frames, acoustic_tracks
-from sere_nb.irf import balancing_offsets, class_prior, even_out, heard_in, highlight_spans, highlight_weights, in_words, sounds_of, usual_sounds
+from sere_nb.irf import _fixed_point, balancing_offsets, class_prior, even_out, heard_in, highlight_spans, highlight_weights, in_words, sounds_of, usual_sounds
 from sere_nb.structure import Circumstances, HIGHLIGHTS, Projection, Space, Standardiser, Structure, kmeans, pool, pool_parts, relations, to_moments, contour, contour_parts, audible
 
 seeds = st.integers(0, 10_000)
@@ -351,3 +351,24 @@ def test_offsets_do_not_hang_on_threads(n):
             found.append(even_out(logits, [(g*0, 30.), (g % 24, 3.)], torch.full((6,), 1/6)))
     finally: torch.set_num_threads(before)
     for total, offsets in found[1:]: assert torch.equal(total, found[0][0]) and all(map(torch.equal, offsets, found[0][1]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_offsets_settle(seed):
+    "Levels within one another, firm and soft, clips that are sure and unsure: another turn moves next to nothing"
+    g, r = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    n, K = int(r.choice([1, 3, 20, 300])), int(r.choice([2, 5, 9]))
+    logits, prior = torch.randn(n, K, generator=g)*float(r.choice([.1, 2, 10])), torch.rand(K, generator=g)**float(r.choice([1, 4]))
+    levels = [(torch.arange(n)*0, float(r.choice([.06, 3, 30]))), (torch.arange(n) % 4, 3.), (torch.arange(n)//2, float(r.choice([0, 3])))]
+    args = logits, levels, prior/prior.sum()
+    total, offsets = even_out(*args)
+    again, _ = even_out(*args, offsets, iterations=1)
+    assert (again-total).abs().max() < 1e-3
+    assert (even_out(*args, offsets, iterations=2000, tolerance=1e-6)[0]-total).softmax(1).sub(1/K).abs().max() < 1e-2
+
+
+def test_mixing_never_ends_where_turns_alone_would_not_go():
+    "A map that leads astray what is mixed: the last plain turn is where it goes on"
+    def bent(x): return .9*x+.5*torch.sin(7*x)*(x.abs() > 1)
+    found = _fixed_point(bent, torch.full((3,), .8), 400, 1e-5)
+    assert (bent(found)-found).abs().max() < 1e-4 and torch.equal(_fixed_point(bent, torch.ones(3), 0, 1e-5), torch.ones(3))
