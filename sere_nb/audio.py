@@ -60,50 +60,66 @@ def _in_turn(f, limit_s):
     return _turn if min(i.frames or math.inf,
         (limit_s or math.inf)*i.rate)*i.channels>_MOST//4 else nullcontext()
 
-def _decode(f, limit_s=None, start_s=0.):
-    """(samples (n, channels) from `start_s` on, header, whether the tail was
-    damaged). 16-bit sound stays in whole numbers, which take half the memory"""
-    info,first = _info(f),0
-    _check_rate(info.rate, f.name)
-    if start_s: first = round(start_s*info.rate)
+# %% ../nbs/00_audio.ipynb #9ea7b929
+def _wanted(f, info, limit_s, start_s):
+    "(first sample, how many) to be read"
+    first = round(start_s*info.rate) if start_s else 0
     want = max(0, f.frames-first)
     if limit_s is not None:
         want = min(want, math.ceil(limit_s*info.rate), _MOST//max(2, info.channels))
-    mp3 = f.format=='MP3'
-    # mp3 headers may be off by a frame
-    due = lambda: min(want, info.frames-first)-MIN_S*info.rate
-    try:
-        kind = 'int16' if f.subtype=='PCM_16' else 'float32'
-        with _quiet(mp3):
-            if first: f.seek(first)
-            x = f.read(want, dtype=kind, always_2d=True)
-        if not info.frames:
-            info = info._replace(frames=first+len(x), seconds=(first+len(x))/info.rate)
-        return x,info,len(x)<due()
-    except RuntimeError: broken = True
-    # more is promised than fits into one piece
-    except (MemoryError,ValueError): broken = False
+    return first,want
+
+# %% ../nbs/00_audio.ipynb #bf934755
+def _at_once(f, first, want):
+    kind = 'int16' if f.subtype=='PCM_16' else 'float32'
+    with _quiet(f.format=='MP3'):
+        if first: f.seek(first)
+        return f.read(want, dtype=kind, always_2d=True)
+
+# %% ../nbs/00_audio.ipynb #b2364852
+def _in_blocks(name, info, first, want):
+    """(samples from `first` on, their number, whether a damage ended them); the number
+    is below 0 if the file ends before"""
     # what comes before the stretch is passed over
-    blocks,n = [np.zeros((0,info.channels), 'float32')],-first
-    with _open(f.name) as f:
+    blocks,n,broken = [np.zeros((0,info.channels), 'float32')],-first,False
+    with _open(name) as f:
         try:
-            with _quiet(mp3):
+            with _quiet(f.format=='MP3'):
                 some = 1024 if info.frames else 64
                 while n<want and len(
                         x := f.read(some, dtype='float32', always_2d=True)):
                     n += len(x)
                     if n>0: blocks.append(x[-n:])
         except RuntimeError: broken = True
+    return np.concatenate(blocks)[:want],n,broken
+
+# %% ../nbs/00_audio.ipynb #75f0e9f0
+def _measured(info, frames):
+    return info._replace(frames=frames, seconds=frames/info.rate)
+
+# %% ../nbs/00_audio.ipynb #e6a75c59
+def _decode(f, limit_s=None, start_s=0.):
+    """(samples (n, channels) from `start_s` on, header, whether the tail was
+    damaged). 16-bit sound stays in whole numbers, which take half the memory"""
+    info = _info(f)
+    _check_rate(info.rate, f.name)
+    first,want = _wanted(f, info, limit_s, start_s)
+    # mp3 headers may be off by a frame
+    due = lambda: min(want, info.frames-first)-MIN_S*info.rate
+    try:
+        x = _at_once(f, first, want)
+        if not info.frames: info = _measured(info, first+len(x))
+        return x,info,len(x)<due()
+    except RuntimeError: broken = True
+    # more is promised than fits into one piece
+    except (MemoryError,ValueError): broken = False
+    x,n,again = _in_blocks(f.name, info, first, want)
     n,there = max(n, 0),first+n
     # libsndfile then fails at the end, too
-    if not info.frames:
-        info,broken = info._replace(frames=there, seconds=there/info.rate),False
-    return np.concatenate(blocks)[:want],info,broken or n<due()
+    if not info.frames: info,broken,again = _measured(info, there),False,False
+    return x,info,broken or again or n<due()
 
 # %% ../nbs/00_audio.ipynb #ce88aa39
-_SIZES = re.compile(r'^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be '
-    r'(\d+)\)', re.M)
-
 def _pages(path):
     "(flags, byte where it ends) of each page of an ogg file, up to what is no page"
     with open(path, 'rb') as f:
@@ -130,6 +146,22 @@ def _second_mp3(path):
             and after[1]&254==frame[1]&254)
 
 # %% ../nbs/00_audio.ipynb #ce88aa01
+def _part_of_ogg(f, there, several):
+    "`_part_of` an ogg file"
+    # as if a page that begins came before
+    flags,ends = zip((2,0), *_pages(f.name))
+    begins = sum(a&2>0 and not b&2 for a,b in zip(flags[1:], flags))
+    if begins: return several.format(f'{begins+1} ogg streams')
+    # negative where the last page is cut
+    behind = os.path.getsize(f.name)-ends[-1]
+    whole = behind>=27 or flags[-1]&4 and behind>=0
+    return ('' if whole else f"its end is missing; the {there} that are there are "
+        "used")
+
+# %% ../nbs/00_audio.ipynb #37de4746
+_SIZES = re.compile(r'^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be '
+    r'(\d+)\)', re.M)
+
 def _part_of(f, info):
     """What to say of a file that holds less than it should or more than is decoded;
     '' of others"""
@@ -138,16 +170,7 @@ def _part_of(f, info):
     several = "{} one behind the other; only the first "+f"{there} are used"
     if f.format=='MP3':
         return several.format('two mp3 files') if _second_mp3(f.name) else ''
-    if f.format=='OGG':
-        # as if a page that begins came before
-        flags,ends = zip((2,0), *_pages(f.name))
-        begins = sum(a&2>0 and not b&2 for a,b in zip(flags[1:], flags))
-        if begins: return several.format(f'{begins+1} ogg streams')
-        # negative where the last page is cut
-        behind = os.path.getsize(f.name)-ends[-1]
-        whole = behind>=27 or flags[-1]&4 and behind>=0
-        return ('' if whole else f"its end is missing; the {there} that are there are "
-            "used")
+    if f.format=='OGG': return _part_of_ogg(f, there, several)
     for declared,present in _SIZES.findall(f.extra_info):
         # stands for a length that was not known
         if int(declared)>2**31-2**16: continue
@@ -181,6 +204,7 @@ def _one_channel(name, x, channel):
             f"{x.shape[1]}. Mend the column channel, or leave it empty.")
     return x[:,channel-1:channel]
 
+# %% ../nbs/00_audio.ipynb #c0677f38
 def _length(at, seconds):
     "Seconds of a stretch that are there"
     return min(seconds, math.inf if at.end_s is None else at.end_s)-at.start_s
@@ -225,6 +249,7 @@ def _take_turns(x, rate):
     over = (db[:,0]-db[:,1])[loud>loud.max()-30]
     return min(float((over>12).float().mean()), float((over<-12).float().mean()))>.15
 
+# %% ../nbs/00_audio.ipynb #95e61f6f
 def take_turns(
     path,   # a recording
 )->bool: # False also for what cannot be read
@@ -237,19 +262,21 @@ def take_turns(
             return _take_turns(torch.from_numpy(_decode(f, 60.)[0]).float(), info.rate)
     except AudioError: return False
 
-def load_audio(
-    path,                       # a sound file, or a stretch of one
-    max_s:float|None=30.,       # longest clip wanted, in seconds; None for no cap
-    trim:bool=True,             # cut silent edges?
-    level:bool=True,            # bring to -26 dB full scale?
-)->Clip:
-    """Decode, mix to 16 kHz mono, trim, level. `AudioError` if there is no usable
-    speech in it; `AudioWarning` if only a part of it is used"""
-    if max_s is not None and not MIN_S<=max_s<=1e9:
-        raise AudioError(
-            f"max_s={max_s}: give at least {MIN_S:g} seconds, or None for no cap.")
-    lead_s = LEAD_S if trim else 0.
-    limit_s,at = None if max_s is None else max_s+lead_s,stretch(path)
+# %% ../nbs/00_audio.ipynb #9f23566e
+class _Read(NamedTuple):
+    "A recording, or a stretch of it, decoded and mixed"
+    wave:Tensor     # (n,) at 16 kHz
+    info:AudioInfo  # of the file
+    read_s:float    # seconds that were decoded
+    there_s:float   # seconds that there are
+    damaged:bool    # does it break off?
+    whole:bool      # is it no stretch?
+    part:str        # what else is to be said of what is missing
+    mixed:bool      # were it two channels that speak in turn?
+
+# %% ../nbs/00_audio.ipynb #5b4335ab
+def _read(path, at, limit_s, trim):
+    "Decode, mix to 16 kHz mono"
     whole = not at.start_s and at.end_s is None
     with _while_there(path), _open(path) as f:
         if not whole: limit_s,beyond = _span(path, at, limit_s, _info(f).seconds)
@@ -266,36 +293,71 @@ def load_audio(
             if x.dtype==np.int16: wave /= 2**15
             del x,both
         part = '' if damaged else _part_of(f, info) if whole else beyond
-    db = frame_db(wave)
+    return _Read(wave, info, read_s, there_s, damaged, whole, part, mixed)
+
+# %% ../nbs/00_audio.ipynb #07006d08
+def _not_silent(path, r, db):
+    "`SilentError` unless there is something to be heard"
     if float(db.max())<SILENT_DB:
-        longer = read_s<there_s-1
+        longer = r.read_s<r.there_s-1
         way = "Find the speech in it: sere segment." if longer else "Leave it out."
         raise SilentError(f"{path}: silence, nothing but zeros or near zeros in the "
-            f"{read_s:.1f} s read. {way}")
-    start,left,keep = _kept(wave, db, trim, max_s)
-    wave,start_s = wave[start:start+keep],at.start_s+start/SR
-    of = f"{read_s:.1f} of {there_s:.1f} s"
-    again,said = "Copy or download it again",''
-    if damaged: said = f"damaged after {of}; the part before is used. {again}"
-    elif part and whole:
-        said = f"{part}. {'Take them apart' if 'behind' in part else again}"
-    elif part: said = part
-    elif max_s is not None and read_s<min(max_s+lead_s, there_s)-.2:
-        said = (f"{info.channels} channels at {info.rate} Hz are too much to read more "
-            f"than {of}. Mix it down to one channel")
-    elif keep<left or max_s is not None and read_s<there_s-.01:
-        said = (f"{there_s:.1f} s long, cut to {keep/SR:.1f} s from {start_s:.1f} s on "
-            f"(max_s={max_s:g}). Split long recordings into utterances: sere segment")
-    elif trim and (quiet_s := _drowned(db, start, start+left)):
-        said = (f"a short loud sound ({left/SR:.1f} s) is all that is kept; beside it "
+            f"{r.read_s:.1f} s read. {way}")
+
+# %% ../nbs/00_audio.ipynb #fa46e66c
+def _said_of_file(r, limit_s):
+    "What of it could not be read, and what to do; '' if nothing"
+    of = f"{r.read_s:.1f} of {r.there_s:.1f} s"
+    again = "Copy or download it again"
+    if r.damaged: return f"damaged after {of}; the part before is used. {again}"
+    if r.part and r.whole:
+        return f"{r.part}. {'Take them apart' if 'behind' in r.part else again}"
+    if r.part: return r.part
+    if limit_s is not None and r.read_s<min(limit_s, r.there_s)-.2:
+        return (f"{r.info.channels} channels at {r.info.rate} Hz are too much to read "
+            f"more than {of}. Mix it down to one channel")
+    return ''
+
+# %% ../nbs/00_audio.ipynb #acfde141
+def _said_of_cut(r, db, start_s, cut, max_s, trim):
+    "What of the sound was left out, and what to do; '' if nothing but silence"
+    start,left,keep = cut
+    if keep<left or max_s is not None and r.read_s<r.there_s-.01:
+        return (f"{r.there_s:.1f} s long, cut to {keep/SR:.1f} s from {start_s:.1f} s "
+            f"on (max_s={max_s:g}). Split long recordings into utterances: sere "
+            "segment")
+    if trim and (quiet_s := _drowned(db, start, start+left)):
+        return (f"a short loud sound ({left/SR:.1f} s) is all that is kept; beside it "
             f"{quiet_s:.1f} s are far quieter. If that is speech, find it: sere "
             "segment")
-    if mixed: warnings.warn(f"{path}: two channels that speak in turn, as in a call "
-        "with a speaker in each, are mixed. To hear each for itself: a column channel "
-        "with 1 or 2 in the list, or sere segment --channels.", AudioWarning,
-        stacklevel=2)
-    if said: warnings.warn(f"{path}: {said}.", AudioWarning, stacklevel=2)
-    return Clip(set_level(wave) if level else wave.clone(), start_s, info.seconds)
+    return ''
+
+# %% ../nbs/00_audio.ipynb #0cb46555
+_TURNS = ("two channels that speak in turn, as in a call with a speaker in each, are "
+    "mixed. To hear each for itself: a column channel with 1 or 2 in the list, or sere "
+    "segment --channels")
+
+def load_audio(
+    path,                       # a sound file, or a stretch of one
+    max_s:float|None=30.,       # longest clip wanted, in seconds; None for no cap
+    trim:bool=True,             # cut silent edges?
+    level:bool=True,            # bring to -26 dB full scale?
+)->Clip:
+    """Decode, mix to 16 kHz mono, trim, level. `AudioError` if there is no usable
+    speech in it; `AudioWarning` if only a part of it is used"""
+    if max_s is not None and not MIN_S<=max_s<=1e9:
+        raise AudioError(
+            f"max_s={max_s}: give at least {MIN_S:g} seconds, or None for no cap.")
+    limit_s,at = None if max_s is None else max_s+(LEAD_S if trim else 0.),stretch(path)
+    r = _read(path, at, limit_s, trim)
+    db = frame_db(r.wave)
+    _not_silent(path, r, db)
+    start,left,keep = cut = _kept(r.wave, db, trim, max_s)
+    wave,start_s = r.wave[start:start+keep],at.start_s+start/SR
+    said = _said_of_file(r, limit_s) or _said_of_cut(r, db, start_s, cut, max_s, trim)
+    for o in (_TURNS if r.mixed else '',said):
+        if o: warnings.warn(f"{path}: {o}.", AudioWarning, stacklevel=2)
+    return Clip(set_level(wave) if level else wave.clone(), start_s, r.info.seconds)
 
 # %% ../nbs/00_audio.ipynb #71b949a0
 @cache
@@ -308,6 +370,20 @@ def _lame():
         return lame if lame.get_lame_version()==b'3.100' else None
     except (OSError,AttributeError): return None
 
+# %% ../nbs/00_audio.ipynb #def7cdfe
+def _coded(lame, to, samples):
+    "mp3 by what has been set up; b'' if it did not work"
+    out = ctypes.create_string_buffer(2*len(samples)+2**14)
+    rest = lambda done: (ctypes.byref(out, done),ctypes.c_size_t(len(out)-done))
+    data = ctypes.c_void_p(samples.ctypes.data)
+    coded = lame.lame_encode_buffer_ieee_float(to, data, data, len(samples), *rest(0))
+    last = lame.lame_encode_flush(to, *rest(coded)) if coded>=0 else -1
+    if last<0: return b''
+    # the first frame says how long it is, which is known at the end
+    lame.lame_get_lametag_frame(to, *rest(0))
+    return out.raw[:coded+last]
+
+# %% ../nbs/00_audio.ipynb #d057d153
 # variable bit rate (4 is its newer method), 7 of 0 (best) to 9
 _AS_SOUNDFILE = dict(in_samplerate=SR, out_samplerate=SR, num_channels=1, VBR=4,
     VBR_quality=ctypes.c_float(7))
@@ -317,21 +393,14 @@ def _by_lame(
     samples,    # (n,) float32, within -1..1
 )->bytes: # b'' if it did not work
     "mp3 by LAME itself, with soundfile's settings"
-    out = ctypes.create_string_buffer(2*len(samples)+2**14)
-    rest = lambda done: (ctypes.byref(out, done),ctypes.c_size_t(len(out)-done))
-    data,to = ctypes.c_void_p(samples.ctypes.data),ctypes.c_void_p(lame.lame_init())
+    to = ctypes.c_void_p(lame.lame_init())
     try:
         for k,v in _AS_SOUNDFILE.items(): getattr(lame, f'lame_set_{k}')(to, v)
         if lame.lame_init_params(to)<0: return b''
-        coded = lame.lame_encode_buffer_ieee_float(to, data, data, len(samples),
-            *rest(0))
-        last = lame.lame_encode_flush(to, *rest(coded)) if coded>=0 else -1
-        if last<0: return b''
-        # the first frame says how long it is, which is known at the end
-        lame.lame_get_lametag_frame(to, *rest(0))
-        return out.raw[:coded+last]
+        return _coded(lame, to, samples)
     finally: lame.lame_close(to)
 
+# %% ../nbs/00_audio.ipynb #9133969a
 def _by_soundfile(samples):
     "mp3 by soundfile"
     buffer = io.BytesIO()
@@ -339,6 +408,7 @@ def _by_soundfile(samples):
         compression_level=.7)
     return buffer.getvalue()
 
+# %% ../nbs/00_audio.ipynb #3339ecf6
 def _mp3(
     wave,   # (n,) tensor at 16 kHz
 )->bytes:
