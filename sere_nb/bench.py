@@ -141,6 +141,7 @@ def _made(encoder):
     if isinstance(encoder, dict): return {k:_made(e) for k,e in encoder.items()}
     return encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
 
+# %% ../nbs/07d_bench.ipynb #4f9d40e7
 def _listener(who, new_speakers):
     "What finds voices, if they are to be found"
     if who!='found': return None
@@ -149,6 +150,19 @@ def _listener(who, new_speakers):
             "which clips are new depends on who is known to speak. Choose speakers "
             "known, or leave new speakers out.")
     return load_voice_encoder()
+
+# %% ../nbs/07d_bench.ipynb #e0b33033
+def _told(protocol, tables, shares, design):
+    "What is noted beside what results depend on: what is told, and kinds of corpora"
+    return dict(shares=_told_shares(shares, protocol), design=design and list(design),
+        sound={}, kinds={**{k:corpus_kind(t) for k,t in tables.items()},
+            **(protocol.get('kinds') or {})})
+
+# %% ../nbs/07d_bench.ipynb #aa251fec
+def _sharing(cache, encoder, memory_gb):
+    "Where vectors stay, and how much of the memory clips may take at a time"
+    return dict(keep=cache and Path(cache)/'vectors'/_digest(encoder),
+        most=memory_gb*4e8)
 
 # %% ../nbs/07d_bench.ipynb #67bcd184
 def bench(
@@ -190,15 +204,12 @@ def bench(
     encoder,results = _made(encoder),Results(out, clips)
     results.spare(corpora, tables, fits)
     settings = settings_of(protocol, tables, encoder, who, new_speakers, listener)
-    settings |= dict(shares=_told_shares(shares, protocol),
-        design=design and list(design), sound=sound_of(tables, cache) if out else {},
-        kinds={**{k:corpus_kind(t) for k,t in tables.items()},
-            **(protocol.get('kinds') or {})})
+    settings |= _told(protocol, tables, shares, design)
+    settings['sound'] = sound_of(tables, cache) if out else {}
     results.open(settings)
     corpora = Corpora(tables, encoder, cache, progress, listener, memory_gb)
-    sharing = dict(keep=cache and Path(cache)/'vectors'/_digest(settings['encoder']),
-        most=memory_gb*4e8)
-    run = partial(_run, corpora=corpora, who=who, methods=methods, sharing=sharing,
+    run = partial(_run, corpora=corpora, who=who, methods=methods,
+        sharing=_sharing(cache, settings['encoder'], memory_gb),
         told=(settings['shares'],design))
     _run_all([f for f in fits if f.key not in results.done], run, results, progress)
     return results.close(settings, corpora.lost)

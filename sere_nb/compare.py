@@ -39,10 +39,12 @@ def _rounds_of(learner, rows):
     return [h | {k:h[k][rows] for k in ('profile','proba','resonance')}
         for h in learner.history_]
 
+# %% ../nbs/08_compare.ipynb #0898a030
 def _one_ground(learners):
     widths = {h['profile'].shape[1] for o in learners for h in o.history_}
     return len(widths)==1 and learners[0].classes_.tolist()==learners[1].classes_.tolist()
 
+# %% ../nbs/08_compare.ipynb #ece76e4a
 def _grounds(learners, rows, kind):
     "A `Layout` for each of the two; the same where places can be compared"
     both = [_rounds_of(*o) for o in zip(learners, rows)]
@@ -60,6 +62,7 @@ def _some_of(data, rows):
         more[k] = np.frombuffer(data[k], kind)[rows].tobytes()
     return data|more
 
+# %% ../nbs/08_compare.ipynb #4d29e38e
 def _fields_of(learner, rows, some):
     "`field_data` of some clips, counted among those in common"
     at = np.full(len(learner.table_), -1)
@@ -71,6 +74,17 @@ def _fields_of(learner, rows, some):
         far=[[f for _,f in o] for o in near])
 
 # %% ../nbs/08_compare.ipynb #f49b54fd
+def _with_views_of_now(learner):
+    "It with those of its rounds that can stand on one ground with the last"
+    width = lambda h: h['profile'].shape[1]
+    h = learner.history_
+    first = max((r+1 for r,o in enumerate(h) if width(o)!=width(h[-1])), default=0)
+    if not first: return learner
+    learner = copy.copy(learner)
+    learner.history_ = h[first:]
+    return learner
+
+# %% ../nbs/08_compare.ipynb #49be9d11
 def _now(source):
     "The learner as it is now"
     if isinstance(source, Explorer): source = source._shown
@@ -83,16 +97,7 @@ def _now(source):
             "the explorer.")
     return _with_views_of_now(source)
 
-def _with_views_of_now(learner):
-    "It with those of its rounds that can stand on one ground with the last"
-    width = lambda h: h['profile'].shape[1]
-    h = learner.history_
-    first = max((r+1 for r,o in enumerate(h) if width(o)!=width(h[-1])), default=0)
-    if not first: return learner
-    learner = copy.copy(learner)
-    learner.history_ = h[first:]
-    return learner
-
+# %% ../nbs/08_compare.ipynb #6d01800c
 class Comparison(anywidget.AnyWidget):
     "Two maps of the same clips. In a notebook the last line of a cell shows it"
     clip = traitlets.Int(-1, help="the chosen clip, a row of `table`").tag(sync=True)
@@ -107,6 +112,78 @@ class Comparison(anywidget.AnyWidget):
     def __repr__(self):
         a,b = self.names
         return f"Comparison({a!r} and {b!r}, {len(self.table)} clips)"
+
+# %% ../nbs/08_compare.ipynb #3a4bc6d1
+@patch
+def _rounds(self:Comparison, j, first=0):
+    "What a page knows of the rounds of a side"
+    laid = [o[j] for o in self._laid]
+    return [round_data(h, laid)
+        for h in _rounds_of(self.learners[j], self.rows[j])[first:]]
+
+# %% ../nbs/08_compare.ipynb #996e877f
+@patch
+def _tell_shots(self:Comparison):
+    "Of each side its shots, and how often they were others"
+    shot = [_some_of(page_data(o), rows)['shot']
+        for o,rows in zip(self.learners, self.rows)]
+    before = self._now or dict(shot=shot, shots=[0,0], told=0)
+    shots = [n+(a!=b) for n,a,b in zip(before['shots'], shot, before['shot'])]
+    # a number of its own, since a round that was taken back is no other change
+    self._now = dict(shot=shot, shots=shots, told=before['told']+1)
+
+# %% ../nbs/08_compare.ipynb #d7928748
+@patch
+def _tell(self:Comparison):
+    "Rounds that are new, and the shots"
+    for j,name in enumerate(('_story_a','_story_b')):
+        h,told = self.learners[j].history_,self._told[j]
+        n = next((r for r,(x,y) in enumerate(zip(h, told)) if x is not y),
+            min(len(h), len(told)))
+        fresh = [o|dict(v=self._v+r) for r,o in enumerate(self._rounds(j, n), 1)]
+        self._v += len(fresh)
+        self._told[j] = list(h)
+        if fresh or n<len(told): setattr(self, name, getattr(self, name)[:n]+fresh)
+    self._tell_shots()
+
+# %% ../nbs/08_compare.ipynb #c0572ebe
+@patch
+def _begin(self:Comparison):
+    "Lay the grounds; tell what does not change, then all rounds"
+    self._laid = [_grounds(self.learners, self.rows, k) for k in self.layouts]
+    self._width = [o.history_[-1]['profile'].shape[1] for o in self.learners]
+    sides,layouts = [],{k:LAYOUTS[k] for k in self.layouts}
+    for o,rows,name in zip(self.learners, self.rows, self.names):
+        side = _some_of(page_data(o), rows)|dict(name=name, layouts=layouts)
+        if self.labels is not None:
+            side |= dict(label=[str(v or '') for v in self.labels], revealed=True)
+        sides.append(side)
+    self._page = dict(sides=sides, common=_one_ground(self.learners), layouts=layouts)
+    self._told = [[],[]]
+    self._tell()
+
+# %% ../nbs/08_compare.ipynb #71906b14
+@patch
+def _follow(self:Comparison):
+    "An explorer has gone on"
+    with self._lock:
+        try: self.learners = [_now(o) if isinstance(o, Explorer) else old
+            for o,old in zip(self.sources, self.learners)]
+        except ValueError: return       # it begins anew: no round yet
+        width = [o.history_[-1]['profile'].shape[1] for o in self.learners]
+        if width==self._width: self._tell()
+        else: self._begin()
+
+# %% ../nbs/08_compare.ipynb #07017d9d
+@patch
+def _hear(self:Comparison, _, message, buffers):
+    if message.get('do')!='clip': return
+    row,j,data = int(message['row']),int(message['side']),{}
+    f = _fields_of(self.learners[j], self.rows[j], [row])
+    data = {k:v[0] if isinstance(v, list) else v for k,v in f.items()}
+    if message.get('sound') and 'file' in self.table and (
+            mp3 := mp3_of(self.table.file[row])): data['mp3'] = mp3
+    self.send(*reply(message['id'], row, data))
 
 # %% ../nbs/08_compare.ipynb #feaa058f
 def compare(
@@ -131,74 +208,6 @@ def compare(
         if isinstance(o, Explorer): o.observe(lambda _: self._follow(), '_story')
     return self
 
-# %% ../nbs/08_compare.ipynb #3a4bc6d1
-@patch
-def _begin(self:Comparison):
-    "Lay the grounds; tell what does not change, then all rounds"
-    self._laid = [_grounds(self.learners, self.rows, k) for k in self.layouts]
-    self._width = [o.history_[-1]['profile'].shape[1] for o in self.learners]
-    sides,layouts = [],{k:LAYOUTS[k] for k in self.layouts}
-    for o,rows,name in zip(self.learners, self.rows, self.names):
-        side = _some_of(page_data(o), rows)|dict(name=name, layouts=layouts)
-        if self.labels is not None:
-            side |= dict(label=[str(v or '') for v in self.labels], revealed=True)
-        sides.append(side)
-    self._page = dict(sides=sides, common=_one_ground(self.learners), layouts=layouts)
-    self._told = [[],[]]
-    self._tell()
-
-@patch
-def _rounds(self:Comparison, j, first=0):
-    "What a page knows of the rounds of a side"
-    laid = [o[j] for o in self._laid]
-    return [round_data(h, laid)
-        for h in _rounds_of(self.learners[j], self.rows[j])[first:]]
-
-@patch
-def _tell(self:Comparison):
-    "Rounds that are new, and the shots"
-    for j,name in enumerate(('_story_a','_story_b')):
-        h,told = self.learners[j].history_,self._told[j]
-        n = next((r for r,(x,y) in enumerate(zip(h, told)) if x is not y),
-            min(len(h), len(told)))
-        fresh = [o|dict(v=self._v+r) for r,o in enumerate(self._rounds(j, n), 1)]
-        self._v += len(fresh)
-        self._told[j] = list(h)
-        if fresh or n<len(told): setattr(self, name, getattr(self, name)[:n]+fresh)
-    self._tell_shots()
-
-@patch
-def _tell_shots(self:Comparison):
-    "Of each side its shots, and how often they were others"
-    shot = [_some_of(page_data(o), rows)['shot']
-        for o,rows in zip(self.learners, self.rows)]
-    before = self._now or dict(shot=shot, shots=[0,0], told=0)
-    shots = [n+(a!=b) for n,a,b in zip(before['shots'], shot, before['shot'])]
-    # a number of its own, since a round that was taken back is no other change
-    self._now = dict(shot=shot, shots=shots, told=before['told']+1)
-
-@patch
-def _follow(self:Comparison):
-    "An explorer has gone on"
-    with self._lock:
-        try: self.learners = [_now(o) if isinstance(o, Explorer) else old
-            for o,old in zip(self.sources, self.learners)]
-        except ValueError: return       # it begins anew: no round yet
-        width = [o.history_[-1]['profile'].shape[1] for o in self.learners]
-        if width==self._width: self._tell()
-        else: self._begin()
-
-# %% ../nbs/08_compare.ipynb #07017d9d
-@patch
-def _hear(self:Comparison, _, message, buffers):
-    if message.get('do')!='clip': return
-    row,j,data = int(message['row']),int(message['side']),{}
-    f = _fields_of(self.learners[j], self.rows[j], [row])
-    data = {k:v[0] if isinstance(v, list) else v for k,v in f.items()}
-    if message.get('sound') and 'file' in self.table and (
-            mp3 := mp3_of(self.table.file[row])): data['mp3'] = mp3
-    self.send(*reply(message['id'], row, data))
-
 # %% ../nbs/08_compare.ipynb #73d870d1
 @patch
 def _called(self:Comparison):
@@ -209,12 +218,14 @@ def _called(self:Comparison):
         called.append(o.classes_[torch.where(label>=0, label, p.argmax(1)).numpy()])
     return np.stack(called)
 
+# %% ../nbs/08_compare.ipynb #1e6212fd
 @patch(as_prop=True)
 def otherwise(self:Comparison)->pd.DataFrame: # path, and a column each
     "The clips that the two call otherwise"
     a,b = self._called()
     return pd.DataFrame({'path':self.table.path, self.names[0]:a, self.names[1]:b})[a!=b]
 
+# %% ../nbs/08_compare.ipynb #afef486f
 @patch(as_prop=True)
 def moves(self:Comparison)->pd.DataFrame: # from, to, clips; the most first
     "How many clips turned from what to what; of equal ones the first met comes first"
@@ -236,6 +247,7 @@ def _sounds(self:Comparison, audio_mb, progress):
     if not audio_mb>0 or 'file' not in self.table: return order,{}
     return order,embed_audio(self.table.file.tolist(), order, audio_mb, progress)
 
+# %% ../nbs/08_compare.ipynb #d10932ea
 def to_html(self:Comparison,
     path,               # file to write, with its folder; what sere did not write stays
     title:str='Two maps of the same clips',

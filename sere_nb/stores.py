@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote,urlsplit
 
+from fastcore.basics import patch
+
 from .arrow import ClusterError,pa
 from .audio import stretch,stretch_name
 
@@ -39,6 +41,7 @@ def _fatal(base):
     said = re.findall(r'what\(\): *(.+)', done.stderr.decode('utf-8', 'replace'))
     return said[0] if said else f'its library ended with {done.returncode}'
 
+# %% ../nbs/10_stores.ipynb #9a335aa7
 @cache
 def _store(base):
     "The file system of a URI without its path, and where it begins there"
@@ -69,54 +72,73 @@ class _Folder:
 
     def __repr__(self): return self.where
 
-    @property
-    def sent(self):
-        "The same for a worker, who is elsewhere"
-        return self.where if _URI.match(self.where) else self.path
+# %% ../nbs/10_stores.ipynb #340e8a20
+@patch(as_prop=True)
+def sent(self:_Folder):
+    "The same for a worker, who is elsewhere"
+    return self.where if _URI.match(self.where) else self.path
 
-    def at(self, name): return f"{self.path.rstrip('/')}/{name}"
-    def kind(self, name): return self.fs.get_file_info(self.at(name)).type
-    def has(self, name): return self.kind(name)==pa.fs.FileType.File
+# %% ../nbs/10_stores.ipynb #5dd334c3
+@patch
+def at(self:_Folder, name): return f"{self.path.rstrip('/')}/{name}"
 
-    def open(self, name):
-        "A file to be read from any place; `OSError` if it is none, such as a pipe"
-        kind = self.kind(name)
-        if kind==pa.fs.FileType.NotFound: raise FileNotFoundError(self.at(name))
-        if kind!=pa.fs.FileType.File: raise OSError('no regular file')
-        return self.fs.open_input_file(self.at(name))
+# %% ../nbs/10_stores.ipynb #bda2d1d1
+@patch
+def kind(self:_Folder, name): return self.fs.get_file_info(self.at(name)).type
 
-    def read(self, name, most=2**26):
-        "What a small file holds; `OSError` if it is none, or larger"
-        with self.open(name) as f:
-            if f.size()>most: raise OSError('too large')
-            return f.read()
+# %% ../nbs/10_stores.ipynb #5e656590
+@patch
+def has(self:_Folder, name): return self.kind(name)==pa.fs.FileType.File
 
-    def write(self, name, how):
-        "Whole or not at all: `how(stream)` writes to a name that readers pass over"
-        folder,_,last = self.at(name).rpartition('/')
-        temporary = f"{folder}/.{last}.{uuid.uuid4().hex}.tmp"
-        try:
-            self.fs.create_dir(folder)
-            with self.fs.open_output_stream(temporary) as f: how(f)
-            self.fs.move(temporary, self.at(name))
-        except OSError as e:
-            try: self.fs.delete_file(temporary)
-            except OSError: pass
-            raise ClusterError(
-                f"{self}: this folder cannot be written ({_short(e)}). Make room, or "
-                "give another one; what is in it already stays.") from None
+# %% ../nbs/10_stores.ipynb #4c849c54
+@patch
+def write(self:_Folder, name, how):
+    "Whole or not at all: `how(stream)` writes to a name that readers pass over"
+    folder,_,last = self.at(name).rpartition('/')
+    temporary = f"{folder}/.{last}.{uuid.uuid4().hex}.tmp"
+    try:
+        self.fs.create_dir(folder)
+        with self.fs.open_output_stream(temporary) as f: how(f)
+        self.fs.move(temporary, self.at(name))
+    except OSError as e:
+        try: self.fs.delete_file(temporary)
+        except OSError: pass
+        raise ClusterError(
+            f"{self}: this folder cannot be written ({_short(e)}). Make room, or "
+            "give another one; what is in it already stays.") from None
 
-    def names(self, folder):
-        "Files in a folder of it"
-        found = pa.fs.FileSelector(self.at(folder), allow_not_found=True)
-        return {o.base_name for o in self.fs.get_file_info(found)
-            if o.type==pa.fs.FileType.File}
+# %% ../nbs/10_stores.ipynb #efb4d5c2
+@patch
+def open(self:_Folder, name):
+    "A file to be read from any place; `OSError` if it is none, such as a pipe"
+    kind = self.kind(name)
+    if kind==pa.fs.FileType.NotFound: raise FileNotFoundError(self.at(name))
+    if kind!=pa.fs.FileType.File: raise OSError('no regular file')
+    return self.fs.open_input_file(self.at(name))
 
-    def sweep(self, folder):
-        "Remove what workers that died have left behind"
-        for o in self.names(folder):
-            if o.startswith('.') and o.endswith('.tmp'):
-                self.fs.delete_file(self.at(f'{folder}/{o}'))
+# %% ../nbs/10_stores.ipynb #3b010226
+@patch
+def read(self:_Folder, name, most=2**26):
+    "What a small file holds; `OSError` if it is none, or larger"
+    with self.open(name) as f:
+        if f.size()>most: raise OSError('too large')
+        return f.read()
+
+# %% ../nbs/10_stores.ipynb #6bd8f9d8
+@patch
+def names(self:_Folder, folder):
+    "Files in a folder of it"
+    found = pa.fs.FileSelector(self.at(folder), allow_not_found=True)
+    return {o.base_name for o in self.fs.get_file_info(found)
+        if o.type==pa.fs.FileType.File}
+
+# %% ../nbs/10_stores.ipynb #70fbe213
+@patch
+def sweep(self:_Folder, folder):
+    "Remove what workers that died have left behind"
+    for o in self.names(folder):
+        if o.startswith('.') and o.endswith('.tmp'):
+            self.fs.delete_file(self.at(f'{folder}/{o}'))
 
 # %% ../nbs/10_stores.ipynb #59c4341a
 _FETCH = 8      # sounds fetched side by side
