@@ -11,6 +11,7 @@ from contextlib import contextmanager,nullcontext,suppress
 from typing import NamedTuple
 
 import soundfile as sf
+from fastcore.basics import patch
 
 from .media import MediaError,can_decode,converted,media_kind
 from .sounds import SR,AudioError,stretch
@@ -28,37 +29,11 @@ def _no_sound(head):
         yield 'a web page','Download the file itself'
 
 # %% ../nbs/00_opening.ipynb #e5000004
-_MPG123 = re.compile(rb'^(\[src/libmpg123|Note: |Warning: |Frankenstein).*\n?', re.M)
-
 class _Hush:
     "Within it, what mpg123 writes to the process's stderr is dropped"
     def __init__(self):
         self.lock,self.file = threading.Lock(),None
         self.inside = self.at = 0
-    def __enter__(self):
-        with self.lock:
-            if not self.inside:
-                self.real = os.dup(2)
-                if self.file is None: self.file,self.at = self._new(),0
-                self._hand_on()     # what was under way when the last one left
-                if self.at>2**20: self.at = os.ftruncate(self.file, 0) or 0
-                os.dup2(self.file, 2)
-            self.inside += 1
-    def __exit__(self, *args):
-        with self.lock:
-            self.inside -= 1
-            self._hand_on()
-            if self.inside: return
-            os.dup2(self.real, 2)
-            self._hand_on()     # what others wrote in between
-            os.close(self.real)
-    def _hand_on(self):
-        "Write what others said since the last time to where it belongs"
-        said = os.pread(self.file, 2**24, self.at)
-        # the rest of a line comes later
-        if self.inside: said = said[:said.rfind(b'\n')+1]
-        self.at += len(said)
-        if rest := _MPG123.sub(b'', said): os.write(self.real, rest)
     @staticmethod
     def _new():
         "A nameless file; what is written goes to its end, whoever writes"
@@ -68,14 +43,52 @@ class _Hush:
         os.unlink(name)
         return fd
 
-    def forked(self):
-        "A process that was split off just then has its own stderr back"
-        if self.inside: os.dup2(self.real, 2)
-        self.lock,self.inside,self.file = threading.Lock(),0,None
+# %% ../nbs/00_opening.ipynb #24fb318d
+_MPG123 = re.compile(rb'^(\[src/libmpg123|Note: |Warning: |Frankenstein).*\n?', re.M)
+
+@patch
+def _hand_on(self:_Hush):
+    "Write what others said since the last time to where it belongs"
+    said = os.pread(self.file, 2**24, self.at)
+    # the rest of a line comes later
+    if self.inside: said = said[:said.rfind(b'\n')+1]
+    self.at += len(said)
+    if rest := _MPG123.sub(b'', said): os.write(self.real, rest)
+
+# %% ../nbs/00_opening.ipynb #26653ea5
+@patch
+def __enter__(self:_Hush):
+    with self.lock:
+        if not self.inside:
+            self.real = os.dup(2)
+            if self.file is None: self.file,self.at = self._new(),0
+            self._hand_on()     # what was under way when the last one left
+            if self.at>2**20: self.at = os.ftruncate(self.file, 0) or 0
+            os.dup2(self.file, 2)
+        self.inside += 1
+
+# %% ../nbs/00_opening.ipynb #a163d8d6
+@patch
+def __exit__(self:_Hush, *args):
+    with self.lock:
+        self.inside -= 1
+        self._hand_on()
+        if self.inside: return
+        os.dup2(self.real, 2)
+        self._hand_on()     # what others wrote in between
+        os.close(self.real)
+
+# %% ../nbs/00_opening.ipynb #53c90fb8
+@patch
+def forked(self:_Hush):
+    "A process that was split off just then has its own stderr back"
+    if self.inside: os.dup2(self.real, 2)
+    self.lock,self.inside,self.file = threading.Lock(),0,None
 
 _hush = _Hush()
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_hush.forked)
 
+# %% ../nbs/00_opening.ipynb #cccf16ca
 def _quiet(mp3):
     "`_hush` for an mp3, where the system can do it"
     return _hush if mp3 and sys.__stderr__ and hasattr(os, 'pread') else nullcontext()
@@ -104,6 +117,7 @@ def _chunks(path, at):
             at += 8+length+length%2
     return size<=at<=size+1
 
+# %% ../nbs/00_opening.ipynb #dd8b215c
 def _endless(f, path):
     "`f` anew if it is a wav that only says that it is empty, else `f`"
     if f.format not in ('WAV','WAVEX'): return f
@@ -121,6 +135,7 @@ def _while_there(name):
         raise AudioError(f"{name}: went away or changed while it was read "
             f"({e.strerror or e}). Run again when it is done.") from None
 
+# %% ../nbs/00_opening.ipynb #c423226b
 def _by_decoder(name, path, kind):
     """The opened sound of a file that a decoder is needed for; `AudioError` if it
     cannot be had"""
@@ -132,13 +147,8 @@ def _by_decoder(name, path, kind):
     return f
 
 # %% ../nbs/00_opening.ipynb #4f07df81
-# bytes of an ID3 tag; libsndfile keeps all of it in memory, a cover has less
-_TAG = 2**24
-
-def _open(path)->sf.SoundFile:
-    """The opened file of a name, or `AudioError`.
-    Pipes and devices are not touched: they might never end"""
-    name,path = path,stretch(path).file
+def _head(name, path):
+    "First bytes of a file; `AudioError` if there are none to be had"
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -146,7 +156,7 @@ def _open(path)->sf.SoundFile:
         if not found.st_size:
             raise AudioError(f"{name}: the file is empty (0 bytes). Copy or download "
                 "it again.")
-        with open(path,'rb',buffering=0) as f: head = f.read(200)
+        with open(path,'rb',buffering=0) as f: return f.read(200)
     except AudioError: raise
     # ValueError: a name that no file can have
     except (FileNotFoundError,NotADirectoryError,ValueError):
@@ -155,11 +165,40 @@ def _open(path)->sf.SoundFile:
     except OSError as e:
         raise AudioError(f"{name}: cannot be opened ({e.strerror}). Check its path and "
             "its permissions.") from None
+
+# %% ../nbs/00_opening.ipynb #31f154b6
+# bytes of an ID3 tag; libsndfile keeps all of it in memory, a cover has less
+_TAG = 2**24
+
+def _check_tag(name, head):
+    "`AudioError` for a tag that is too large"
     tag = (sum(b<<7*i for i,b in enumerate(reversed(head[6:10])))
         if head[:3]==b'ID3' else 0)
     if tag>_TAG:
         raise AudioError(f"{name}: its ID3 tag says it has {tag/2**20:.0f} MB. Take it "
             "out: ffmpeg -i INPUT -map_metadata -1 -vn OUTPUT.mp3")
+
+# %% ../nbs/00_opening.ipynb #9a5b5ad8
+def _otherwise(name, path, head):
+    "The opened sound of what libsndfile cannot read; `AudioError` if it cannot be had"
+    kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
+            b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
+    if kind in ('ogg','caf','wav') and can_decode():
+        # such as Speex in ogg, AAC in caf
+        with suppress(AudioError): return _by_decoder(name, path, kind)
+    why = (f"begins as {kind} but cannot be read, so it may be cut short. Copy it "
+        "again, or convert it" if kind else "not a sound file that can be read "
+        "(wav, flac, ogg, mp3). Convert it first")
+    raise AudioError(
+        f"{name}: {why}: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
+
+# %% ../nbs/00_opening.ipynb #16d2b5e9
+def _open(path)->sf.SoundFile:
+    """The opened file of a name, or `AudioError`.
+    Pipes and devices are not touched: they might never end"""
+    name,path = path,stretch(path).file
+    head = _head(name, path)
+    _check_tag(name, head)
     for what,advice in _no_sound(head):
         raise AudioError(f"{name}: {what}, not the sound. {advice}.")
     if kind := media_kind(head): return _by_decoder(name, path, kind)
@@ -168,17 +207,7 @@ def _open(path)->sf.SoundFile:
         with _quiet(head[:3]==b'ID3' or head[0]==255 and head[1:2]>=b'\xe0'):
             f = sf.SoundFile(path)
         return f if f.frames else _endless(f, path)
-    except (RuntimeError,TypeError,OSError):
-        kind = {b'fLaC':'flac', b'OggS':'ogg', b'caff':'caf',
-                b'RIFF':'wav' if head[8:12]==b'WAVE' else ''}.get(head[:4])
-        if kind in ('ogg','caf','wav') and can_decode():
-            # such as Speex in ogg, AAC in caf
-            with suppress(AudioError): return _by_decoder(name, path, kind)
-        why = (f"begins as {kind} but cannot be read, so it may be cut short. Copy it "
-            "again, or convert it" if kind else "not a sound file that can be read "
-            "(wav, flac, ogg, mp3). Convert it first")
-        raise AudioError(
-            f"{name}: {why}: ffmpeg -i INPUT -ac 1 -ar {SR} OUTPUT.wav") from None
+    except (RuntimeError,TypeError,OSError): return _otherwise(name, path, head)
 
 # %% ../nbs/00_opening.ipynb #69bb2f98
 class AudioInfo(NamedTuple):
@@ -190,6 +219,7 @@ class AudioInfo(NamedTuple):
     format:str      # container, e.g. 'WAV'
     subtype:str     # how samples are stored, e.g. 'PCM_16'
 
+# %% ../nbs/00_opening.ipynb #8a5d96e1
 def _info(f):
     "`AudioInfo` of an opened file"
     # a flac that was streamed to disk does not know
@@ -197,6 +227,7 @@ def _info(f):
     return AudioInfo(f.samplerate, f.channels, frames, frames/f.samplerate, f.format,
         f.subtype)
 
+# %% ../nbs/00_opening.ipynb #1c5454a3
 def audio_info(
     path, # a sound file
 )->AudioInfo: # from the header; nothing is decoded
