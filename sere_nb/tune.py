@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np,pandas as pd,torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor
 
 from .embeddings import (Embeddings,Encoder,EncoderError,Frames,Stored,_half,
@@ -42,6 +43,7 @@ def whisper_of(
     raise EncoderError("only a Whisper can be tuned, and one for all languages. "
         "Give the folder or hub id of one, with or without '+acoustic'.")
 
+# %% ../nbs/06c_tune.ipynb #847006c3
 class Beneath(Encoder):
     "States that a block of Whisper gets, as the view `<name>.beneath<block>`"
     def __init__(self,
@@ -81,6 +83,7 @@ def _with_lora(model, blocks, rank, seed):
         torch.manual_seed(seed)
         return get_peft_model(model, about).eval()
 
+# %% ../nbs/06c_tune.ipynb #38dfea1f
 class TunedBlocks(torch.nn.Module):
     "Upper blocks of a Whisper, with low-rank weights beside its own"
     def __init__(self,
@@ -112,6 +115,7 @@ def _side_by_side(states, dtype, device):
     for to,s,k in zip(h, states, end.tolist()): to[:k],to[longest:] = s[:k],s[k:]
     return h.to(device),end.to(device)
 
+# %% ../nbs/06c_tune.ipynb #dd6e61ce
 def forward(self:TunedBlocks,
     states:list,    # of tensors (frames and silence, d), as `Beneath` gives them
 )->dict: # view: (clips, longest, d) float32, as the encoder gives its views
@@ -149,40 +153,46 @@ class _TunedViews:
             f"{clips.table.path[int(self.n.argmin())]}: has no frames of {v}. "
             "Encode all clips with the encoder that is tuned.")
 
-    def states(self, rows):
-        "What the tuned blocks get of some clips"
-        kept = self.beneath
-        f = (kept.read(rows.numpy()) if isinstance(kept, Stored) else kept).views
-        f = f[self.blocks.beneath.name]
-        at = range(len(rows)) if isinstance(kept, Stored) else rows.tolist()
-        return [f[i] for i in at]
+# %% ../nbs/06c_tune.ipynb #b8662568
+@patch
+def states(self:_TunedViews, rows):
+    "What the tuned blocks get of some clips"
+    kept = self.beneath
+    f = (kept.read(rows.numpy()) if isinstance(kept, Stored) else kept).views
+    f = f[self.blocks.beneath.name]
+    at = range(len(rows)) if isinstance(kept, Stored) else rows.tolist()
+    return [f[i] for i in at]
 
-    def frames(self, batch=32):
-        "{view: `Frames`} of all clips, through the blocks as they are"
-        offsets,out = _offsets(self.n),{}
-        for rows in self.n.argsort().split(batch):
-            with torch.no_grad(): heard = self.blocks(self.states(rows))
-            for v,h in heard.items():
-                if v not in out:
-                    out[v] = torch.empty(int(offsets[-1]), h.shape[2], dtype=torch.half)
-                for i,x in zip(rows.tolist(), h):
-                    out[v][offsets[i]:offsets[i+1]] = _half(x[:self.n[i]])
-        return {v:Frames(x, offsets, self.clips.views[v].hop_s) for v,x in out.items()}
+# %% ../nbs/06c_tune.ipynb #cb7ae5df
+@patch
+def frames(self:_TunedViews, batch=32):
+    "{view: `Frames`} of all clips, through the blocks as they are"
+    offsets,out = _offsets(self.n),{}
+    for rows in self.n.argsort().split(batch):
+        with torch.no_grad(): heard = self.blocks(self.states(rows))
+        for v,h in heard.items():
+            if v not in out:
+                out[v] = torch.empty(int(offsets[-1]), h.shape[2], dtype=torch.half)
+            for i,x in zip(rows.tolist(), h):
+                out[v][offsets[i]:offsets[i+1]] = _half(x[:self.n[i]])
+    return {v:Frames(x, offsets, self.clips.views[v].hop_s) for v,x in out.items()}
 
-    def hear(self):
-        "Vectors of all clips, into the learner"
-        l,o = self.learner,self.learner._clips
-        loud = {v:f for v,f in self.clips.views.items() if v=='acoustic'}
-        emb = Embeddings(self.clips.table, {**self.frames(), **loud})
-        new = l.space.prepare(emb, l._ground)
-        o.x,project = o.x.clone(),l.projection
-        for name,i in ((k,i) for several in self.places.values()
-                       for k,i in several.items()):
-            l.space.prepared.moments[name] = new.moments[name]
-            project.voices[name] = voice = Standardiser()
-            x = voice(project._pooled(new, name, None), new.group, new.at)
-            o.x[i] = project._project(name, x)
-        self.new = new
+# %% ../nbs/06c_tune.ipynb #0d9a8cb3
+@patch
+def hear(self:_TunedViews):
+    "Vectors of all clips, into the learner"
+    l,o = self.learner,self.learner._clips
+    loud = {v:f for v,f in self.clips.views.items() if v=='acoustic'}
+    emb = Embeddings(self.clips.table, {**self.frames(), **loud})
+    new = l.space.prepare(emb, l._ground)
+    o.x,project = o.x.clone(),l.projection
+    for name,i in ((k,i) for several in self.places.values()
+                   for k,i in several.items()):
+        l.space.prepared.moments[name] = new.moments[name]
+        project.voices[name] = voice = Standardiser()
+        x = voice(project._pooled(new, name, None), new.group, new.at)
+        o.x[i] = project._project(name, x)
+    self.new = new
 
 # %% ../nbs/06c_tune.ipynb #43ba15c8
 def _of_groups(standardiser, prepared, rows):
@@ -190,6 +200,7 @@ def _of_groups(standardiser, prepared, rows):
     known = [standardiser.known[g] for g in prepared.group]
     return (torch.stack([k[j] for k in known])[prepared.at[rows]] for j in (0,1))
 
+# %% ../nbs/06c_tune.ipynb #67aca698
 def _contents(remover, z, corpus):
     "What is said in each frame, (b, longest, d), by contents that are known"
     out = torch.zeros_like(z)
@@ -201,6 +212,7 @@ def _contents(remover, z, corpus):
         out[mine] = found.view(frames.shape)
     return out
 
+# %% ../nbs/06c_tune.ipynb #cd96f49a
 def _audible(self, rows, view, length):
     "(b, longest) weights of frames: silence has none, the others sum to 1 per clip"
     m,frame = self.new.moments[view],torch.arange(length, device=self.device)
@@ -209,6 +221,7 @@ def _audible(self, rows, view, length):
     w = w&(frame<self.n[rows].to(self.device)[:,None])
     return w/w.sum(1, keepdim=True).clamp_min(1)
 
+# %% ../nbs/06c_tune.ipynb #d900ccfc
 def _vectors(self,
     rows,   # (b,) of clips
 )->dict: # place among vectors: (b, D), with a gradient
@@ -237,6 +250,7 @@ def _steps(n, batch, steps, seed, epoch):
     each = [torch.randperm(n, generator=g) for _ in range(-(-steps*batch//n))]
     return torch.cat(each)[:steps*batch].split(batch)
 
+# %% ../nbs/06c_tune.ipynb #1b32231c
 def _one_for_all(l, clean):
     "The structure of all clips, as if they had one emotion, and TRIC with it"
     s,o = l.settings,l._clips
@@ -253,6 +267,7 @@ def _one_for_all(l, clean):
     far = farness(clean, o.cover, t.mean, t.adapter, t.freedom)
     return t,float(tric.reducer(tric.parts(clips, all_clips, far)).detach())
 
+# %% ../nbs/06c_tune.ipynb #49d5c876
 def _descend(views, adam, steps, against=None):
     "A step of AdamW on the low-rank weights for each mini-batch; all else is held"
     l,device = views.learner,views.device
@@ -286,6 +301,7 @@ def _stand(views, adam):
     out |= {'learner/share':l._share, 'learner/near':l._near}
     return {k:x.detach().cpu().contiguous().clone() for k,x in out.items()}
 
+# %% ../nbs/06c_tune.ipynb #c830e2a3
 def _go_back(views, adam, known):
     "Stand where these tensors were taken"
     l,names = views.learner,list(views.blocks.weights)
@@ -373,6 +389,7 @@ def save(self:TunedBlocks,
         about.write_text(json.dumps(config, default=plain, indent=1))
     return Path(folder)
 
+# %% ../nbs/06c_tune.ipynb #fb6a838f
 _CONFIG = {'r':int, 'target_modules':[str], 'layers_to_transform':[int]}
 
 def load(
@@ -394,6 +411,7 @@ def load(
         f"{whisper_of(encoder).name}. Give that one.")
     return _filled(encoder, folder, told, weights)
 
+# %% ../nbs/06c_tune.ipynb #c3445a4d
 def _filled(encoder, folder, told, weights):
     "Tuned blocks with weights from a file"
     own,views = told['layers_to_transform'],max(whisper_of(encoder).layers)
@@ -432,6 +450,7 @@ class Tuned(Encoder):
             for o,h in zip(out, frames): o[view] = _half(h[:len(o[view])]).clone()
         return out
 
+# %% ../nbs/06c_tune.ipynb #d104eb43
 def tuned_encoder(
     encoder,    # a Whisper, or several encoders with one among them
     blocks,     # `TunedBlocks` of it, or the folder that they were saved in
