@@ -184,6 +184,7 @@ def _sounds_of(learner, order, audio_mb, progress, stop):
     if not audio_mb>0 or 'file' not in learner.table_: return {}
     return embed_audio(learner.table_.file.tolist(), order, audio_mb, progress, stop)
 
+# %% ../nbs/08_page.ipynb #0aa1123a
 @contextmanager
 def _aside(work, *args):
     "Work in a thread; told to stop if what is done meanwhile fails"
@@ -212,6 +213,13 @@ def _on_a_page(learner, labels, notes):
     return learner,labels,[*notes, f"The map shows {len(learner.table_):,} of {every:,} "
         "clips: the shots, and others drawn at random. predictions.csv has all."]
 
+# %% ../nbs/08_page.ipynb #eac9d7dd
+def _map_data(learner, labels, laid):
+    "What the map shows: clips, and their rounds on these grounds"
+    return page_data(learner, labels) | dict(revealed=labels is not None,
+        layouts={o.kind:LAYOUTS[o.kind] for o in laid},
+        rounds=[round_data(r, laid) for r in learner.history_])
+
 # %% ../nbs/08_page.ipynb #7a097826
 def report_html(
     learner,                # a fitted `SERE`
@@ -232,14 +240,12 @@ def report_html(
             "holds no clips.")
     learner,labels,notes = _on_a_page(learner, labels, notes)
     laid = [o if isinstance(o, Layout) else Layout(o, learner.seed) for o in layouts]
-    order,h = to_be_heard(learner),learner.history_
+    order = to_be_heard(learner)
     # most of the work is to code sound: all else is done meanwhile
     with _aside(_sounds_of, learner, order, audio_mb, progress) as coding:
         for o in laid:
-            if o not in layouts: o.fit(h, learner.classes_)
-        data = page_data(learner, labels) | dict(revealed=labels is not None,
-            layouts={o.kind:LAYOUTS[o.kind] for o in laid},
-            rounds=[round_data(r, laid) for r in h])
+            if o not in layouts: o.fit(learner.history_, learner.classes_)
+        data = _map_data(learner, labels, laid)
         shown = field_data(learner, sorted(order[:fields]))
         sounds = coding.result()
     notes = [*notes, *_what_is_missing(learner, sounds, audio_mb)]

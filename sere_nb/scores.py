@@ -18,6 +18,7 @@ def _texts(column):
     column = pd.Series(np.asarray(column, dtype=object))
     return column.fillna('').astype(str).to_numpy(dtype=object)
 
+# %% ../nbs/07_scores.ipynb #b4c8aa8b
 def _judged(truth, predicted):
     "Both as text arrays, without the clips that nobody labelled"
     truth,predicted = _texts(truth),_texts(predicted)
@@ -30,6 +31,7 @@ def _judged(truth, predicted):
         "Fill in the column 'emotion' of the target manifest to get scores.")
     return truth[known],predicted[known],known
 
+# %% ../nbs/07_scores.ipynb #8b2e8a77
 def _order(labels):
     "Vocabulary first, own labels after it"
     return [o for o in EMOTIONS if o in labels]+sorted(set(labels)-set(EMOTIONS))
@@ -46,6 +48,7 @@ def _counts(truth, predicted, labels):
     cells = [at[t]*n+at[p] for t,p in zip(truth,predicted)]
     return np.bincount(cells, minlength=n*n).reshape(n,n)
 
+# %% ../nbs/07_scores.ipynb #d1f5d27b
 def confusion(
     truth,          # (n_clips,) labels; clips with '' are left out
     predicted,      # (n_clips,) labels
@@ -63,14 +66,18 @@ def _mean_share(part, whole):
     share = np.divide(part, whole, out=np.zeros(whole.shape), where=whole>0)
     return share.sum(-1)/np.maximum((whole>0).sum(-1), 1)
 
+# %% ../nbs/07_scores.ipynb #5ac71147
 def _diagonal(c): return np.diagonal(c, axis1=-2, axis2=-1)
 
+# %% ../nbs/07_scores.ipynb #6187b5bb
 def _uar(c):
     "(..., K, K) counts to (...,)"
     return _mean_share(_diagonal(c), c.sum(-1))
 
+# %% ../nbs/07_scores.ipynb #dcb3bcde
 def _wa(c): return np.trace(c, axis1=-2, axis2=-1)/np.maximum(c.sum((-2,-1)), 1)
 
+# %% ../nbs/07_scores.ipynb #ffe1282e
 def _macro_f1(c): return _mean_share(2*_diagonal(c), c.sum(-1)+c.sum(-2))
 
 _SCORES = dict(uar=_uar, wa=_wa, macro_f1=_macro_f1)
@@ -79,6 +86,7 @@ _SCORES = dict(uar=_uar, wa=_wa, macro_f1=_macro_f1)
 def _score(name, truth, predicted):
     return float(_SCORES[name](confusion(truth, predicted).to_numpy()))
 
+# %% ../nbs/07_scores.ipynb #e404e5aa
 def uar(
     truth,      # (n_clips,) labels
     predicted,  # (n_clips,) labels
@@ -86,6 +94,7 @@ def uar(
     "Unweighted average recall: the mean over emotions of the share found"
     return _score('uar', truth, predicted)
 
+# %% ../nbs/07_scores.ipynb #1ff5f833
 def wa(
     truth,      # (n_clips,) labels
     predicted,  # (n_clips,) labels
@@ -93,6 +102,7 @@ def wa(
     "Weighted accuracy: the share of clips that are right"
     return _score('wa', truth, predicted)
 
+# %% ../nbs/07_scores.ipynb #6e38d6e8
 def macro_f1(
     truth,      # (n_clips,) labels
     predicted,  # (n_clips,) labels
@@ -132,11 +142,13 @@ def _resampled(counts, n, rng, stratify):
         else np.zeros((n,len(k)), int) for k in counts]
     return np.stack(rows, 1)
 
+# %% ../nbs/07_scores.ipynb #36d454c5
 def _of_groups(each, n, rng):
     "(n, K, K) confusion tables of groups (G, K, K) drawn with replacement"
     drawn = rng.multinomial(len(each), np.full(len(each), 1/len(each)), size=n)
     return np.tensordot(drawn, each, 1)
 
+# %% ../nbs/07_scores.ipynb #12bb7751
 def _tail(level, groups):
     "Quantile at which the lower end lies: farther out where groups are few"
     if groups<2: return (1-level)/2
@@ -178,6 +190,7 @@ def _speakers(truth, groups):
     judged = groups[_judged(truth, truth)[2]]
     return groups if (judged!='').all() and len(set(judged))>=4 else None
 
+# %% ../nbs/07_scores.ipynb #01f4f70b
 def scores(
     truth,      # (n_clips,) labels; clips with '' are left out
     predicted,  # (n_clips,) labels
@@ -216,6 +229,7 @@ def _guesses(truth, proba, classes):
     truth,guess,known = _judged(truth, classes[proba.argmax(1)])
     return truth,guess,proba.max(1)[known]
 
+# %% ../nbs/07_scores.ipynb #035fa130
 def reliability(
     truth,          # (n_clips,) labels; clips with '' are left out
     proba,          # (n_clips, K) probabilities
@@ -232,6 +246,7 @@ def reliability(
     return pd.DataFrame(dict(low=edges[:-1], high=edges[1:], clips=n,
         confidence=confidence, right=right))
 
+# %% ../nbs/07_scores.ipynb #2f868c01
 def ece(
     truth,          # (n_clips,) labels; clips with '' are left out
     proba,          # (n_clips, K) probabilities
@@ -285,6 +300,7 @@ def plot_reliability(
     if label: ax.legend(frameon=False)
     return ax
 
+# %% ../nbs/07_scores.ipynb #dcc1fb9d
 def plot_coverage(
     curve:pd.DataFrame, # as `coverage_curve` gives it
     ax=None,            # matplotlib axes; new ones if None

@@ -36,13 +36,13 @@ def courses(
     return sorted(found, key=len, reverse=True)[:most]
 
 # %% ../nbs/08b_timeline.ipynb #314d8e3b
-_LANE,_LEFT,_WIDTH = 18,96,900
-_STEPS = 1,2,5,10,15,30,60,120,300,600,900,1800,3600
-
 def _clock(s):
     minutes,seconds = divmod(int(round(s)), 60)
     hour,minute = divmod(minutes, 60)
     return f'{hour}:{minute:02d}:{seconds:02d}' if hour else f'{minute}:{seconds:02d}'
+
+# %% ../nbs/08b_timeline.ipynb #d66fb8c6
+_STEPS = 1,2,5,10,15,30,60,120,300,600,900,1800,3600
 
 def _ticks(seconds):
     "Times to write on the axis, at most a dozen"
@@ -50,6 +50,8 @@ def _ticks(seconds):
     return np.arange(0, seconds+.001, step)
 
 # %% ../nbs/08b_timeline.ipynb #3a6e6b6a
+_LANE,_LEFT,_WIDTH = 18,96,900
+
 def _lane(k, name, width):
     "The line of an emotion, with its name"
     y = _LANE*(k+.5)
@@ -57,6 +59,7 @@ def _lane(k, name, width):
     return (f'<text x="{_LEFT-8}" y="{y+4}" text-anchor="end">{name}</text>'
         f'<path d="M{_LEFT} {y}H{width-8}" stroke="currentColor" opacity=".15"/>')
 
+# %% ../nbs/08b_timeline.ipynb #732cc3b7
 def _bar(x, start, end, k, name, sure, colour, clip):
     "A stretch on the line of its emotion; `clip` is its row if it can be played"
     says = f'{_clock(start)} to {_clock(end)}: {name}, {100*sure:.0f} %'
@@ -66,6 +69,7 @@ def _bar(x, start, end, k, name, sure, colour, clip):
         +('' if clip is None else f' data-clip="{clip}"')
         +f'><title>{escape(says)}</title></rect>')
 
+# %% ../nbs/08b_timeline.ipynb #46bb064f
 def _course_svg(one, p, classes, looks, play):
     "Lines of emotions, bars of stretches"
     seconds,height = float(one.end_s.max()),_LANE*len(classes)
