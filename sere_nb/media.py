@@ -11,6 +11,8 @@ import threading,weakref
 from contextlib import suppress
 from functools import lru_cache
 
+from fastcore.basics import patch
+
 # %% ../nbs/00_media.ipynb #a9eb7ba9
 def media_kind(
     head:bytes, # the first bytes of a file, 16 are enough
@@ -26,8 +28,6 @@ def media_kind(
     return ''
 
 # %% ../nbs/00_media.ipynb #115907c6
-_RATE = 16000
-
 def _pieces(sound, f, said):
     "Frames of a stream, one by one; damaged packets are counted and passed over"
     import av
@@ -42,6 +42,7 @@ def _pieces(sound, f, said):
         except MemoryError: raise
         except av.error.FFmpegError: said['damaged'] += 1
 
+# %% ../nbs/00_media.ipynb #48ae563c
 def _declared_s(sound, f):
     "Seconds that a stream says that it has, 0 if it does not"
     if f.format.name in ('amr','aac'): return 0.    # these only guess, by their size
@@ -50,6 +51,9 @@ def _declared_s(sound, f):
     if re.fullmatch(r'\d+:\d\d:\d\d\.\d+', said):
         return sum(60**i*float(o) for i,o in enumerate(reversed(said.split(':'))))
     return f.duration/1e6 if f.duration and not f.streams.video else 0.
+
+# %% ../nbs/00_media.ipynb #8952000e
+_RATE = 16000
 
 def _packed(frames):
     "(channels, bytes) of frames in 16 bit at 16 kHz, in the layout of the first one"
@@ -106,11 +110,13 @@ def _by_ffmpeg(path, out, kind):
         raise ValueError('there is no sound in it' if none else lines[-1])
     return dict(declared_s=0., seconds=sf.info(out).duration, damaged=len(lines))
 
+# %% ../nbs/00_media.ipynb #7992f0a6
 def _with():
     "What decodes here: 'av', 'ffmpeg' or ''"
     if importlib.util.find_spec('av'): return 'av'
     return 'ffmpeg' if shutil.which('ffmpeg') else ''
 
+# %% ../nbs/00_media.ipynb #620bbc25
 def can_decode()->bool:
     "Is there something that decodes such files?"
     return bool(_with())
@@ -127,6 +133,7 @@ def _limit():
                       (resource.RLIMIT_CORE,0)):
         resource.setrlimit(what, (most,most))
 
+# %% ../nbs/00_media.ipynb #ad7503f7
 def _ready():
     "What decodes here; the program, too, where PyAV is there but cannot be loaded"
     if _with()!='av': return _by_ffmpeg
@@ -135,6 +142,7 @@ def _ready():
     av.logging.set_level(av.logging.PANIC)
     return to_wav
 
+# %% ../nbs/00_media.ipynb #1fe7faa5
 def _answer(decode, path, out, kind):
     "What the process says of a file"
     try: return dict(done=decode(path, out, kind or None))
@@ -143,6 +151,7 @@ def _answer(decode, path, out, kind):
         why = getattr(e, 'strerror', None) or str(e) or type(e).__name__
         return dict(why=' '.join(why.split())[:200])
 
+# %% ../nbs/00_media.ipynb #94f17a64
 def _serve():
     "Answer tasks until there are no more"
     decode = _ready()
@@ -154,8 +163,7 @@ def _serve():
 class MediaError(ValueError):
     "A recording that cannot be decoded: why, and the way out"
 
-_WAY_OUT = f'convert it: ffmpeg -i INPUT -ac 1 -ar {_RATE} OUTPUT.wav'
-_LEAST_S = 60       # of patience with a file, and a second more for each megabyte
+# %% ../nbs/00_media.ipynb #0d41c524
 _COMMAND = [sys.executable, '-c', 'from sere_nb.media import _serve; _serve()']
 
 class _Worker:
@@ -168,38 +176,48 @@ class _Worker:
         self.process = subprocess.Popen(_COMMAND, env=env, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             encoding='utf-8', start_new_session=True)   # Ctrl-C is for us to hear
-    def usable(self): return self.mine==os.getpid() and self.process.poll() is None
 
-    def end(self, late=False):
-        self.late |= late
-        try: os.killpg(self.process.pid, signal.SIGKILL)
-        except (AttributeError,OSError): self.process.kill()
+# %% ../nbs/00_media.ipynb #04df8846
+@patch
+def usable(self:_Worker): return self.mine==os.getpid() and self.process.poll() is None
 
-    def close(self):
-        "End it, if it is ours, and leave nothing of it"
-        if self.mine!=os.getpid(): return
-        self.end()
-        self.process.wait()
-        self.process.stdout.close()
-        with suppress(OSError): self.process.stdin.close()
+# %% ../nbs/00_media.ipynb #777934ba
+@patch
+def end(self:_Worker, late=False):
+    self.late |= late
+    try: os.killpg(self.process.pid, signal.SIGKILL)
+    except (AttributeError,OSError): self.process.kill()
 
-    def ask(self, task, patience_s):
-        "Its answer; None if it ended before"
-        clock = threading.Timer(patience_s, self.end, [True])
-        clock.start()
-        try:
-            self.process.stdin.write(json.dumps(task)+'\n')
-            self.process.stdin.flush()
-            return json.loads(self.process.stdout.readline() or 'null')
-        except (OSError,ValueError): return None
-        except BaseException: self.close(); raise
-        finally: clock.cancel()
+# %% ../nbs/00_media.ipynb #8160a8bb
+@patch
+def close(self:_Worker):
+    "End it, if it is ours, and leave nothing of it"
+    if self.mine!=os.getpid(): return
+    self.end()
+    self.process.wait()
+    self.process.stdout.close()
+    with suppress(OSError): self.process.stdin.close()
+
+# %% ../nbs/00_media.ipynb #7c49f334
+@patch
+def ask(self:_Worker, task, patience_s):
+    "Its answer; None if it ended before"
+    clock = threading.Timer(patience_s, self.end, [True])
+    clock.start()
+    try:
+        self.process.stdin.write(json.dumps(task)+'\n')
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline() or 'null')
+    except (OSError,ValueError): return None
+    except BaseException: self.close(); raise
+    finally: clock.cancel()
 
 # %% ../nbs/00_media.ipynb #a9567bdf
 def _sweep(folder, mine):
     "A fork's are not its own"
     if os.getpid()==mine: shutil.rmtree(folder, ignore_errors=True)
 
+# %% ../nbs/00_media.ipynb #0ff10772
 class Decoded:
     "A wav that is there as long as this object"
     def __init__(self):
@@ -207,14 +225,16 @@ class Decoded:
         self.path,self.note = os.path.join(folder, 'sound.wav'),''
         weakref.finalize(self, _sweep, folder, os.getpid())
 
-    def tell(self, declared_s, seconds, damaged):
-        "Keep what is to be said of the sound"
-        there = f'{seconds:.1f} s'
-        if declared_s-seconds>.5: self.note = (f'cut short: it declares '
-            f'{declared_s:.1f} s, but {there} are there and used')
-        elif damaged: self.note = (f'parts of it are damaged; the {there} that are '
-            'left are used')
-        return self
+# %% ../nbs/00_media.ipynb #0e51564d
+@patch
+def tell(self:Decoded, declared_s, seconds, damaged):
+    "Keep what is to be said of the sound"
+    there = f'{seconds:.1f} s'
+    if declared_s-seconds>.5: self.note = (f'cut short: it declares '
+        f'{declared_s:.1f} s, but {there} are there and used')
+    elif damaged: self.note = (f'parts of it are damaged; the {there} that are '
+        'left are used')
+    return self
 
 # %% ../nbs/00_media.ipynb #af900908
 _turn,_worker = threading.Lock(),None
@@ -226,9 +246,14 @@ def _forked():
 
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
 
+# %% ../nbs/00_media.ipynb #028ae650
 @atexit.register
 def _over():
     if _worker: _worker.close()
+
+# %% ../nbs/00_media.ipynb #d0f1ea43
+_WAY_OUT = f'convert it: ffmpeg -i INPUT -ac 1 -ar {_RATE} OUTPUT.wav'
+_LEAST_S = 60       # of patience with a file, and a second more for each megabyte
 
 @lru_cache(8)
 def _converted(path, size, changed, kind):
@@ -249,6 +274,7 @@ def _converted(path, size, changed, kind):
     why = said['why'] if said else 'the decoder broke off'
     raise MediaError(f"cannot be decoded ({why}). Copy it again, or {_WAY_OUT}")
 
+# %% ../nbs/00_media.ipynb #8d58fe66
 def converted(
     path,           # a media file
     kind:str='',    # as `media_kind` gives it; '' to let the decoder guess
