@@ -111,6 +111,7 @@ def _look(store, file, parts):
     # without the samples that a traceback holds
     except AudioError as e: return e.with_traceback(None)
 
+# %% ../nbs/02_encoder.ipynb #7cdc0432
 def _encode_into(store, waiting):
     """Encode clips, part by part, and keep each batch as soon as it is done.
     `waiting` has what `_look` found"""
@@ -172,6 +173,7 @@ def _shapes(store, key, encoder):
     found = [store.shapes(p,key) for p in encoder.parts]
     return None if None in found else {k:v for f in found for k,v in f.items()}
 
+# %% ../nbs/02_encoder.ipynb #3918dc0b
 def _gather(store, keys, encoders, shapes, progress):
     """Read clips into one place: (start_s, seconds) of each (n, 2), and the views.
     Nothing is held twice"""
@@ -196,6 +198,7 @@ def _with_span(table, span):
     return table.drop(columns='key').assign(start_s=span[:,0], seconds=span[:,1],
         key=table.key)
 
+# %% ../nbs/02_encoder.ipynb #5cca0ecb
 def _stay(store, table, encoders, shapes, skipped, progress):
     "Clips that are left in the cache"
     from tqdm import tqdm
@@ -228,6 +231,7 @@ def _all_shapes(store, files, encoders, progress):
                 "could not be replaced.")
     return keys,shapes,why
 
+# %% ../nbs/02_encoder.ipynb #383f333d
 def _left_out(table, shapes, why):
     "Clips that cannot be used, each said, or counted"
     rows = [(p,w) for p,s,w in zip(table.path, shapes, why) if not s]
@@ -242,6 +246,7 @@ def _left_out(table, shapes, why):
             f"none of the {len(table)} clips can be used. The first: {skipped.why[0]}")
     return skipped
 
+# %% ../nbs/02_encoder.ipynb #bb469dda
 def embed(
     table:pd.DataFrame,     # a manifest: `file` (or `path`), `language` for several
     encoder,                # an `Encoder` or its name; or {language: one}

@@ -24,6 +24,7 @@ def _hears(kind):
     return (kind in feature_extraction_auto.FEATURE_EXTRACTOR_MAPPING_NAMES
         and kind in modeling_auto.MODEL_MAPPING_NAMES)
 
+# %% ../nbs/02_models.ipynb #ec1a90d1
 _FILES = ['config.json','preprocessor_config.json','model.safetensors',
     'model.safetensors.index.json','model-*.safetensors']
 
@@ -42,6 +43,7 @@ def _weights(folder):
             "or download the model again.")
     return shards if all(f.is_file() for f in shards) else []
 
+# %% ../nbs/02_models.ipynb #ca656735
 def _fetch(spec, online=True):
     "The local folder of a hub model; the copy on disk if there is a complete one"
     from huggingface_hub import snapshot_download
@@ -85,6 +87,7 @@ def find_model(
             "remove that file.")
     return folder,config,_sound_weights(spec, folder)
 
+# %% ../nbs/02_models.ipynb #c13c773f
 def _config(spec, folder, types):
     "What config.json says; `EncoderError` if the model is of no kind that will do"
     try: config = read_json(folder/'config.json', {})
@@ -103,19 +106,24 @@ def _config(spec, folder, types):
         "wav2vec2, hubert, wavlm, data2vec-audio, ...), or 'acoustic'.")
     raise EncoderError(f"{spec}: a model of type {str(kind)[:60]!r}; {which}")
 
+# %% ../nbs/02_models.ipynb #2f80afe9
+def _no_weights(spec, folder):
+    "What is there instead of weights that can be opened"
+    pickled = [f.name for o in ('*.bin','*.pt*') for f in sorted(folder.glob(o))]
+    what = 'no complete safetensors weights'
+    if pickled:
+        what = (f"only pickle weights ({pickled[0]}), which are not opened because "
+            "they can run code")
+    return EncoderError(f"{spec}: there are {what}. Many models have safetensors "
+        "under another revision (ID@refs/pr/NUMBER on the hub); "
+        "or convert: AutoModel.from_pretrained(ID).save_pretrained(FOLDER).")
+
+# %% ../nbs/02_models.ipynb #6220ef28
 def _sound_weights(spec, folder):
     "The weight files; `EncoderError` if there are none, or they are damaged"
     from safetensors import safe_open
     files = _weights(folder)
-    if not files:
-        pickled = [f.name for o in ('*.bin','*.pt*') for f in sorted(folder.glob(o))]
-        what = 'no complete safetensors weights'
-        if pickled:
-            what = (f"only pickle weights ({pickled[0]}), which are not opened because "
-                "they can run code")
-        raise EncoderError(f"{spec}: there are {what}. Many models have safetensors "
-            "under another revision (ID@refs/pr/NUMBER on the hub); "
-            "or convert: AutoModel.from_pretrained(ID).save_pretrained(FOLDER).")
+    if not files: raise _no_weights(spec, folder)
     for f in files:
         if not is_plain(f):
             raise EncoderError(f"{spec}: {f.name} is no regular file. "
