@@ -30,6 +30,7 @@ def prediction_table(
     return table.assign(resonance=h.resonance, highlight_start_s=h.start_s,
         highlight_end_s=h.end_s, heard=h.heard)
 
+# %% ../nbs/09_outcome.ipynb #5cc738cb
 def _csv(table):
     "CSV of a table with the column path; parts of recordings have columns of their own"
     from sere_nb.corpora import split_stretches
@@ -51,6 +52,11 @@ def answered(
     "Predictions that keep silent where they are not sure"
     sure = table.filter(regex='^p_').max(axis=1)>=at_least
     return table.assign(emotion=table.emotion.where(sure, ''))
+
+# %% ../nbs/09_outcome.ipynb #77b3adff
+def _unscored(truth, emotions):
+    "{label: clips} of labels that could not be predicted"
+    return Counter(o for o in truth if o and o not in emotions)
 
 # %% ../nbs/09_outcome.ipynb #76c99b81
 def judge(
@@ -79,11 +85,6 @@ def judge(
     coverage = round(float(sure.sum()/fit.sum()), 6)
     return dict(out, at_least=at_least, coverage=coverage,
         answered=score(sure) if sure.any() else None)
-
-# %% ../nbs/09_outcome.ipynb #77b3adff
-def _unscored(truth, emotions):
-    "{label: clips} of labels that could not be predicted"
-    return Counter(o for o in truth if o and o not in emotions)
 
 # %% ../nbs/09_outcome.ipynb #eafa4ce6
 def _tally(predictions, emotions):
@@ -153,6 +154,7 @@ def _in_a_line(says):
     if len(each)==1: return each.pop()
     return '; '.join(f'{one_line(c)}: {o}' for c,o in says.items())
 
+# %% ../nbs/09_outcome.ipynb #0ac2f9f8
 def _design(learner, corpora, told=False):
     "How corpora were made: {corpus: what it says}, one line"
     from sere_nb.designs import how_made
@@ -162,6 +164,7 @@ def _design(learner, corpora, told=False):
     return {c:dict(voices=d.voices, words=d.words, planned=d.planned, told=told)
         |heard.get(c, {}) for c,d in found.items()},line
 
+# %% ../nbs/09_outcome.ipynb #b4446ee8
 def _looked_for(learner, corpus):
     "What was found where nobody knows the shares; '' where it was not asked"
     from sere_nb.fits import cannot_tell
@@ -175,6 +178,7 @@ def _looked_for(learner, corpus):
     return (f'{one_line(found)} was found to be far more frequent; a share of '
         f'{100*share:.0f} % is assumed, fairly firmly')
 
+# %% ../nbs/09_outcome.ipynb #a7d4a113
 def _how_assumed(learner, corpus, shares):
     if corpus in learner._told: return 'as told, firmly: '+', '.join(
         f'{one_line(e)} {100*p:.0f} %' for e,p in shares.items())
@@ -196,6 +200,7 @@ def _assumed(learner, corpora):
         out[c] = dict(how=_how_assumed(learner, c, shares), shares=shares)
     return out,_in_a_line({c:o['how'] for c,o in out.items()})
 
+# %% ../nbs/09_outcome.ipynb #88cc9eb9
 def _making(source, target, shares):
     "A line about that"
     both = dict(source=source, target=target)
@@ -230,10 +235,12 @@ def _voices_line(heard):
     return _hearing(heard['all'], f" ({heard['source']['found']} in the source, "
         f"{heard['target']['found']} in the target)")
 
+# %% ../nbs/09_outcome.ipynb #db660f7c
 def _where(manifest, emb):
     languages = ', '.join(sorted(set(emb.table.language)))
     return f"{Path(manifest).name} ({languages}; {_count(len(emb), 'clip')})"
 
+# %% ../nbs/09_outcome.ipynb #113be4da
 def _shots_line(args, each, emotions):
     least,most = min(each),max(each)
     line = (f"{least}{'' if least==most else f' to {most}'} each of "
@@ -254,19 +261,6 @@ def _describe(args, source, target, encoders, picked, emotions, heard=None, made
         'seed':args.seed,
         'made':f"{datetime.now():%Y-%m-%d %H:%M}, sere_nb {sere_nb.__version__}"}
 
-# %% ../nbs/09_outcome.ipynb #2920d162
-def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
-    "The page of a run: all clips, the labels of the target (`rows`) to compare with"
-    import numpy as np
-    from sere_nb.page import report_html
-    labels = np.full(len(learner.table_), '', dtype=object)
-    labels[rows] = truth
-    page = report_html(learner, labels if metrics else None, about=about, notes=notes,
-        audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
-        title=f"The emotions of {_count(len(rows), 'clip')}, from "
-            f"{_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
-    return _with_courses(page, learner, rows)
-
 # %% ../nbs/09_outcome.ipynb #919df4a8
 def _with_courses(page, learner, rows):
     "Where clips are stretches of recordings: how emotions come and go in each"
@@ -279,3 +273,16 @@ def _with_courses(page, learner, rows):
     p[rows] = learner.predict_proba(rows)
     shown = getattr(learner, '_stored', None) is None   # else the map has some clips only
     return with_courses(page, courses_html(table, p, learner.classes_, shown))
+
+# %% ../nbs/09_outcome.ipynb #2920d162
+def _report(args, learner, rows, truth, n_shots, metrics, about, notes):
+    "The page of a run: all clips, the labels of the target (`rows`) to compare with"
+    import numpy as np
+    from sere_nb.page import report_html
+    labels = np.full(len(learner.table_), '', dtype=object)
+    labels[rows] = truth
+    page = report_html(learner, labels if metrics else None, about=about, notes=notes,
+        audio_mb=args.audio_mb, layouts=dict.fromkeys([args.map,'pca','circumplex']),
+        title=f"The emotions of {_count(len(rows), 'clip')}, from "
+            f"{_count(n_shots, 'shot')}", scores=metrics, progress=args.progress)
+    return _with_courses(page, learner, rows)
