@@ -24,6 +24,40 @@ def _demo(add):
     _cached(p)
     _quiet(p)
 
+# %% ../nbs/09_options.ipynb #88ad32ff
+def _shots(p):
+    "Which clips of the source are shots"
+    how = p.add_mutually_exclusive_group()
+    how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled '
+        'clips of each emotion, drawn from the source; its other labels are not used '
+        '(default: 5)')
+    how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a "
+        "line, or a CSV with the columns path and, if you like, emotion, which counts "
+        "more than the manifest's")
+    p.add_argument('--taught', metavar='F', help='clips of the target whose emotion you '
+        'know, as shots beside: a CSV with the columns path and emotion, such as sere '
+        'audit --teach writes; they are not judged')
+    p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these '
+        'emotions (default: all that the source has enough clips of)')
+    p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each "
+        "emotion's shots come from at least so many speakers (default: 1)")
+    p.add_argument('--seed', metavar='N', type=int, default=0,
+        help='same seed, same shots, same result (default: 0)')
+
+# %% ../nbs/09_options.ipynb #a5cd3a05
+def _page(p):
+    "What the report holds"
+    sound = p.add_mutually_exclusive_group()
+    sound.add_argument('--audio-mb', metavar='MB', type=float, default=20.,
+        help='sound that goes into the report, in MB (default: 20)')
+    sound.add_argument('--no-audio', dest='audio_mb', action='store_const', const=0.,
+        default=argparse.SUPPRESS,
+        help='no sound in the report: nobody can be heard who was not asked')
+    p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap',
+        help="ground of the report's map that is shown first; umap is left out "
+        "if you choose another (default: umap)")
+
+# %% ../nbs/09_options.ipynb #c39a0c21
 _RUN = """A manifest is a CSV file with the columns path and language, and where you know \
 them speaker, emotion and corpus.
 A clip may be a stretch of a recording: columns start_s and end_s, in seconds; column \
@@ -62,39 +96,6 @@ def _run(add):
     _shared(p)
     p.set_defaults(notes=[])
 
-# %% ../nbs/09_options.ipynb #88ad32ff
-def _shots(p):
-    "Which clips of the source are shots"
-    how = p.add_mutually_exclusive_group()
-    how.add_argument('--shots', metavar='N', type=_number, default=5, help='labelled '
-        'clips of each emotion, drawn from the source; its other labels are not used '
-        '(default: 5)')
-    how.add_argument('--shots-file', metavar='F', help="these clips instead: one path a "
-        "line, or a CSV with the columns path and, if you like, emotion, which counts "
-        "more than the manifest's")
-    p.add_argument('--taught', metavar='F', help='clips of the target whose emotion you '
-        'know, as shots beside: a CSV with the columns path and emotion, such as sere '
-        'audit --teach writes; they are not judged')
-    p.add_argument('--emotions', metavar='A,B,...', type=_names, help='only these '
-        'emotions (default: all that the source has enough clips of)')
-    p.add_argument('--min-speakers', metavar='N', type=_number, default=1, help="each "
-        "emotion's shots come from at least so many speakers (default: 1)")
-    p.add_argument('--seed', metavar='N', type=int, default=0,
-        help='same seed, same shots, same result (default: 0)')
-
-# %% ../nbs/09_options.ipynb #a5cd3a05
-def _page(p):
-    "What the report holds"
-    sound = p.add_mutually_exclusive_group()
-    sound.add_argument('--audio-mb', metavar='MB', type=float, default=20.,
-        help='sound that goes into the report, in MB (default: 20)')
-    sound.add_argument('--no-audio', dest='audio_mb', action='store_const', const=0.,
-        default=argparse.SUPPRESS,
-        help='no sound in the report: nobody can be heard who was not asked')
-    p.add_argument('--map', choices=('umap','pca','circumplex'), default='umap',
-        help="ground of the report's map that is shown first; umap is left out "
-        "if you choose another (default: umap)")
-
 # %% ../nbs/09_options.ipynb #7feaeb36
 def _predict(add):
     p = add('predict', 'emotions of more clips, by a model that `sere run` made', '',
@@ -109,33 +110,22 @@ def _predict(add):
     _list_options(p)
     _shared(p, encoder=None, speakers=None)
 
+# %% ../nbs/09_options.ipynb #5cb5f318
 _AUDIT = """Draws a few clips of a run's target, plays them, and asks what you hear; what \
 the model thinks is hidden until then.
 Says what that proves about all clips: accuracy, UAR, how frequent each emotion is. Each \
 answer is kept at once in
 DIR/audit.csv; the same command goes on where it was, and a larger --clips asks about \
 more."""
-
-# %% ../nbs/09_options.ipynb #ac33c7fd
 _AUDIT_LIKE = """examples:
   sere audit results                            a page in your browser
   sere audit results --terminal                 from the keyboard
   sere audit results --labels heard.csv         a list made elsewhere: path, emotion
   sere audit results --teach taught.csv         and what was heard, for sere run --taught"""
 
-def _audit(add):
-    p = add('audit', 'a few clips to listen to: how right a run is on them all, with '
-        'intervals', _AUDIT, _AUDIT_LIKE)
-    p.add_argument('dir', metavar='DIR', type=Path, help='folder that sere run --out '
-        'wrote')
-    p.add_argument('--target', metavar='T.csv',
-        help='manifest of its clips, if it is not where it was')
-    _list_options(p)
-    p.add_argument('--clips', metavar='N', type=_number, default=20,
-        help='clips to ask about (default: 20)')
-    p.add_argument('--unsure', metavar='N', type=_none_too, help='of these, picked '
-        'because the model is unsure: to teach it, they prove nothing (default: one of '
-        'four)')
+# %% ../nbs/09_options.ipynb #9fafb340
+def _how_heard(p):
+    "Where somebody listens, and what is made of it"
     how = p.add_mutually_exclusive_group()
     how.add_argument('--terminal', action='store_true',
         help='from the keyboard, without a browser')
@@ -150,6 +140,22 @@ def _audit(add):
     p.add_argument('--no-open', dest='open', action='store_false',
         help='do not open the browser')
 
+# %% ../nbs/09_options.ipynb #ac33c7fd
+def _audit(add):
+    p = add('audit', 'a few clips to listen to: how right a run is on them all, with '
+        'intervals', _AUDIT, _AUDIT_LIKE)
+    p.add_argument('dir', metavar='DIR', type=Path, help='folder that sere run --out '
+        'wrote')
+    p.add_argument('--target', metavar='T.csv',
+        help='manifest of its clips, if it is not where it was')
+    _list_options(p)
+    p.add_argument('--clips', metavar='N', type=_number, default=20,
+        help='clips to ask about (default: 20)')
+    p.add_argument('--unsure', metavar='N', type=_none_too, help='of these, picked '
+        'because the model is unsure: to teach it, they prove nothing (default: one of '
+        'four)')
+    _how_heard(p)
+
 # %% ../nbs/09_options.ipynb #8a5a8ab2
 _EXPORT = """audformat    a database with one table                    textgrid  a TextGrid a \
 recording (Praat)
@@ -161,6 +167,8 @@ _EXPORT_LIKE = """examples:
   sere export results --manifest mine.csv --as textgrid -o grids
   sere export p.csv --manifest mine.csv --as labelstudio -o tasks.json
   sere export results --manifest mine.csv --as datasets -o named"""
+
+# %% ../nbs/09_options.ipynb #e4b6644b
 _FORMS = ('audformat','labelstudio','textgrid','elan','datasets')
 
 def _export(add):
@@ -185,6 +193,7 @@ _METHODS = ("sere, nearest_prototype, logistic_regression, self_training, "
     "of --ablate. Behind a name, +views gives a method SERE's views of the "
     "clips, and :full every source label")
 
+# %% ../nbs/09_options.ipynb #aea0e4b3
 def _bench_like():
     "Examples of sere bench: what follows its first options in each"
     always = '  sere bench --protocol tasks.json --corpora corpora --encoder acoustic '
@@ -196,6 +205,23 @@ def _bench_like():
         '--out uneven', '--methods sere,em+views,em_clusters+views --out rivals',
         '--methods sere --thin 0.6 --shares balanced --out balanced',
         '--new-speakers --out new'))
+
+# %% ../nbs/09_options.ipynb #aae0a9d5
+def _bench_tasks(p):
+    "Tasks other than the protocol has them"
+    p.add_argument('--shots', metavar='1,2,...', help="so many shots per emotion in "
+        "place of the protocol's own number, drawn so that fewer are a part of more")
+    p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips '
+        'until one emotion, drawn for each task, makes up this share, such as 0.6')
+    p.add_argument('--missing', metavar='N', type=_number, default=0, help='drop target '
+        'clips until so many emotions, drawn for each task, are missing and the others '
+        'are equally frequent')
+    p.add_argument('--new-speakers', action='store_true', help="score half of the "
+        "target's speakers, with and without their clips in the fit (methods sere and "
+        "its variants)")
+    _made(p, 'how frequent emotions are in every target, as in sere run; told to SERE '
+        'and to the rivals that look at all clips',
+        'how every target was made, as in sere run; told to SERE')
 
 # %% ../nbs/09_options.ipynb #59b98453
 def _bench(add):
@@ -217,23 +243,6 @@ def _bench(add):
         help='folder for results.csv, summary.md, heatmap.html')
     _shared(p, encoder=False)
 
-# %% ../nbs/09_options.ipynb #aae0a9d5
-def _bench_tasks(p):
-    "Tasks other than the protocol has them"
-    p.add_argument('--shots', metavar='1,2,...', help="so many shots per emotion in "
-        "place of the protocol's own number, drawn so that fewer are a part of more")
-    p.add_argument('--thin', metavar='SHARE', type=_share, help='drop target clips '
-        'until one emotion, drawn for each task, makes up this share, such as 0.6')
-    p.add_argument('--missing', metavar='N', type=_number, default=0, help='drop target '
-        'clips until so many emotions, drawn for each task, are missing and the others '
-        'are equally frequent')
-    p.add_argument('--new-speakers', action='store_true', help="score half of the "
-        "target's speakers, with and without their clips in the fit (methods sere and "
-        "its variants)")
-    _made(p, 'how frequent emotions are in every target, as in sere run; told to SERE '
-        'and to the rivals that look at all clips',
-        'how every target was made, as in sere run; told to SERE')
-
 # %% ../nbs/09_options.ipynb #2ce92306
 def _embed(add):
     p = add('embed', 'encode clips ahead of time', '', 'example:\n  sere embed '
@@ -243,6 +252,7 @@ def _embed(add):
     _list_options(p)
     _shared(p, encoder=False)
 
+# %% ../nbs/09_options.ipynb #7e79f1da
 _SHARDS = """A shard is a Parquet file with one row per clip; embeddings/ opens as one table in \
 pandas, polars, DuckDB or datasets, and `sere run` takes DIR in place of a manifest.
 A job that was stopped, or lost a worker, goes on where it was when the same command is \
@@ -255,6 +265,19 @@ _SHARDS_LIKE = """examples:
 
 On a cluster, the manifest's sound and DIR must lie where all machines see them: on a \
 shared disk or in an object store."""
+
+# %% ../nbs/09_options.ipynb #79a54424
+def _workers(p):
+    "Who does the work, and in which pieces"
+    p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or '
+        'auto, given on one of its machines (default: Ray on this machine alone)')
+    p.add_argument('--workers', metavar='N', type=_none_too, help='at most so many '
+        '(default: one a GPU of the cluster, or else one per core); 0 works in this '
+        'process, without Ray')
+    p.add_argument('--each', metavar='N', type=_number, default=256,
+        help='clips per shard (default: 256)')
+    p.add_argument('--again', action='store_true',
+        help='try clips once more that could not be used, with all of their shard')
 
 # %% ../nbs/09_options.ipynb #839d5340
 def _shards(add):
@@ -275,19 +298,6 @@ def _shards(add):
     _workers(p)
     _quiet(p)
 
-# %% ../nbs/09_options.ipynb #79a54424
-def _workers(p):
-    "Who does the work, and in which pieces"
-    p.add_argument('--ray', metavar='ADDRESS', help='HOST:PORT of a Ray cluster, or '
-        'auto, given on one of its machines (default: Ray on this machine alone)')
-    p.add_argument('--workers', metavar='N', type=_none_too, help='at most so many '
-        '(default: one a GPU of the cluster, or else one per core); 0 works in this '
-        'process, without Ray')
-    p.add_argument('--each', metavar='N', type=_number, default=256,
-        help='clips per shard (default: 256)')
-    p.add_argument('--again', action='store_true',
-        help='try clips once more that could not be used, with all of their shard')
-
 # %% ../nbs/09_options.ipynb #d914a16b
 def _workshop(add):
     p = add('workshop', 'a half-day course in notebooks, to learn or to teach with',
@@ -298,6 +308,7 @@ def _workshop(add):
     p.add_argument('--solutions', action='store_true', help="with solutions in place of "
         "exercises, the teacher's guide and slides")
 
+# %% ../nbs/09_options.ipynb #9eff68db
 def _corpus(add):
     p = add('corpus', 'a manifest from a public corpus as you unpacked it', '',
         'examples:\n  sere corpus --list\n  sere corpus emodb path/to/EMO-DB -o '
@@ -346,6 +357,7 @@ example:
   sere check mine.csv
   sere check list.xlsx --column path=Datei --column speaker=Sprecher --fix -o mine.csv"""
 
+# %% ../nbs/09_options.ipynb #65ecbd7a
 def _check(add):
     p = add('check', 'what is wrong with a manifest and its audio, file by file',
         'Ends with status 2 if there are errors; warnings alone are fine.', _CHECK_LIKE)
@@ -363,6 +375,7 @@ voice_sure, from 0 to 1.
 Voices are found within a corpus; when in doubt fewer. Needs an extra: pip install \
 'sere_nb[voices]'."""
 
+# %% ../nbs/09_options.ipynb #dc2255ac
 def _voices(add):
     p = add('voices', 'who speaks, found by sound', _VOICES,
         'examples:\n  sere voices mine.csv -o mine-voices.csv\n'
@@ -390,6 +403,7 @@ _SEGMENT_LIKE = """examples:
   sere segment meetings --language hu --speakers found -o meetings.csv
   sere segment calls --language en --channels -o calls.csv"""
 
+# %% ../nbs/09_options.ipynb #c64dd2cc
 def _segment(add):
     p = add('segment', 'utterances of long recordings, found by sound', _SEGMENT,
         _SEGMENT_LIKE)
