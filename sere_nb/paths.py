@@ -23,14 +23,17 @@ def _file(path, folder):
     here = os.path.abspath(folder)
     return os.path.normpath(os.path.join(here, os.path.expanduser(path)))
 
+# %% ../nbs/01_paths.ipynb #cc7f87ae
 def _composed(name): return unicodedata.normalize('NFC', name)
 
+# %% ../nbs/01_paths.ipynb #38f0c41f
 @lru_cache(64)
 def _names(folder, key):
     "{key: name} of what is in a folder"
     try: return {key(o):o for o in os.listdir(folder)}
     except (OSError,ValueError): return {}
 
+# %% ../nbs/01_paths.ipynb #ec111906
 def _likened(file, key):
     """What is there under a name that is the same by `key`, folder by folder;
     None if nothing is"""
@@ -58,9 +61,6 @@ def find_file(
     return _likened(other, _composed) or (other if address else plain)
 
 # %% ../nbs/01_paths.ipynb #e128ac5f
-_PAIRS = (('start_s','end_s'),('start','end'),('onset','offset'),('begin','end'),
-    ('tmin','tmax'),('xmin','xmax'),('start_ms','end_ms'),('onset','duration'),
-    ('start','duration'))
 _CLOCK = re.compile(r'(?:(\d+) days?,? )?(?:(?:(\d+):)?(\d+):)?'
     r'(\d+(?:[.,]\d*)?|[.,]\d+) ?s?')
 
@@ -72,17 +72,23 @@ def _time(text):
     whole = 86400*int(day or 0)+3600*int(hour or 0)+60*int(minute or 0)
     return _not_less(whole+float(second.replace(',', '.')))
 
+# %% ../nbs/01_paths.ipynb #49fa5b47
 def _not_less(seconds):
     if not 0<=seconds<1e9: raise ValueError
     return seconds
 
 # %% ../nbs/01_paths.ipynb #ed7180a9
+_PAIRS = (('start_s','end_s'),('start','end'),('onset','offset'),('begin','end'),
+    ('tmin','tmax'),('xmin','xmax'),('start_ms','end_ms'),('onset','duration'),
+    ('start','duration'))
+
 def _pair(columns):
     "Names of the two columns that say which stretch is meant, or None"
     found = {o.casefold():o for o in reversed(columns)}
     return next((tuple(found[o] for o in pair) for pair in _PAIRS
         if set(pair)<=set(found)), None)
 
+# %% ../nbs/01_paths.ipynb #c805ca3f
 def _between_s(row, pair):
     "(start, end) of a row in seconds, None for an end; `ValueError` if they are none"
     start,end = (_time(row[o]) for o in pair)
@@ -98,6 +104,7 @@ def _side(text):
     number = int(text) if re.fullmatch('0*[1-9][0-9]{0,2}', text) else None
     return _SIDES.get(_same(text)) or number
 
+# %% ../nbs/01_paths.ipynb #8d7c6002
 def _channels(rows):
     "(channel of each row or None, what to say of a column that names none)"
     said = [o.get('channel','') for o in rows]
@@ -114,6 +121,7 @@ def _spans(pair, rows):
         try: yield _between_s(row, pair) if pair else (0.,None)
         except ValueError: yield None
 
+# %% ../nbs/01_paths.ipynb #dc74c074
 def _no_part(row, pair, span, here):
     "Why a row means no part that there can be, and what to do; None if it does"
     if not span: return (f"no time in seconds ('{row[pair[0]]}', '{row[pair[1]]}')",
@@ -124,17 +132,22 @@ def _no_part(row, pair, span, here):
     if any(told) and here!=(0.,None,None) and here!=told:
         return 'path and columns name two parts','leave one of them out'
 
+# %% ../nbs/01_paths.ipynb #7b17f45e
+def _spans_or_notes(pair, rows):
+    "(pair that is used, stretch of each row, notes)"
+    spans,other = [*_spans(pair, rows)],pair and pair!=_PAIRS[0]
+    if other and rows and not any(spans):       # words of some other kind
+        return None,[(0.,None)]*len(rows),[(f"columns '{pair[0]}' and '{pair[1]}' hold "
+            "no times and are not used", 'to mean stretches, fill in seconds')]
+    return pair,spans,[]
+
+# %% ../nbs/01_paths.ipynb #c7f2ac53
 def _parts(columns, rows):
     """(columns that say nothing more, rows by the names of the parts that they mean,
     problems, notes)"""
-    pair,problems,notes = _pair(columns),[],[]
     channels,odd = _channels(rows)
-    if odd: notes.append(odd)
-    spans,other = [*_spans(pair, rows)],pair and pair!=_PAIRS[0]
-    if other and rows and not any(spans):       # words of some other kind
-        notes.append((f"columns '{pair[0]}' and '{pair[1]}' hold no times and are not "
-            "used", 'to mean stretches, fill in seconds'))
-        pair,spans = None,[(0.,None)]*len(rows)
+    pair,spans,none = _spans_or_notes(_pair(columns), rows)
+    problems,notes = [],[*([odd] if odd else []), *none]
     for row,span,channel in zip(rows, spans, channels):
         here = *(span or (0.,None)),channel
         why,told = _no_part(row, pair, span, here),row.pop('part')
@@ -202,9 +215,11 @@ def _shown(path):
     "A path as it can be printed, whatever its bytes are"
     return os.fsencode(path).decode('utf-8', 'backslashreplace')
 
+# %% ../nbs/01_paths.ipynb #df0d85e5
 def _is_text(name):
     return name.isascii() or not any('\ud800'<=o<='\udfff' for o in name)
 
+# %% ../nbs/01_paths.ipynb #4b4bbac6
 def _check_text(path):
     "`ManifestError` for a name that is no UTF-8"
     if not _is_text(os.fspath(path)): raise ManifestError(f"{_shown(path)}: this name "

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass,field
 from pathlib import Path
 
+from fastcore.basics import patch
+
 from .sheets import ManifestError,read_cells
 from .vocabulary import EMOTIONS,emotion_word,is_placeholder
 
@@ -40,30 +42,34 @@ class Recipe:
                         # a manifest
     note:str = ''       # what to know
 
-    def text_of(self, part):
-        "How the sentence of a clip is called; '' if the name does not say"
-        if callable(self.text): return self.text(part)
-        return self.text.format(**part) if part.get('text_id') else ''
+# %% ../nbs/01_recipes.ipynb #df00871a
+@patch
+def text_of(self:Recipe, part):
+    "How the sentence of a clip is called; '' if the name does not say"
+    if callable(self.text): return self.text(part)
+    return self.text.format(**part) if part.get('text_id') else ''
 
-    def parse(self,
-        path:str,   # a file's path, with '/'
-        told=None,  # what `lists` read
-    )->dict|None: # the manifest's columns, None if the name does not fit
-        "What the name says, and the corpus's lists of it"
-        m = self.pattern.search(re.sub(r'\.\w+$', '', path))
-        if not m: return None
-        part = {'code':'', 'speaker':'', **{k:v or '' for k,v in m.groupdict().items()}}
-        part |= (told or {}).get(part.get('utt'), {})
-        code,who = part['code'],part['speaker']
-        voice = who and f'{self.name}_{self.voice.format(**part)}'
-        row = dict(language=self.languages.get(part.get('lang') or who, self.language),
-            speaker=voice, corpus=self.name,
-            emotion=self.emotions.get(code) or self.emotions.get(code.lower(), ''),
-            gender=self.genders.get(part.get('gender') or who, ''),
-            raw_emotion=code, text_id=self.text_of(part))
-        if 'intensity' in part: row['intensity'] = part['intensity']
-        return row | dict(licence=self.licence, source=self.url,
-            key=m[0].lower().lstrip('/'))
+# %% ../nbs/01_recipes.ipynb #147634e9
+@patch
+def parse(self:Recipe,
+    path:str,   # a file's path, with '/'
+    told=None,  # what `lists` read
+)->dict|None: # the manifest's columns, None if the name does not fit
+    "What the name says, and the corpus's lists of it"
+    m = self.pattern.search(re.sub(r'\.\w+$', '', path))
+    if not m: return None
+    part = {'code':'', 'speaker':'', **{k:v or '' for k,v in m.groupdict().items()}}
+    part |= (told or {}).get(part.get('utt'), {})
+    code,who = part['code'],part['speaker']
+    voice = who and f'{self.name}_{self.voice.format(**part)}'
+    row = dict(language=self.languages.get(part.get('lang') or who, self.language),
+        speaker=voice, corpus=self.name,
+        emotion=self.emotions.get(code) or self.emotions.get(code.lower(), ''),
+        gender=self.genders.get(part.get('gender') or who, ''),
+        raw_emotion=code, text_id=self.text_of(part))
+    if 'intensity' in part: row['intensity'] = part['intensity']
+    return row | dict(licence=self.licence, source=self.url,
+        key=m[0].lower().lstrip('/'))
 
 # %% ../nbs/01_recipes.ipynb #874e3178
 def _words(*codes): return {o:emotion_word(o) for o in codes}

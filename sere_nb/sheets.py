@@ -17,6 +17,7 @@ class ManifestError(ValueError):
     """A manifest, corpus folder or draw cannot be used:
     one line that names the culprit and the way out"""
 
+# %% ../nbs/01_sheets.ipynb #99bd1c1b
 class ManifestWarning(UserWarning):
     "Part of a manifest or corpus was left out, or read otherwise than it is written"
 
@@ -39,11 +40,10 @@ def _encoding(path):
     return 'utf-8-sig',None
 
 # %% ../nbs/01_sheets.ipynb #81accb08
-_BOOKS = {b'PK\x03\x04':'xlsx', b'\xd0\xcf\x11\xe0':'xls'}
-
-_FIRST_ROWS = 10    # among which the one that names the columns is looked for
-
 def _plain(names): return {o.strip(' "\r\n').casefold() for o in names}
+
+# %% ../nbs/01_sheets.ipynb #3fad473d
+_FIRST_ROWS = 10    # among which the one that names the columns is looked for
 
 def _header(rows, wanted):
     """Which of the first rows names the columns: the first with a name that is wanted,
@@ -52,6 +52,7 @@ def _header(rows, wanted):
     ways = (lambda row: row&set(wanted), lambda row: _plain(row)&_plain(wanted), any)
     return next((i for way in ways for i,row in enumerate(said) if way(row)), 0)
 
+# %% ../nbs/01_sheets.ipynb #0c33c06e
 def _sheet(path, wanted):
     """(name, number of the row that names the columns, rows of text cells) of the first
     sheet of a workbook that has such columns, else of its first"""
@@ -70,8 +71,8 @@ def _sheet(path, wanted):
         all_rows = rows(name)
         return name,_header(all_rows, wanted),all_rows
 
+# %% ../nbs/01_sheets.ipynb #1c792929
 _BETWEEN = {',':'commas', ';':'semicolons', '\t':'tabs', '|':'bars'}
-_NOT_UTF8 = "{}: not UTF-8 text (byte {}). Save it as 'CSV UTF-8'."
 
 def _between(line, wanted):
     "What separates the columns, told by the line that names them"
@@ -85,6 +86,7 @@ _LONGEST = 2**20    # characters of a line, far more than any list has
 def _too_long(path, line): return ManifestError(f"{path}, line {line}: longer than a "
     "million characters, so this is no list. Give a CSV file.")
 
+# %% ../nbs/01_sheets.ipynb #45b76c4d
 def _short(f, path, skip):
     "Lines of an open file; `ManifestError` at one that is endless"
     line = skip
@@ -93,6 +95,7 @@ def _short(f, path, skip):
         if len(text)==_LONGEST: raise _too_long(path, line)
         yield text
 
+# %% ../nbs/01_sheets.ipynb #5e13e6ec
 def _first_line(f, path, wanted):
     """(what separates columns, lines to skip, lines above the names of columns):
     Excel's word for it, or the line's own. It may stand below a title"""
@@ -105,6 +108,8 @@ def _first_line(f, path, wanted):
     return _between(head[at], wanted),at,at
 
 # %% ../nbs/01_sheets.ipynb #806bf7f4
+_NOT_UTF8 = "{}: not UTF-8 text (byte {}). Save it as 'CSV UTF-8'."
+
 def _lines(path, encoding, bad, wanted, how):
     """(number, cells) of each line of a text file;
     what is unusual about it goes to `how`"""
@@ -123,6 +128,13 @@ def _lines(path, encoding, bad, wanted, how):
         f"{path}, line {reader.line_num+skip}: not CSV ({e}). "
         "Quote cells with \"…\" and double a quote within them.") from None
 
+# %% ../nbs/01_sheets.ipynb #a7cdffe9
+def _is_sound(head):
+    "Does a file of sound begin so?"
+    return bool(head[:4] in (b'RIFF',b'fLaC',b'OggS',b'caff') or head[:3]==b'ID3'
+        or head[4:8]==b'ftyp' or re.match(b'\xff[\xe2\xe3\xf2\xf3\xfa\xfb]', head))
+
+# %% ../nbs/01_sheets.ipynb #305218d1
 def _other_kind(head):
     "(what it is, what to do) of what begins so, if it is known and no list"
     text = head.replace(b'\0', b'').lstrip(b'\xef\xbb\xbf\xff\xfe \t\r\n').lower()
@@ -136,11 +148,24 @@ def _other_kind(head):
     elif re.match(rb'[\[{]\s*["{\[\]}]', text):
         yield ('JSON','Give a CSV file with the columns path and language; from EMU, '
             'write.csv what query() gives, with start and end as start_ms and end_ms')
-    elif head[:4] in (b'RIFF',b'fLaC',b'OggS',b'caff') or head[:3]==b'ID3' \
-            or head[4:8]==b'ftyp' or re.match(b'\xff[\xe2\xe3\xf2\xf3\xfa\xfb]', head):
+    elif _is_sound(head):
         yield ('a sound file','Make a list of one: sere segment FILE --language CODE '
             '-o mine.csv; of a folder: sere manifest FOLDER --language CODE '
             '-o mine.csv')
+
+# %% ../nbs/01_sheets.ipynb #b7081251
+def _numbered_lines(path, book, wanted, how):
+    "(iterator of (line, cells), first byte that is not UTF-8)"
+    if not book:
+        encoding,bad = _encoding(path)
+        return _lines(path, encoding, bad, set(wanted), how),bad
+    name,at,rows = _sheet(path, wanted)
+    from_row = f' from row {at+1} on' if at else ''
+    how.append(f"as an Excel workbook (sheet '{name}'){from_row}")
+    return enumerate(rows[at:], at+1),None
+
+# %% ../nbs/01_sheets.ipynb #caf99c62
+_BOOKS = {b'PK\x03\x04':'xlsx', b'\xd0\xcf\x11\xe0':'xls'}
 
 def read_cells(
     path,               # a CSV file in any usual form, or an Excel workbook
@@ -155,13 +180,7 @@ def read_cells(
         f"list of clips. {advice}.")
     if book=='xls': raise ManifestError(
         f"{path}: an old Excel workbook. Save it as 'CSV UTF-8'.")
-    encoding,bad = (None,None) if book else _encoding(path)
-    if book:
-        name,at,rows = _sheet(path, wanted)
-        from_row = f' from row {at+1} on' if at else ''
-        how.append(f"as an Excel workbook (sheet '{name}'){from_row}")
-        lines = enumerate(rows[at:], at+1)
-    else: lines = _lines(path, encoding, bad, set(wanted), how)
+    lines,bad = _numbered_lines(path, book, wanted, how)
     columns = [o.strip() for o in next(lines, (1,[]))[1]]
     if bad is not None and not _plain(columns)&_plain(wanted):
         raise ManifestError(_NOT_UTF8.format(path, bad))
@@ -197,6 +216,8 @@ _ALIKE = dict(
     start_s="start starts starttime startsec begin begins begintime onset",
     end_s="end ends endtime endsec offset",
     channel="channel channels chan kanal")
+
+# %% ../nbs/01_sheets.ipynb #db3bd786
 _MEANT = {o:k for k,v in _ALIKE.items() for o in v.split()}
 
 def _look_alikes(columns):
