@@ -24,12 +24,14 @@ from .vocabulary import language_code
 _SOUND = {'.wav','.flac','.ogg','.opus','.mp3','.aif','.aiff','.caf'}
 _VIDEO = {'.avi','.mp4','.mov','.mkv','.flv'}
 _FOREIGN = _VIDEO|{'.m4a','.aac','.amr','.3gp','.wma','.webm'}     # need a decoder
+
 # what lost nothing comes first
 _BEST = ('.wav','.flac','.aiff','.aif','.caf','.opus','.ogg','.mp3',
     *sorted(_FOREIGN-_VIDEO),*sorted(_VIDEO))
 
 def _better(a, b): return _BEST.index(a.suffix.lower())<_BEST.index(b.suffix.lower())
 
+# %% ../nbs/01_folders.ipynb #7a2c3c2b
 def _readable():
     "Endings of sound that can be read here"
     return _SOUND|(_FOREIGN if can_decode() else set())
@@ -56,6 +58,7 @@ def _walk(root, left=None):
             sub[:] = [o for o in sub if o not in links]
             yield from (Path(folder,o) for o in sorted(names) if fine(o))
 
+# %% ../nbs/01_folders.ipynb #23b834ea
 def _cannot(left):
     "What to say of files and folders that `_walk` left out"
     return ("names that are not UTF-8, or folders that cannot be opened, "
@@ -81,6 +84,7 @@ def _sorted_out(r, root, told):
     if lost: left[_cannot(lost)] = len(lost)
     return rows,other,left,videos,lost
 
+# %% ../nbs/01_folders.ipynb #9210a043
 def _none_of(r, root, other, videos, lost):
     "The error of a folder without a file of that corpus"
     found = "no sound file"
@@ -91,6 +95,7 @@ def _none_of(r, root, other, videos, lost):
         f"'{r.examples[0]}'; found {found}. {way_out}"
         f"{f' Left out: {_cannot(lost)}.' if lost else ''}")
 
+# %% ../nbs/01_folders.ipynb #23c7d5a6
 def _told_by(r, root):
     "What the lists of a corpus say of its clips; None if it has none"
     if not root.is_dir(): raise ManifestError(f"{root}: no such folder. Get {r.title} "
@@ -139,6 +144,7 @@ def _one_format(files, folder):
         for p in several[min(several, key=_BEST.index)]}
     return [p for p in files if p in keep],[p for p in files if p not in keep]
 
+# %% ../nbs/01_folders.ipynb #578b51de
 def _in_folder(folder):
     """(sound, copies in a lesser format, files that need a decoder,
     what could not be entered)"""
@@ -164,6 +170,7 @@ def _no_sound(said, left, lost):
     return ManifestError(f"{said}: no sound file that can be read ({kinds}), {more}"
         f"{f' Left out: {_cannot(lost)}.' if lost else ''}")
 
+# %% ../nbs/01_folders.ipynb #6f088457
 def _left_out(said, copies, left, lost):
     "Sentences about files that are there and not in the manifest"
     if left: yield (f"{said}: left out {len(left)} that need a decoder, such as "
@@ -182,6 +189,15 @@ def _clips(sound, folder, tier):
         for p,some in rows.items() for o,who,channel in some],notes
 
 # %% ../nbs/01_folders.ipynb #0e0f3f4d
+def _check_folder(said, folder, language):
+    "`ManifestError` unless there is such a folder, and a language is given"
+    if not folder.is_dir(): raise ManifestError(
+        f"{said}: no such folder. Give the one that holds the recordings.")
+    _check_text(folder)
+    if not language.strip(): raise ManifestError(f"{said}: no language is given. "
+        "Give a code such as hu; of clips in several languages, make a manifest each.")
+
+# %% ../nbs/01_folders.ipynb #88f5bdfe
 def folder_manifest(
     folder,         # of recordings, in sub-folders or not
     language:str,   # a code such as de
@@ -195,11 +211,7 @@ def folder_manifest(
     on the tier), corpus. `ManifestError` if there are none; files that must be
     converted first are counted in a `ManifestWarning`"""
     said,folder = folder,Path(os.path.abspath(folder))
-    if not folder.is_dir(): raise ManifestError(
-        f"{said}: no such folder. Give the one that holds the recordings.")
-    _check_text(folder)
-    if not language.strip(): raise ManifestError(f"{said}: no language is given. "
-        "Give a code such as hu; of clips in several languages, make a manifest each.")
+    _check_folder(said, folder, language)
     code = language_code(language)
     tell = lambda text: warnings.warn(text, ManifestWarning, stacklevel=3)
     if code!=language: tell(f"language {language} is written as {code}.")

@@ -26,18 +26,14 @@ def _many(cells, columns):
     what = f'more cells than columns ({cells}, {columns})'
     return what,'put a cell that holds a comma in double quotes'
 
+# %% ../nbs/01_manifests.ipynb #e8de9512
 def _must_be_a_file(path):
     if path.is_dir(): raise ManifestError(f"{path}: a folder, not a manifest. "
         f"Make one of it: sere manifest {path} --language CODE -o mine.csv")
     if not path.is_file(): raise ManifestError(f"{path}: no such manifest. "
         "Give the path of a CSV file with the columns path and language.")
 
-def _lacks(row, cells, n):
-    "What a row lacks or has too much of, and what to do; None if it is fine"
-    if any(cells[n:]): return _many(len(cells), n)
-    if not row['path']: return 'no path','fill in the sound file'
-    if not row['language']: return 'no language','fill in a code such as de'
-
+# %% ../nbs/01_manifests.ipynb #e7dd9952
 def _notes_of(columns, how, taken):
     "Notes about the form of a list and the names of its columns"
     if how: yield (f"read {' '.join(how)}",
@@ -50,17 +46,16 @@ def _notes_of(columns, how, taken):
         yield (f"column '{theirs}' is not used; did you mean {o}",
             f"if so: --column {o}={theirs}")
 
+# %% ../nbs/01_manifests.ipynb #e32dc8f0
+def _lacks(row, cells, n):
+    "What a row lacks or has too much of, and what to do; None if it is fine"
+    if any(cells[n:]): return _many(len(cells), n)
+    if not row['path']: return 'no path','fill in the sound file'
+    if not row['language']: return 'no language','fill in a code such as de'
+
 # %% ../nbs/01_manifests.ipynb #cc24e4fc
-def _rows(path, ours):
-    """(columns, rows, problems, notes) of a manifest; each row has its `line`.
-    `ManifestError` for what makes the whole file useless"""
-    path,how = Path(path),[]
-    _must_be_a_file(path)
-    columns,lines = read_cells(path, {ours.get(o, o) for o in ('path','language')}, how)
-    width = len(columns)
-    while columns and not columns[-1]: columns.pop()    # a first line that ends in ,,,
-    columns,taken = _but_for_capitals(path, _renamed(path, columns, ours))
-    _check_columns(path, columns)
+def _usable(lines, columns, width):
+    "(rows, problems) of numbered lines of cells"
     rows,problems,widths,n = [],[],Counter(),len(columns)
     for line,cells in lines:
         if not any(cells): continue
@@ -73,6 +68,20 @@ def _rows(path, ours):
         problems += [(o['line'], o['path'], 'error', *_many(o['cells'], n))
             for o in rows if o['cells']>width]
         rows = [o for o in rows if o['cells']<=width]
+    return rows,problems
+
+# %% ../nbs/01_manifests.ipynb #1be78f8c
+def _rows(path, ours):
+    """(columns, rows, problems, notes) of a manifest; each row has its `line`.
+    `ManifestError` for what makes the whole file useless"""
+    path,how = Path(path),[]
+    _must_be_a_file(path)
+    columns,lines = read_cells(path, {ours.get(o, o) for o in ('path','language')}, how)
+    width = len(columns)
+    while columns and not columns[-1]: columns.pop()    # a first line that ends in ,,,
+    columns,taken = _but_for_capitals(path, _renamed(path, columns, ours))
+    _check_columns(path, columns)
+    rows,problems = _usable(lines, columns, width)
     return columns,rows,problems,[*_notes_of(columns, how, taken)]
 
 # %% ../nbs/01_manifests.ipynb #9cd93ae9
@@ -99,6 +108,7 @@ def _counted(changes, n=4):
     more = f' and {len(most)-n} more' if len(most)>n else ''
     return ', '.join(f'{k} {v}' for k,v in most[:n])+more
 
+# %% ../nbs/01_manifests.ipynb #1a028fdd
 def _words_for(was, given):
     "({label: its word}, {placeholder: clips}) of {label: clips}"
     own = {o:given[_same(o)] for o in was if _same(o) in given}
@@ -108,6 +118,7 @@ def _words_for(was, given):
     known = one_vocabulary(rest, filter(None, own.values()))
     return own | dict.fromkeys(none, '') | known,none
 
+# %% ../nbs/01_manifests.ipynb #15adc906
 def _tidy_labels(rows, given):
     "Labels brought to the vocabulary; `given` is {_same(from): to}. Notes about it"
     was = Counter(o['emotion'] for o in rows if o.get('emotion'))
@@ -143,6 +154,7 @@ def _tidy_speakers(rows):
         f"case, spaces or leading zeros{groups}", 
         'if they are one voice, write them alike')
 
+# %% ../nbs/01_manifests.ipynb #2ec4e29b
 def _tidy_languages(rows):
     "Languages brought to their codes; a note about it"
     was = [o['language'] for o in rows]
@@ -162,14 +174,17 @@ def _certain(path, rows):
     if not (known or any(map(os.path.exists, files))):
         raise ManifestError(_NOT_UTF8.format(path, _encoding(path)[1]))
 
+# %% ../nbs/01_manifests.ipynb #f51f2aad
 def _sentence(text): return f'{text[:1].upper()}{text[1:]}.'
 
+# %% ../nbs/01_manifests.ipynb #74ec20a9
 def _kinds(problems):
     "'2 × no path, 1 × no language; the first in line 3'"
     kinds = Counter(o[3].partition(' (')[0] for o in problems)
     each = ', '.join(f'{n} × {k}' for k,n in kinds.items())
     return f'{each}; the first in line {min(problems)[0]}'
 
+# %% ../nbs/01_manifests.ipynb #1fd8e86a
 def _find_files(rows, folder):
     """`file` and the part that the path names, for each row; how many are called
     otherwise"""
@@ -201,6 +216,7 @@ def _load(path, ours, given):
     notes += [*_tidy_languages(rows), *_tidy_labels(rows, given), *_tidy_speakers(rows)]
     return columns,rows,problems+twice,notes
 
+# %% ../nbs/01_manifests.ipynb #8aacefd4
 _FIRST = ['path','file','language','speaker','emotion','corpus']
 
 def read_manifest(
@@ -235,6 +251,7 @@ def read_manifests(
     table['emotion'] = [words.get(o, o) for o in table.emotion]
     return table[~twice].reset_index(drop=True)
 
+# %% ../nbs/01_manifests.ipynb #7b9bbe8b
 def column_names(
     path, # a manifest
 )->list: # [] if there is no such file
@@ -257,6 +274,14 @@ def read_labels(
     return {o['from']:o['to'] for o in rows if o['from']}
 
 # %% ../nbs/01_manifests.ipynb #6455d7b1
+def _seen_from(folder, table):
+    "Paths of the files of a table, as a list in that folder has them"
+    near = lambda o: o.startswith(folder+os.sep)
+    files = table['file'] if 'file' in table else map(os.path.abspath, table['path'])
+    return [Path(os.path.relpath(o, folder)).as_posix() if near(o) else o
+        for o in files]
+
+# %% ../nbs/01_manifests.ipynb #71e0cafb
 def write_manifest(
     # at least `path` and `language`; `file` says where a path points to, else the
     # present folder counts
@@ -268,11 +293,7 @@ def write_manifest(
     for o in ('path','language'):
         if o not in table: raise ManifestError(
             f"{path}: the table has no column '{o}'. Add it before writing.")
-    folder = os.path.abspath(path.parent)
-    near = lambda o: o.startswith(folder+os.sep)
-    files = table['file'] if 'file' in table else map(os.path.abspath, table['path'])
-    paths = [Path(os.path.relpath(o, folder)).as_posix() if near(o) else o
-        for o in files]
+    paths = _seen_from(os.path.abspath(path.parent), table)
     for o in paths: _check_text(o)
     out = table.drop(columns='file', errors='ignore').assign(path=paths)
     out = split_stretches(out)
@@ -285,6 +306,7 @@ def write_manifest(
 # %% ../nbs/01_manifests.ipynb #2b463baa
 def _stem(name): return os.path.splitext(name)[0].casefold()
 
+# %% ../nbs/01_manifests.ipynb #04dfd347
 def _instead(file):
     "What is there under nearly the name of a file that is not; '' if nothing is"
     folder,name = os.path.split(file)
@@ -296,11 +318,13 @@ def _instead(file):
     other = _names(folder, _stem).get(_stem(name))
     return f" (there is '{other}')" if other else ''
 
+# %% ../nbs/01_manifests.ipynb #d503bc69
 def _split_line(said, file):
     "(what, advice) of a message about a sound"
     what,_,advice = str(said).removeprefix(f"{file}: ").partition('. ')
     return what,advice
 
+# %% ../nbs/01_manifests.ipynb #de040a8a
 def _check_row(row):
     "Problems of one row's sound, and a fingerprint of it"
     file = row['file']
@@ -333,6 +357,7 @@ def _check_table(rows):
     if not any(o.get('speaker') for o in rows): yield ('warning', 'no speakers',
         'name them if you can: clips are then compared within a voice')
 
+# %% ../nbs/01_manifests.ipynb #447106b4
 def _checked(rows):
     "Problems of the sound, row by row"
     seen = {}
