@@ -30,11 +30,6 @@ _all_ = ['UseError','one_line','default_cache','choose_emotions','read_shots',
     'slides','workshop','parser']
 
 # %% ../nbs/09_cli.ipynb #28a4ffc9
-_REPORT = 'https://github.com/sere-nb/sere_nb/issues'
-_WORK = dict(demo=demo, run=run, predict=predict, bench=bench, embed=embed_clips,
-    shards=shards, workshop=workshop, corpus=corpus, manifest=manifest, check=check,
-    voices=voices, segment=segment, export=export, audit=audit)
-
 def _keep_memory(most=2**28):
     """Freed memory stays for the next batch, where glibc would hand it back and ask for
     new pages each time"""
@@ -46,6 +41,7 @@ def _keep_memory(most=2**28):
     mallopt(-1, most)       # M_TRIM_THRESHOLD: of which so much may be free at its end
     mallopt(-8, 2)          # M_ARENA_MAX: threads share what is kept
 
+# %% ../nbs/09_cli.ipynb #0d3ae220
 def _prepare():
     "Output that copes with any name, and with pipes; memory that is used again"
     _keep_memory()
@@ -54,6 +50,7 @@ def _prepare():
     if 'tqdm' not in sys.modules and not sys.stderr.isatty():   # a log is no terminal
         os.environ.setdefault('TQDM_MININTERVAL', '5')
 
+# %% ../nbs/09_cli.ipynb #6fe77bfa
 def _stopped(args):
     "What is left when somebody stops a command"
     kept = args.out if args.command=='shards' else getattr(args, 'cache', None)
@@ -63,6 +60,22 @@ def _stopped(args):
         if kept else "Nothing was written.")
     _say(f"\nsere: stopped. {left}")
     return 130
+
+# %% ../nbs/09_cli.ipynb #c25112c3
+_REPORT = 'https://github.com/sere-nb/sere_nb/issues'
+
+def _failed(e):
+    "What is said of an exception, and the exit status"
+    if _expected(e): _say(f'sere: {_reason(e)}'); return 2
+    traceback.print_exc()
+    _say("sere: this is a mistake in the program, not yours. "
+        f"Please report it with the lines above: {_REPORT}")
+    return 1
+
+# %% ../nbs/09_cli.ipynb #bc668184
+_WORK = dict(demo=demo, run=run, predict=predict, bench=bench, embed=embed_clips,
+    shards=shards, workshop=workshop, corpus=corpus, manifest=manifest, check=check,
+    voices=voices, segment=segment, export=export, audit=audit)
 
 # %% ../nbs/09_cli.ipynb #bf138059
 def main(
@@ -82,12 +95,7 @@ def main(
         with contextlib.suppress(Exception):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as e:
-        if _expected(e): _say(f'sere: {_reason(e)}'); return 2
-        traceback.print_exc()
-        _say("sere: this is a mistake in the program, not yours. "
-            f"Please report it with the lines above: {_REPORT}")
-        return 1
+    except Exception as e: return _failed(e)
 
 # python -m sere_nb.cli; a notebook is no file
 if __name__=='__main__' and '__file__' in globals(): sys.exit(main())

@@ -37,11 +37,13 @@ def _located(table):
     return table.assign(file=[p if _URI.match(p) else os.fspath(f)
         for p,f in zip(table['path'], file)])
 
+# %% ../nbs/10_cluster.ipynb #34754dc9
 def _made(encoder):
     "An encoder, or one per language, from names"
     if isinstance(encoder, dict): return {k:_made(e) for k,e in encoder.items()}
     return encoder if isinstance(encoder, Encoder) else load_encoder(encoder)
 
+# %% ../nbs/10_cluster.ipynb #842b44f7
 def _views(encoder):
     "Names of the views of all languages: shards are one table"
     parts = encoder.values() if isinstance(encoder, dict) else [encoder]
@@ -129,6 +131,7 @@ def _in_manifest(table):
     return table.assign(file=[f if _URI.match(f) else os.path.abspath(f)
         for f in table.file])
 
+# %% ../nbs/10_cluster.ipynb #62980810
 def _must_be_whole(out, found, hosts):
     "`ClusterError` if shards were made that are not here"
     lost = [i for i,o in enumerate(found) if o is None]
@@ -143,6 +146,17 @@ def _bar(what, total, left, progress):
     from tqdm import tqdm
     return tqdm(total=total, initial=total-left, desc=what, unit='clip', delay=2,
         disable=not progress)
+
+# %% ../nbs/10_cluster.ipynb #dc68d01d
+def _encode(todo, clips, each, args, ray, workers, progress):
+    "{shard: machine that made it} of those that are to be made"
+    left = sum(min(each, clips-i*each) for i in todo)
+    hosts = {}
+    with _bar('encode', clips, left, progress) as bar:
+        for i,o in _spread(todo, _EncodeShard, args, ray, workers):
+            hosts[i] = o['host']
+            bar.update(o['clips'])
+    return hosts
 
 # %% ../nbs/10_cluster.ipynb #0edeb13c
 def encode_shards(
@@ -164,12 +178,7 @@ def encode_shards(
     todo = [i for i,o in enumerate(found) if o is None or again and o[1]]
     sent = {k:e if workers==0 else _light(e) for k,e in encoders.items()}
     args = folder.sent,about,sent,uuid.uuid4().hex
-    left = sum(min(each, len(table)-i*each) for i in todo)
-    hosts = {}
-    with _bar('encode', len(table), left, progress) as bar:
-        for i,o in _spread(todo, _EncodeShard, args, ray, workers):
-            hosts[i] = o['host']
-            bar.update(o['clips'])
+    hosts = _encode(todo, len(table), each, args, ray, workers, progress)
     found = _inventory(folder, about)
     _must_be_whole(out, found, hosts)
     folder.sweep('embeddings')
@@ -184,6 +193,7 @@ def _manifest_table(folder, about):
         f"{about['clips']:,}. Give another folder.")
     return table
 
+# %% ../nbs/10_cluster.ipynb #74e4e609
 def shard_manifest(
     out,    # folder or URI that `encode_shards` wrote
 )->pd.DataFrame: # as `read_manifest` gives it
@@ -200,6 +210,7 @@ def _complete(folder, about):
         "Run the job that encodes them again; it goes on where it was.")
     return range(about['shards'])
 
+# %% ../nbs/10_cluster.ipynb #e6c4c373
 def _corpus(table):
     "The corpus of each row, as `SERE` sees it"
     told = table.select([o for o in ('language','corpus') if o in table.column_names])
@@ -214,6 +225,7 @@ def _read_shard(folder, each, corpus, i):
     except ClusterError as e: raise ClusterError(
         f"{folder}: {_name('embeddings', i)}: {e} Give another folder.") from None
 
+# %% ../nbs/10_cluster.ipynb #42185517
 def _left(emb, read):
     "Clips that stay where they are; `read()` gives them again"
     lengths = {v:f.lengths for v,f in emb.views.items()}
@@ -264,6 +276,7 @@ def _predictions(learner, emb):
     return pd.DataFrame(named|shares).assign(resonance=h.resonance,
         highlight_start_s=h.start_s, highlight_end_s=h.end_s, heard=h.heard)
 
+# %% ../nbs/10_cluster.ipynb #474ec3fb
 def _no_predictions(learner):
     "The same of no clips"
     shares = [f'p_{o}' for o in learner.classes_]
@@ -277,6 +290,7 @@ def _part_columns(table):
     told = split_stretches(table[['path']].drop_duplicates())
     return [o for o in told if o!='path']
 
+# %% ../nbs/10_cluster.ipynb #036d40c8
 def _with_parts(table, parts):
     "Predictions with these columns for parts of recordings, next to `path`"
     if not parts: return table
@@ -321,10 +335,19 @@ def _scored(folder, identities):
         if o and not fit: folder.fs.delete_file(folder.at(name))
     return fits
 
+# %% ../nbs/10_cluster.ipynb #28075f47
 def _shards_of(corpus, each):
     "{corpus: shards that hold clips of it}"
     where = {c:np.flatnonzero(corpus==c)//each for c in np.unique(corpus).tolist()}
     return {c:sorted(set(o.tolist())) for c,o in where.items()}
+
+# %% ../nbs/10_cluster.ipynb #a6ae9658
+def _score(jobs, clips, args, ray, workers, progress):
+    "Corpora, one after the other or side by side, with a bar over their clips"
+    left = sum(clips[c] for _,c,*_ in jobs)
+    with _bar('score', sum(clips.values()), left, progress) as bar:
+        for (_,c,*_),_ in _spread(jobs, _ScoreCorpus, args, ray, workers):
+            bar.update(clips[c])
 
 # %% ../nbs/10_cluster.ipynb #4921a6b8
 def score_shards(
@@ -348,10 +371,7 @@ def score_shards(
     jobs = [[i,c,shards[c],parts] for i,c in enumerate(shards) if not fits[i]]
     clips = {c:int((corpus==c).sum()) for c in shards}
     args = folder.sent,about['each'],learner,identities,uuid.uuid4().hex
-    left = sum(clips[c] for _,c,*_ in jobs)
-    with _bar('score', len(corpus), left, progress) as bar:
-        for (_,c,*_),_ in _spread(jobs, _ScoreCorpus, args, ray, workers):
-            bar.update(clips[c])
+    _score(jobs, clips, args, ray, workers, progress)
     folder.sweep('predictions')
     new,rows = {i for i,*_ in jobs},[]
     for i,c in enumerate(shards):
