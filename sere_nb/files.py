@@ -16,12 +16,14 @@ from pathlib import Path
 class LostError(ValueError):
     "What is there would be lost: one line that names the file and the way out"
 
+# %% ../nbs/00_files.ipynb #78e12414
+def _real(path): return Path(os.path.realpath(path))     # where a link leads
+
+# %% ../nbs/00_files.ipynb #b5f1264c
 MARK = '.sere.jsonl'
 
 _HEAD = (b'{"about": "what sere wrote here; '
     b'it replaces a file only if its content is one of these"}\n')
-
-def _real(path): return Path(os.path.realpath(path))     # where a link leads
 
 def _lines(
     mark,   # a folder's mark
@@ -45,11 +47,14 @@ def _told(
         found.setdefault(str(name), set()).add(str(digest))
     return found
 
+# %% ../nbs/00_files.ipynb #9866d809
 def _known(path): return _told(_lines(path.parent/MARK)).get(path.name, ())
 
+# %% ../nbs/00_files.ipynb #00a643ea
 def _sha256(path):
     with open(path,'rb') as f: return hashlib.file_digest(f,'sha256').hexdigest()
 
+# %% ../nbs/00_files.ipynb #d7fe31e1
 def _note(path, digest):
     "Add a line to the mark"
     if digest in _known(path): return
@@ -73,6 +78,7 @@ def _why_not(
     if _sha256(path) in _known(path): return ''
     return 'has been changed since sere wrote it'
 
+# %% ../nbs/00_files.ipynb #d86d1928
 def replaceable(
     outputs,    # files that will be written or removed
     way_out='give another place', # what the user can do beside moving the file
@@ -96,6 +102,7 @@ def _in_folders(places):
             with suppress(OSError): o.rmdir()   # unless there is something in it
         raise
 
+# %% ../nbs/00_files.ipynb #bbe7b086
 @contextmanager
 def _beside(places):
     "A temporary file beside each place"
@@ -134,6 +141,7 @@ def write(
     did not write"""
     with replacing(path) as (new,): new.write_bytes(text.encode('utf-8'))
 
+# %% ../nbs/00_files.ipynb #13de702f
 def remove(
     path, # what an earlier run wrote, or nothing
 ):
@@ -148,6 +156,7 @@ def _same(path):
     except (OSError,ValueError): return None
     return found.st_dev,found.st_ino
 
+# %% ../nbs/00_files.ipynb #418a3f31
 def not_read(
     outputs,    # files that will be written or removed
     # files that are read; those that are not there, or not here (URIs), do not count
@@ -176,6 +185,7 @@ def plain(
             f'where {-(-most>>20)} MB are the most that can be')
         return f.read(most)
 
+# %% ../nbs/00_files.ipynb #72b8c735
 def is_plain(path)->bool: # a regular file, itself or where its link leads?
     try: return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError,ValueError): return False
@@ -203,6 +213,7 @@ def misfit(
     fits = schema(value) if not isinstance(schema, type) else type(value) is schema
     return '' if fits else f"{at} is {shown(value)}"
 
+# %% ../nbs/00_files.ipynb #20583be0
 def read_json(
     path,           # of a file that others may have made
     schema,         # what it should be

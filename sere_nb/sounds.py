@@ -27,9 +27,11 @@ class AudioError(ValueError):
     """A sound cannot be used: one line that names the file, if it is one, and the
     way out"""
 
+# %% ../nbs/00_sounds.ipynb #00b458a5
 class SilentError(AudioError):
     "There is no sound in it"
 
+# %% ../nbs/00_sounds.ipynb #7d2b7630
 class AudioWarning(UserWarning):
     "A sound file can be used, but not all of it"
 
@@ -63,7 +65,9 @@ class Stretch(NamedTuple):
     end_s:float|None = None # seconds; None for its end
     channel:int|None = None # from 1; None for all of them, mixed
 
+# %% ../nbs/00_sounds.ipynb #172f8e50
 _S = r'(\d+\.?\d*|\.\d+)'
+
 _PART = re.compile(
     rf'(.+)#(?=t=[\d.,]|channel=)(?:t={_S}?(?:,{_S})?)?(?:&?channel=(\d+))?', re.S)
 
@@ -78,8 +82,10 @@ def stretch(
     return Stretch(file, float(start or 0), end and float(end),
         channel and int(channel))
 
+# %% ../nbs/00_sounds.ipynb #3733b1ce
 def _plain_s(seconds): return f'{seconds:.6f}'.rstrip('0').rstrip('.')
 
+# %% ../nbs/00_sounds.ipynb #7c28382f
 def stretch_name(
     file:str,       # a sound file
     start_s=0.,     # seconds

@@ -21,6 +21,7 @@ class Span(NamedTuple):
     end_s:float
     label:str
 
+# %% ../nbs/01_tiers.ipynb #66f5e095
 def _grid(file):
     "(name of a tier, its intervals) of a TextGrid"
     try: from praatio import textgrid
@@ -46,6 +47,7 @@ def _eaf(file):
             for o,at in both if (a := ms.get(at.get('TIME_SLOT_REF1')))
             and (b := ms.get(at.get('TIME_SLOT_REF2')))]
 
+# %% ../nbs/01_tiers.ipynb #6920e2ef
 def _aligned(o, known):
     "The annotation with times that another one stands for, by however many steps"
     for _ in known:     # a file may lead round in a circle
@@ -75,13 +77,14 @@ def read_tiers(
             f"Open it there, and save it again.") from None
 
 # %% ../nbs/01_tiers.ipynb #862c6bf8
-# folders above a file of labels, and above a recording, that are passed over
-_LEVELS = ((0,0),(1,0),(1,1))
-
 def _place(p, folder, n):
     "The folders that a file lies in but for the first `n`; None if there are fewer"
     above = p.relative_to(folder).parent.parts
     return above[n:] if len(above)>=n else None
+
+# %% ../nbs/01_tiers.ipynb #616dcb70
+# folders above a file of labels, and above a recording, that are passed over
+_LEVELS = ((0,0),(1,0),(1,1))
 
 def _files_of(sound, files, folder):
     "{recording: files with tiers that belong to it}"
@@ -111,11 +114,13 @@ def _of(name, tiers):
     channel = lambda o: int(at[1]) if (at := _CHANNEL.search(o)) else None
     return {plain[o]:channel(o) for o in found}
 
+# %% ../nbs/01_tiers.ipynb #de0209a4
 def _spans(name, tiers):
     "[(span, channel)] in the order of time"
     both = ((o,channel) for k,channel in _of(name, tiers).items() for o in tiers[k])
     return sorted(both, key=lambda o: (o[0],o[1] or 0))
 
+# %% ../nbs/01_tiers.ipynb #6a704946
 def _who(span, voices, channel=None):
     """Who speaks in a stretch: as said of just that, else of its middle; '' if nothing
     is"""
@@ -139,6 +144,7 @@ def _told(recording, files, tier, other, bad):
         other.update(k for k in o if k not in (*_of(tier, o),*_of('speaker', o)))
     return told[mine[0]] if mine else None
 
+# %% ../nbs/01_tiers.ipynb #305a7b07
 def _also(sound, found, tier, other, bad):
     "What else is to be said"
     left,n = [p for p in sound if not found.get(p)],lambda o: '' if len(o)==1 else 's'
