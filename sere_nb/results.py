@@ -29,6 +29,7 @@ def _cannot_write(file, error,
         way='Make room, or give another folder for the results.'):
     return BenchError(f"{file}: cannot be written ({error.strerror}). {way}")
 
+# %% ../nbs/07d_results.ipynb #230ff679
 def _write(file, text):
     "Whole or not at all"
     try: write(file, text)
@@ -91,6 +92,7 @@ def _read_settings(about):
         old['speakers'] = _who(old['speakers'])
     return old
 
+# %% ../nbs/07d_results.ipynb #b9dafe71
 def _check_settings(out, settings, about):
     "`BenchError` if results there were made with other settings than these"
     old,now = _read_settings(about),json.loads(json.dumps(settings))
@@ -189,20 +191,26 @@ class Results:
         self.out,self.clips = out and Path(out),out and clips
         self.rows,self.done,self.settings = [],set(),None
 
-    def spare(self, corpora, tables, fits):
-        if self.out:
-            kept = [f.key for f in fits] if self.clips else []
-            _spare(self.out, corpora, tables, kept)
+# %% ../nbs/07d_results.ipynb #289856b3
+@patch
+def spare(self:Results, corpora, tables, fits):
+    if self.out:
+        kept = [f.key for f in fits] if self.clips else []
+        _spare(self.out, corpora, tables, kept)
 
-    def open(self, settings):
-        self.settings = self.out and settings
-        if self.out and os.path.lexists(self.out/'results.csv'): self.begin()
+# %% ../nbs/07d_results.ipynb #c1581aa5
+@patch
+def begin(self:Results):
+    "Nothing is written before there is something to keep"
+    if not self.settings: return
+    there = _open_results(self.out, self.settings)[_KEY]
+    self.done,self.settings = set(there.itertuples(index=False, name=None)),None
 
-    def begin(self):
-        "Nothing is written before there is something to keep"
-        if not self.settings: return
-        there = _open_results(self.out, self.settings)[_KEY]
-        self.done,self.settings = set(there.itertuples(index=False, name=None)),None
+# %% ../nbs/07d_results.ipynb #5071e6d4
+@patch
+def open(self:Results, settings):
+    self.settings = self.out and settings
+    if self.out and os.path.lexists(self.out/'results.csv'): self.begin()
 
 # %% ../nbs/07d_results.ipynb #896fb306
 @patch
@@ -222,6 +230,7 @@ def add(self:Results,
         _write(self.out/'clips'/_clips_file(self.rows[-1]), text)
     if self.out: _append(self.out/'results.csv', self.rows[-1])
 
+# %% ../nbs/07d_results.ipynb #0e9c2748
 @patch
 def close(self:Results,
     settings:dict,  # as `settings_of` gives them, and what else was told

@@ -164,6 +164,7 @@ def owed_s(self:Shared):
     "Seconds of preparation that an earlier fit spent and this one uses"
     return sum(self._owed)
 
+# %% ../nbs/07b_shared.ipynb #1e3ba8ec
 @patch
 def once(self:Shared,
     name,   # what it is
@@ -187,6 +188,7 @@ def rows(self:Shared,
 )->list: # of positions in `clips`
     return [self._row[p] for p in emb.table.path]
 
+# %% ../nbs/07b_shared.ipynb #a4f51e73
 @patch
 def on_sere(self:Shared):
     "The same, whose vectors are SERE's views"
@@ -210,6 +212,7 @@ def _found(self:Shared):
     bridge = np.all([cover[:,corpus==c].any(1) for c in np.unique(corpus)], axis=0)
     return x[bridge if self.sere else slice(None)].astype(np.float64)
 
+# %% ../nbs/07b_shared.ipynb #0bf75a84
 @patch
 def views(self:Shared,
     *several,   # Embeddings that are parts of `clips`
@@ -219,6 +222,7 @@ def views(self:Shared,
     if not self.sere: x = x.transpose(1,0,2).reshape(1, x.shape[1], -1)
     return [x[:,self.rows(e)] for e in several]
 
+# %% ../nbs/07b_shared.ipynb #79f36c0f
 @patch
 def vectors(self:Shared,
     *several,   # Embeddings that are parts of `clips`

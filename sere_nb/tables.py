@@ -33,11 +33,9 @@ def _numbers(column, name):
         raise ValueError(f"{name} {column[~fine].iloc[0][:40]!r} is none")
     return numbers.astype(int if whole else float)
 
-# %% ../nbs/07c_tables.ipynb #07dc3902
-def read_results(
-    file,   # results.csv of a bench
-)->pd.DataFrame: # `COLUMNS` (scores 0..1), `EXTRA` (or NaN), and what else is there
-    "Results of a bench, without a last line that a killed run left torn"
+# %% ../nbs/07c_tables.ipynb #cd04a2ff
+def _whole_lines(file):
+    "Lines of results, without a torn one at the end"
     try: data = plain(file, 2**28)
     except FileNotFoundError:
         raise BenchError(
@@ -45,7 +43,14 @@ def read_results(
     except OSError as e:
         raise BenchError(f"{file}: these results cannot be read ({e.strerror}). "
             "`sere bench` writes them.") from None
-    lines = data[:data.rfind(b'\n')+1].decode('utf-8', errors='replace').splitlines()
+    return data[:data.rfind(b'\n')+1].decode('utf-8', errors='replace').splitlines()
+
+# %% ../nbs/07c_tables.ipynb #07dc3902
+def read_results(
+    file,   # results.csv of a bench
+)->pd.DataFrame: # `COLUMNS` (scores 0..1), `EXTRA` (or NaN), and what else is there
+    "Results of a bench, without a last line that a killed run left torn"
+    lines = _whole_lines(file)
     head = lines[0].split(',') if lines else []
     if head[:len(COLUMNS)]!=COLUMNS:
         raise BenchError(f"{file}: not results of a bench; "
@@ -74,6 +79,7 @@ def _who(speakers):
 # %% ../nbs/07c_tables.ipynb #3bb7b215
 def _with_task(results): return results.assign(task=results.source+'→'+results.target)
 
+# %% ../nbs/07c_tables.ipynb #d016f400
 def _methods(results):
     """In the order of `METHODS` and `RIVALS`, each followed by itself on other vectors;
     others after them"""
@@ -181,7 +187,6 @@ def paired_difference(
         won=int((by_task>0).sum()), tasks=len(by_task), over=over)
 
 # %% ../nbs/07c_tables.ipynb #674f6de0
-MADE = ('by a plan','voices belong to emotions','sentences belong to emotions')
 _SENTENCE = ('text_id','sentence','text')
 
 def _reach(table, column):
@@ -192,6 +197,9 @@ def _reach(table, column):
     if not len(known) or known[column].nunique() in (1,len(known)): return np.nan
     shows = known.groupby(column).emotion.nunique()
     return float(known[column].map(shows).mean()/known.emotion.nunique())
+
+# %% ../nbs/07c_tables.ipynb #7ebb1564
+MADE = ('by a plan','voices belong to emotions','sentences belong to emotions')
 
 def corpus_kind(
     table:pd.DataFrame, # manifest with `emotion`; `speaker`, `text_id` where known
@@ -237,6 +245,7 @@ def _steps(base):
     for o in ABLATION:
         if o not in LADDER: yield 'left out',o,base,name(o)
 
+# %% ../nbs/07c_tables.ipynb #d5ce433a
 def _brings(results, with_it, without, score):
     "Points that a part brings, with their intervals"
     pairs,tasks = (paired_difference(results, with_it, without, score, over=o)
@@ -305,16 +314,20 @@ def plot_shots(
 # %% ../nbs/07c_tables.ipynb #7343b772
 def _cells(*cells): return '| '+' | '.join(str(o) for o in cells)+' |\n'
 
+# %% ../nbs/07c_tables.ipynb #d41db65e
 def _head(*cells): return _cells(*cells)+_cells('---', *['---:']*(len(cells)-1))
 
+# %% ../nbs/07c_tables.ipynb #dcfc497f
 def _short(numbers, none='', form='{:.1f}'):
     "Numbers in few digits; `none` where one is NaN"
     return [form.format(o) if o==o else none for o in numbers]
 
+# %% ../nbs/07c_tables.ipynb #7cc69330
 def _points(d):
     return (f"{100*d['difference']:+.1f} points, 95 % interval {100*d['low']:+.1f} to "
         f"{100*d['high']:+.1f}, higher in {d['won']} of {d['tasks']} tasks")
 
+# %% ../nbs/07c_tables.ipynb #64ffedef
 _SPEAKERS = dict(known='known', found='found by sound', none='not known')
 
 def _told_shares(shares):
@@ -327,6 +340,7 @@ def _known(name):
     try: return _method(re.sub(':(seen|new|other)$', '', name))
     except BenchError: return None
 
+# %% ../nbs/07c_tables.ipynb #29daed85
 def _who_sees(results):
     "What methods see beside the shots, in words"
     asks = lambda what: [m for m in results.method.unique()
@@ -341,6 +355,17 @@ def _who_sees(results):
             "in the target.")
     return text
 
+# %% ../nbs/07c_tables.ipynb #8bb57f5c
+def _what_is_told(settings):
+    "Lines about what methods are told of the target"
+    if settings.get('shares') not in (None,'unknown'):
+        yield ("Shares in the target, as SERE and the rivals that look at all clips "
+            f"are told: {_told_shares(settings['shares'])}.")
+    if settings.get('design'):
+        voices,words = settings['design']
+        yield ("How the target was made, as SERE is told: voices show most emotions: "
+            f"{voices}; sentences come in most: {words}.")
+
 # %% ../nbs/07c_tables.ipynb #9dd40dc5
 def _conditions(results, settings, lost):
     "Lines that say under which conditions the results were got"
@@ -354,13 +379,7 @@ def _conditions(results, settings, lost):
     yield f'Clips in the manifests: {clips}. A task uses those whose emotion it lists.'
     for k,n in lost.items():
         yield f'{n} clips of {k} could not be used and are missing from its scores.'
-    if settings.get('shares') not in (None,'unknown'):
-        yield ("Shares in the target, as SERE and the rivals that look at all clips "
-            f"are told: {_told_shares(settings['shares'])}.")
-    if settings.get('design'):
-        voices,words = settings['design']
-        yield ("How the target was made, as SERE is told: voices show most emotions: "
-            f"{voices}; sentences come in most: {words}.")
+    yield from _what_is_told(settings)
     yield _who_sees(results)
     if settings.get('new_speakers'):
         yield ("Scored are the clips of half of the target's speakers; the fit of "
@@ -475,13 +494,23 @@ def _squares(results):
             columns='target', values='uar')
         yield m,(100*square).reindex(index=names, columns=names)
 
+# %% ../nbs/07c_tables.ipynb #e63c0591
+def _plotly_square(name, square):
+    "A square with its numbers, empty where nothing is"
+    import plotly.graph_objects as go
+    hover = '%{y} → %{x}: UAR %{z:.1f} %<extra>%{fullData.name}</extra>'
+    values = square.to_numpy()
+    text = [['' if o!=o else f'{o:.0f}' for o in row] for row in values]
+    return go.Heatmap(z=values, x=list(square.columns), y=list(square.index),
+        text=text, texttemplate='%{text}', coloraxis='coloraxis', name=name,
+        hoverongaps=False, hovertemplate=hover)
+
 # %% ../nbs/07c_tables.ipynb #0676cb3d
 def heatmap(
     results:pd.DataFrame,   # as `bench` gives them
     title:str='',           # over the picture
 ): # plotly Figure
     "UAR from every source to every target, a square per method; interactive"
-    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
     squares = list(_squares(results))
     columns = min(3, len(squares))
@@ -489,18 +518,27 @@ def heatmap(
     titles = [f'{m}: {np.nanmean(s.to_numpy()):.1f} % on average' for m,s in squares]
     fig = make_subplots(rows, columns, horizontal_spacing=.09,
         vertical_spacing=.5/(rows+1), subplot_titles=titles)
-    hover = '%{y} → %{x}: UAR %{z:.1f} %<extra>%{fullData.name}</extra>'
     for i,(m,s) in enumerate(squares):
-        text = [['' if o!=o else f'{o:.0f}' for o in row] for row in s.to_numpy()]
-        fig.add_trace(go.Heatmap(z=s.to_numpy(), x=list(s.columns), y=list(s.index),
-            text=text, texttemplate='%{text}', coloraxis='coloraxis', name=m,
-            hoverongaps=False, hovertemplate=hover), i//columns+1, i%columns+1)
+        fig.add_trace(_plotly_square(m, s), i//columns+1, i%columns+1)
     fig.update_yaxes(autorange='reversed', title_text='source')
     fig.update_xaxes(title_text='target')
     fig.update_layout(title=f"{title+': ' if title else ''}UAR in %, mean over seeds",
         height=120+330*rows, width=130+360*columns, template='plotly_white',
         coloraxis=dict(colorscale='Cividis', colorbar_title='UAR %'))
     return fig
+
+# %% ../nbs/07c_tables.ipynb #40de636f
+def _draw_square(ax, name, square, low, high):
+    "A square with its numbers, on the scale of all"
+    picture,n = ax.imshow(square, cmap='cividis', vmin=low, vmax=high),len(square)
+    for (i,j),o in np.ndenumerate(square.to_numpy()):
+        if o==o:
+            ax.text(j, i, f'{o:.0f}', ha='center', va='center',
+                color='black' if o>(low+high)/2 else 'white')
+    ax.set(title=name, xticks=range(n), yticks=range(n), xticklabels=square.columns,
+        yticklabels=square.index, xlabel='target', ylabel='source')
+    ax.tick_params(axis='x', rotation=40)
+    return picture
 
 # %% ../nbs/07c_tables.ipynb #2d488937
 def plot_heatmap(
@@ -518,13 +556,6 @@ def plot_heatmap(
         squeeze=False, layout='constrained')
     for ax in axes.ravel()[len(squares):]: ax.set_visible(False)
     for ax,(m,s) in zip(axes.ravel(), squares):
-        picture = ax.imshow(s, cmap='cividis', vmin=low, vmax=high)
-        for (i,j),o in np.ndenumerate(s.to_numpy()):
-            if o==o:
-                ax.text(j, i, f'{o:.0f}', ha='center', va='center',
-                    color='black' if o>(low+high)/2 else 'white')
-        ax.set(title=m, xticks=range(n), yticks=range(n), xticklabels=s.columns,
-            yticklabels=s.index, xlabel='target', ylabel='source')
-        ax.tick_params(axis='x', rotation=40)
+        picture = _draw_square(ax, m, s, low, high)
     fig.colorbar(picture, ax=axes, label='UAR %', shrink=.8)
     return fig
