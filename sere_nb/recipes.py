@@ -73,7 +73,11 @@ def parse(self:Recipe,
 
 # %% ../nbs/01_recipes.ipynb #874e3178
 def _words(*codes): return {o:emotion_word(o) for o in codes}
+
+# %% ../nbs/01_recipes.ipynb #58459b48
 def _numbered(words): return {f'{i:02d}':o for i,o in enumerate(words.split(), 1)}
+
+# %% ../nbs/01_recipes.ipynb #1e89e110
 def _speakers(**kw): return {o:k for k,v in kw.items() for o in v.split()}
 _FM = dict(F='f', M='m', f='f', m='m')
 _ODD = {f'{i:02d}':'fm'[i%2] for i in range(1,25)}
@@ -357,6 +361,7 @@ def _listed_below(root, names):
     return sorted(o for name in names for o in Path(root).rglob(name)
         if not o.name.startswith('.'))
 
+# %% ../nbs/01_recipes.ipynb #e8f6544c
 def _lines_of(file, wanted):
     "Rows of a corpus's list as dicts"
     columns,lines = read_cells(file, wanted)
@@ -364,6 +369,7 @@ def _lines_of(file, wanted):
         f"needs the columns {', '.join(wanted)}. Get the original one.")
     return (dict(zip(columns, cells)) for _,cells in lines if len(cells)==len(columns))
 
+# %% ../nbs/01_recipes.ipynb #01ce4b99
 def _iemocap_labels(root):
     line = re.compile(r'\[[\d. -]+\]\t(\S+)\t(\w+)\t')
     texts = (o.read_text('utf-8', errors='replace')
@@ -383,6 +389,7 @@ def _meld_labels(root):
             found[utt] = dict(code=o['Emotion'], speaker=o['Speaker'])
     return found
 
+# %% ../nbs/01_recipes.ipynb #f34837c6
 def _msp_labels(root):
     wanted,found = ('FileName','EmoClass','SpkrID','Gender'),{}
     # as older releases spell it
