@@ -24,19 +24,23 @@ from .sheets import _between
 class ExportError(ValueError):
     "Predictions cannot be handed on: one line that names the culprit and the way out"
 
+# %% ../nbs/08c_export.ipynb #2f84b75e
+def _spreadsheet(data):
+    "(table of texts, what stands between its columns)"
+    head = data[:2**16].partition(b'\n')[0].decode('utf-8', 'replace')
+    # a spreadsheet may have saved it
+    between = _between(head, {'path','emotion'})
+    try: return pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
+        encoding='utf-8-sig'),between
+    except ValueError: raise ValueError('is no CSV table in UTF-8') from None
+
+# %% ../nbs/08c_export.ipynb #c5cde0b6
 def predicted(
     file, # predictions.csv
 )->tuple: # table of texts; (n, K) probabilities; their K emotions
     """A table of predictions, as anybody may have made it.
     `ValueError` that says what is wrong with it"""
-    data = plain(file, 2**30)
-    head = data[:2**16].partition(b'\n')[0].decode('utf-8', 'replace')
-    # a spreadsheet may have saved it
-    between = _between(head, {'path','emotion'})
-    try:
-        t = pd.read_csv(io.BytesIO(data), sep=between, dtype=str, keep_default_na=False,
-            encoding='utf-8-sig')
-    except ValueError: raise ValueError('is no CSV table in UTF-8') from None
+    t,between = _spreadsheet(plain(file, 2**30))
     own = [o for o in t if o.startswith('p_') and len(o)>2]
     if not {'path','emotion'}<=set(t) or len(own)<2:
         raise ValueError('has no columns path and emotion, or fewer than two with p_')
@@ -92,6 +96,7 @@ def _length_s(file):
     try: return audio_info(file).seconds or load_audio(file, None, trim=False).file_s
     except AudioError: return None
 
+# %% ../nbs/08c_export.ipynb #69022c04
 def _names(files):
     """{file: its name without ending, below the folder that all have in common,
     unlike all others}"""
@@ -142,6 +147,7 @@ def _tiers(rows):
         else: tier.append(row)
     return tiers
 
+# %% ../nbs/08c_export.ipynb #fd3cc4a7
 def _labels(rows):
     "(name of a tier, [(start_s, end_s, label)]) of a recording"
     for what in ('emotion','speaker'):
@@ -161,6 +167,7 @@ def _textgrid(path, seconds, rows):
         grid.addTier(textgrid.IntervalTier(name, spans, 0., seconds))
     grid.save(os.fspath(path), format='long_textgrid', includeBlankSpaces=True)
 
+# %% ../nbs/08c_export.ipynb #983c8e97
 def _textgrids(table, out):
     _library('praatio.textgrid', 'textgrid')
     return {f'{name}.TextGrid':partial(_textgrid, seconds=seconds, rows=rows)
@@ -184,14 +191,13 @@ def _eaf(path, file, place, rows):
     Path(path).unlink()     # else it would be kept under another name
     eaf.to_file(os.fspath(path))
 
+# %% ../nbs/08c_export.ipynb #4494a0a3
 def _eafs(table, out):
     _library('pympi', 'elan')
     return {f'{name}.eaf':partial(_eaf, file=file, place=out/f'{name}.eaf', rows=rows)
             for name,file,_,rows in _recordings(table)}
 
 # %% ../nbs/08c_export.ipynb #38aead2a
-_LOCAL = '/data/local-files/?d='
-
 def _regions(rows, whole):
     for i,o in enumerate(rows.itertuples()):
         if not o.emotion: continue
@@ -200,6 +206,9 @@ def _regions(rows, whole):
         yield dict(id=str(i), from_name='emotion', to_name='audio',
             score=round(float(o.sure), 4), type='choices' if whole else 'labels',
             value=value)
+
+# %% ../nbs/08c_export.ipynb #3a4008f9
+_LOCAL = '/data/local-files/?d='
 
 def _task(name, rows, whole, url):
     result = list(_regions(rows, whole))
@@ -215,6 +224,7 @@ def _emotions(table):
     known = [o[2:] for o in table if o.startswith('p_')]
     return known+sorted(set(table.emotion)-{*known,''})
 
+# %% ../nbs/08c_export.ipynb #d5bc784c
 def _interface(emotions, whole):
     from xml.sax.saxutils import quoteattr
     outer,inner = ('Choices','Choice') if whole else ('Labels','Label')
@@ -246,6 +256,7 @@ def _index(audformat, table):
     return audformat.segmented_index(files, [time(o.start_s) for o in at],
         [time(o.end_s) for o in at])
 
+# %% ../nbs/08c_export.ipynb #e8f3be9b
 def _database(table):
     audformat = _library('audformat', 'audformat')
     p = [o for o in table if o.startswith('p_')]
@@ -338,6 +349,29 @@ def _dataset(table, out):
 FORMS = dict(audformat=_audformat, labelstudio=_tasks, textgrid=_textgrids, elan=_eafs,
     datasets=_dataset)
 
+# %% ../nbs/08c_export.ipynb #183d73a0
+def _folder_of(form, out):
+    "The folder that is written to; `ExportError` if there can be none"
+    if form not in FORMS:
+        raise ExportError(f"no form '{form}'. There are: {', '.join(FORMS)}")
+    if form=='labelstudio' and out.suffix!='.json': raise ExportError(
+        f"{out}: give the file of tasks to write: -o {out.name}.json")
+    folder = out.parent if form=='labelstudio' else out
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder}: a file. Give a folder to write to.")
+    return folder
+
+# %% ../nbs/08c_export.ipynb #f18e06a7
+def _fill(files):
+    "Write files, each whole or not at all"
+    for place,fill in files.items():
+        try:
+            with replacing(place) as (new,): fill(new)
+        except OSError as e:
+            raise ExportError(f"{place}: cannot be written ({e.strerror or e}). Make "
+                "room, or give another place: -o OUT. What is there already stays.") from None
+
+# %% ../nbs/08c_export.ipynb #0f5c3581
 def export_predictions(
     table:pd.DataFrame, # as `read_predictions` gives it
     form:str,           # a name in `FORMS`
@@ -347,22 +381,11 @@ def export_predictions(
 )->list: # of files
     """Hand predictions on. `ExportError` if it cannot be done;
     `LostError` if something would be lost"""
-    if form not in FORMS:
-        raise ExportError(f"no form '{form}'. There are: {', '.join(FORMS)}")
     out = Path(os.path.abspath(out))
-    if form=='labelstudio' and out.suffix!='.json': raise ExportError(
-        f"{out}: give the file of tasks to write: -o {out.name}.json")
-    folder = out.parent if form=='labelstudio' else out
-    if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder}: a file. Give a folder to write to.")
+    folder = _folder_of(form, out)
     more = {} if url is None else dict(url=url)
     files = {folder/k:v for k,v in FORMS[form](table, out, **more).items()}
     not_read(files, [*inputs, *{stretch(o).file for o in table.file}])
     replaceable(files)
-    for place,fill in files.items():
-        try:
-            with replacing(place) as (new,): fill(new)
-        except OSError as e:
-            raise ExportError(f"{place}: cannot be written ({e.strerror or e}). Make "
-                "room, or give another place: -o OUT. What is there already stays.") from None
+    _fill(files)
     return list(files)

@@ -19,6 +19,7 @@ def _framed(page): # HTML within HTML
     return (f'<iframe title="the map" srcdoc="{html.escape(page)}" '
         'style="width:100%; height:47rem; border:0"></iframe>')
 
+# %% ../nbs/08_twin.ipynb #9b6e9a26
 def _show(figure, learner, ground, title, most=2000):
     """Show a figure where plotly is drawn;
     elsewhere the page without sound, or plotly's from the network"""
@@ -32,9 +33,25 @@ def _show(figure, learner, ground, title, most=2000):
         text = to_html(figure, include_plotlyjs='cdn', full_html=False, auto_play=False)
     display({'application/vnd.plotly.v1+json':data, 'text/html':text}, raw=True)
 
-# %% ../nbs/08_twin.ipynb #04cab3a8
+# %% ../nbs/08_twin.ipynb #53568e1e
+def _sample(learner, most):
+    "Rows of the clips that are shown, and which of them are shots"
+    shot = (learner.label_>=0).numpy()
+    free = np.random.default_rng(learner.seed).permutation(np.flatnonzero(~shot))[:most]
+    rows = np.r_[np.sort(free),np.flatnonzero(shot)]
+    return rows,shot[rows]
+
+# %% ../nbs/08_twin.ipynb #dd4681d5
 _FORMS = ['circle','triangle-up','square','triangle-down','cross','hexagon']
 
+def _form(learner, rows, shot):
+    "The form of each clip; that of shots is a diamond"
+    languages = sorted(set(learner.table_.language))
+    form = np.array(_FORMS)[[languages.index(o)%6 for o in learner.table_.language.iloc[rows]]]
+    form[shot] = 'diamond'
+    return form
+
+# %% ../nbs/08_twin.ipynb #04cab3a8
 def _moving(h, ground, learner, rows, colours):
     "What changes from round to round: of the clips in `rows`, and of the prototypes"
     (xy,stars),p,label = ground(h),h['proba'][rows],learner.label_[rows].numpy()
@@ -108,19 +125,15 @@ def light(
     ground = layout
     if not isinstance(layout, Layout):
         ground = Layout(layout, learner.seed).fit(learner.history_, learner.classes_)
-    shot = (learner.label_>=0).numpy()
-    free = np.random.default_rng(learner.seed).permutation(np.flatnonzero(~shot))[:most]
-    rows = np.r_[np.sort(free),np.flatnonzero(shot)]
-    looks,table = emotion_styles(learner.classes_.tolist()),learner.table_.iloc[rows]
+    rows,shot = _sample(learner, most)
+    form,path = _form(learner, rows, shot),learner.table_.path.iloc[rows]
+    looks = emotion_styles(learner.classes_.tolist())
     colours = np.array([s.colour for s in looks.values()])
-    languages = sorted(set(learner.table_.language))
-    form = np.array(_FORMS)[[languages.index(o)%6 for o in table.language]]
-    form[shot[rows]] = 'diamond'
     moving = [_moving(h, ground, learner, rows, colours) for h in learner.history_]
     frames = [go.Frame(data=[go.Scatter(o) for o in both], name=str(h['round']))
         for h,both in zip(learner.history_, moving)]
     clips,stars = moving[-1]
-    figure = go.Figure([go.Scatter(_clips(clips, shot[rows], form, table.path)),
+    figure = go.Figure([go.Scatter(_clips(clips, shot, form, path)),
         go.Scatter(_stars(stars, learner.classes_, colours))], frames=frames,
         layout=_ground(title, [f.name for f in frames]))
     figure._ipython_display_ = lambda: _show(figure, learner, ground, title)
