@@ -68,6 +68,7 @@ def _home(fit, ground, corpus):
     most = first[size.argmax()]
     return [str(ground[most]),str(corpus[most])]
 
+# %% ../nbs/05c_designs.ipynb #fc23fb68
 def grounds(
     fit,    # `SERE`; gets `home_`, the largest ground, if it has none
     table,  # of the clips
@@ -99,6 +100,14 @@ def who_is_hidden(fit):
     o.unknown = [c for c in o.names if c not in fit.said_ or c in fit.hidden_]
     o.heard = np.full(len(o.who), '', object)
 
+# %% ../nbs/05c_designs.ipynb #b1b8f3c2
+def _design_of(fit, c, voice, words):
+    "How a corpus was made, as it was found or as it was told"
+    found,told = find_design(voice, words, len(fit.classes_)),fit.design.get(c)
+    if told is None: return found
+    return Design(told.voices, told.words, found.planned and told.words)
+
+# %% ../nbs/05c_designs.ipynb #5b8b9f59
 def find_circumstances(
     fit,    # `SERE`; gets `design_`, `same_`, `effects_`
     said,   # (n, d) what each clip says, from a view that tells it; None without one
@@ -115,20 +124,15 @@ def find_circumstances(
             fit.same_[c] = SameWords(seed=fit.seed)
             o.words[here] = fit.same_[c].fit(said[at]).cpu()
         voice,_ = numbered(o.who[here.numpy()])
-        found = find_design(voice, o.words[here], len(fit.classes_))
-        told = fit.design.get(c)
-        if told is not None:
-            found = Design(told.voices, told.words, found.planned and told.words)
-        fit.design_[c] = found
+        fit.design_[c] = _design_of(fit, c, voice, o.words[here])
     who_is_hidden(fit)
     regroup(fit)
 
 # %% ../nbs/05c_designs.ipynb #3d7bb68b
 FACTORS = 'voices','words'
 
-def regroup(fit):
-    """The groups whose effects are to be estimated, as the designs have it;
-    what is known of an effect stays"""
+def _group_names(fit):
+    "{factor: (n,) the group of each clip by name, '' for none}, as the designs have it"
     o = fit._clips
     def only(name, which):
         crossed = [c for c,d in fit.design_.items() if which(c, d)]
@@ -136,8 +140,14 @@ def regroup(fit):
     pairs = zip(o.corpus, o.words.tolist())
     said = np.array([f'{c}#{w}' if w>=0 else '' for c,w in pairs], object)
     crossed = only(o.who, lambda c,d: d.voices and c in fit.said_)
-    name = dict(voices=np.where(o.heard!='', o.heard, crossed),
+    return dict(voices=np.where(o.heard!='', o.heard, crossed),
         words=only(said, lambda c,d: d.words))
+
+# %% ../nbs/05c_designs.ipynb #cd6925aa
+def regroup(fit):
+    """The groups whose effects are to be estimated, as the designs have it;
+    what is known of an effect stays"""
+    o,name = fit._clips,_group_names(fit)
     pairs = zip(o.who, name['words'])
     o.cell = np.array([f'{v} {w}' if v and w else '' for v,w in pairs], object)
     effects,o.group = {},{}
@@ -158,6 +168,7 @@ def some_of(at, seed):
     chance = torch.Generator().manual_seed(seed)
     return at[torch.randperm(len(at), generator=chance)[:_MANY]].sort().values
 
+# %% ../nbs/05c_designs.ipynb #f85af78e
 def hear_voices(fit):
     "Who speaks in the corpora that do not say, as emotions are named now"
     o = fit._clips
@@ -175,6 +186,7 @@ def hear_voices(fit):
         fit._offsets.pop(c, None)   # of groups that are gone
     if fit.hidden_: regroup(fit)
 
+# %% ../nbs/05c_designs.ipynb #2906ae87
 def hidden_name(corpus, voice): return f'{corpus}/voice {voice+1}' if voice>=0 else ''
 
 # %% ../nbs/05c_designs.ipynb #f624203d
@@ -208,6 +220,7 @@ def unlabelled_of(fit)->dict: # {corpus: (m,) rows}
         for c in fit._clips.names}
     return {c:rows for c,rows in at.items() if len(rows)}
 
+# %% ../nbs/05c_designs.ipynb #18638e0b
 def balanced_together(fit)->dict: # {corpus: (m,) rows}
     "The same, those of very small corpora with the corpus that is their home"
     own,home = fit._clips.corpus,fit._ground[2].astype(str)

@@ -119,11 +119,13 @@ def said_in(fit, said, rows):
             out[at] = y
     return out
 
+# %% ../nbs/05b_vectors.ipynb #655bc6a5
 def _loud(fit, prepared):
     "How much each moment weighs in highlights; None where there are none"
     force = fit.settings['loud']
     return highlight_weights(prepared.loudness, prepared.clip, force) if force else None
 
+# %% ../nbs/05b_vectors.ipynb #c2d00395
 def _projection(fit):
     return Projection(fit.settings['dims'], fit.settings['even'], sphere=True)
 
@@ -136,6 +138,7 @@ def _voice_views(prepared, at):
     first = [v for v in deep if v.partition('-content')[0]==deep[0]]
     return tracks+first[-1:]
 
+# %% ../nbs/05b_vectors.ipynb #409bff58
 def voice_of(prints, prepared, at):
     "(m, d) voices of clips of a corpus; 0 if a view that tells them is missing"
     views,known = prints
@@ -145,6 +148,7 @@ def voice_of(prints, prepared, at):
     if not hasattr(known, 'basis'): known.fit(h)
     return known(h)
 
+# %% ../nbs/05b_vectors.ipynb #f302c9d6
 def voice_in(fit, prepared, rows):
     "(m, d) voices of some clips, corpus by corpus; 0 where it is known who speaks"
     corpus,voice = fit._corpus[rows].astype(str),fit._group[rows].astype(str)
@@ -165,6 +169,7 @@ def most_bytes(fit):
     "What clips may take at a time: the rest is for what does not depend on them"
     return fit.settings['memory_gb']*4e8
 
+# %% ../nbs/05b_vectors.ipynb #047e59e8
 def _sample(fit, size):
     "Rows of all shots and of as many other clips, drawn at random, as fit in"
     shot = (fit.label_>=0).nonzero()[:,0].numpy()
@@ -175,15 +180,16 @@ def _sample(fit, size):
     return np.sort(some[:max(len(shot)+1, fits)])
 
 # %% ../nbs/05b_vectors.ipynb #8e7fd43b
-def _from_disk(fit):
-    "(vectors, which views cover each clip, what is said in it, its voice)"
-    s,stored = fit.settings,fit._stored
-    size,views = footprint(stored, s['contents']),None
-    space = lambda: Space(False, s['contents'], device=fit.device)
-    def prepare(rows, space):
-        return space.prepare(stored[rows].load(), [o[rows] for o in fit._ground])
-    some,first = _sample(fit, size),space()
-    prepared = prepare(some, first)
+def _prepare(fit, rows, space):
+    "Some clips of those on disk, on common ground"
+    return space.prepare(fit._stored[rows].load(), [o[rows] for o in fit._ground])
+
+# %% ../nbs/05b_vectors.ipynb #88ecd5f8
+def _learn_from(fit, some):
+    "What must be known before the first part: components, what is said, contents"
+    space = lambda: Space(False, fit.settings['contents'], device=fit.device)
+    first = space()
+    prepared = _prepare(fit, some, first)
     fit.projection,fit.said_,fit.prints_ = _projection(fit),{},{}
     fit.projection(prepared, _loud(fit, prepared))
     said_in(fit, prepared.said, some)
@@ -191,7 +197,13 @@ def _from_disk(fit):
     fit.projection.voices = {}      # voices are measured whole
     fit.space = space()
     fit.space.content = first.content
-    del prepared,first
+
+# %% ../nbs/05b_vectors.ipynb #7f751f4e
+def _from_disk(fit):
+    "(vectors, which views cover each clip, what is said in it, its voice)"
+    s,stored = fit.settings,fit._stored
+    size = footprint(stored, s['contents'])
+    _learn_from(fit, _sample(fit, size))
     trim()
     shape = len(fit.projection.views),len(stored)
     x = Vectors(*shape, s['dims'], fit.device)
@@ -199,7 +211,7 @@ def _from_disk(fit):
     said,voice = (torch.zeros(len(stored), d, dtype=torch.float16)
         for d in (Said().width,Voiceprint().dims))
     for rows in voice_by_voice(fit._group, size, most_bytes(fit)):
-        prepared = prepare(rows, fit.space)
+        prepared = _prepare(fit, rows, fit.space)
         x[:,rows],cover[:,rows] = fit.projection(prepared, _loud(fit, prepared))
         y = said_in(fit, prepared.said, rows)
         if y is not None: said[rows] = y.half().cpu()
@@ -208,6 +220,7 @@ def _from_disk(fit):
         trim()
     return x,cover,said.to(fit.device),voice.to(fit.device)
 
+# %% ../nbs/05b_vectors.ipynb #f08c4c4a
 def project(fit):
     """(V, n, D) vectors of all clips, (V, n) which views cover them, (n, d) what is
     said, (n, d) whose voice it is"""
