@@ -29,6 +29,8 @@ class SegmentError(EncoderError):
     "Recordings cannot be cut: one line that names the culprit and the way out"
 
 MOMENT,CONTEXT = 512,64     # samples of a moment, and of the one before it that count
+
+# %% ../nbs/02c_segments.ipynb #4fba46fb
 MOMENT_S = MOMENT/SR
 
 def find_detector()->Path: # a file of 2 MB
@@ -74,6 +76,7 @@ def _shares(w, memory, x):
     x = memory(x[:,:,0])[0].relu()
     return torch.sigmoid(x@w['last.weight'][0,:,0]+w['last.bias'])
 
+# %% ../nbs/02c_segments.ipynb #91076ca7
 class SpeechDetector(Encoder):
     "Silero VAD as an encoder: view `speech`, one row every 32 ms, from 0 to 1"
     name,views = 'silero',dict(speech=MOMENT_S)
@@ -101,6 +104,7 @@ def _runs(on):
     steps = np.flatnonzero(np.diff(np.concatenate([[0], on.astype(int), [0]])))
     return steps.reshape(-1,2).tolist()
 
+# %% ../nbs/02c_segments.ipynb #b772d61b
 def speech_spans(
     speech, # (n,) from 0 to 1, as a `SpeechDetector` gives it
 )->list: # of (start, end), moments
@@ -121,10 +125,12 @@ def _least_like_speech(p, a, b, most):
     first = max(a+1, last-most//2)
     return first+int(np.argmin(p[first:last])) if last>first else last
 
+# %% ../nbs/02c_segments.ipynb #bbd60437
 def _between(spans, low, high):
     "What of some spans lies between two moments"
     return [(max(a,low),min(b,high)) for a,b in spans if a<high and b>low]
 
+# %% ../nbs/02c_segments.ipynb #48421bf7
 def _halved(p, spans, most, least):
     "Spans of an utterance in two: at its longest pause, or what is least like speech"
     a,b = spans[0][0],spans[-1][1]
@@ -136,6 +142,7 @@ def _halved(p, spans, most, least):
     t = _least_like_speech(p, a, b, most)
     return _between(spans, a, t),_between(spans, t, b)
 
+# %% ../nbs/02c_segments.ipynb #16f59577
 def _shortened(p, spans, most, least):
     "Spans of one utterance, in groups of which none is longer than `most` moments"
     todo,done = [spans],[]
@@ -158,6 +165,7 @@ def _joined(spans, most, least):
         else: out.append((a,b))
     return out
 
+# %% ../nbs/02c_segments.ipynb #3dfe8115
 def _widened(a, b, low, high, least_s):
     "A stretch with some silence around it, as far as there is room"
     more = max(EDGE_S, (least_s-(b-a))/2)
@@ -174,6 +182,7 @@ def _utterances(p):
         else: groups.append([(a,b)])
     return groups
 
+# %% ../nbs/02c_segments.ipynb #19a1b699
 def cut_speech(
     speech,             # (n,) from 0 to 1, as a `SpeechDetector` gives it
     seconds:float,      # of the recording
@@ -196,6 +205,7 @@ def _heard(detector, name, start, end):
     except SilentError: return torch.zeros(math.ceil((end-start)/MOMENT_S))
     return detector(wave)[round(before/MOMENT_S):]
 
+# %% ../nbs/02c_segments.ipynb #04559f95
 def _block(store, detector, file, channel, i, seconds):
     "How likely speech is in a block, from the cache if it is there"
     name = lambda start,end: stretch_name(file, start, end, channel)
@@ -211,6 +221,7 @@ def _block(store, detector, file, channel, i, seconds):
         store.put(detector, key, rows, start, len(p)*MOMENT_S)
     return p.half().float().numpy()
 
+# %% ../nbs/02c_segments.ipynb #052a1179
 def _seconds_of(file):
     "Seconds of a recording"
     seconds = audio_info(file).seconds
@@ -227,6 +238,7 @@ def _sides(file, channels):
     n = audio_info(file).channels if channels else 1
     return [None] if n<2 else list(range(1, n+1))
 
+# %% ../nbs/02c_segments.ipynb #87336caa
 def _tell_mixed(files):
     "Say it where a speaker in each channel is mixed with the other"
     calls = [o for o in files if take_turns(o)]
@@ -235,6 +247,7 @@ def _tell_mixed(files):
         f"{Path(calls[0]).name}. They are mixed; to cut each for itself: --channels.",
         AudioWarning, stacklevel=3)
 
+# %% ../nbs/02c_segments.ipynb #1c3d272f
 def _tracks(table, channels):
     "(row, file, channel, seconds), and {row: why not}"
     tracks,why = [],{}
@@ -243,6 +256,7 @@ def _tracks(table, channels):
         except AudioError as e: why[i] = str(e)
     return tracks,why
 
+# %% ../nbs/02c_segments.ipynb #a4d2099e
 def _bar(tracks, progress):
     "A bar in minutes of sound"
     from tqdm import tqdm
@@ -250,6 +264,7 @@ def _bar(tracks, progress):
         unit='min', delay=2, disable=not progress, bar_format=
         '{l_bar}{bar}| {n:.1f}/{total:.1f} min [{elapsed}<{remaining}]')
 
+# %% ../nbs/02c_segments.ipynb #45335a26
 def _listen(tracks, why, store, detector, progress):
     "How likely speech is, track by track in blocks; what cannot be read goes to `why`"
     blocks = lambda s: range(max(1, math.ceil((s-.1)/BLOCK_S)))
@@ -290,6 +305,13 @@ def _segment_tables(table, tracks, cuts, why):
     return pd.DataFrame(rows, columns=columns),pd.DataFrame(about, columns=_ABOUT)
 
 # %% ../nbs/02c_segments.ipynb #50c6aed2
+def _check_lengths(least_s, most_s):
+    "`SegmentError` unless stretches can be so long"
+    if not 0.5<=least_s<=most_s/2 or most_s>30: raise SegmentError(
+        f"stretches of {least_s:g} to {most_s:g} s cannot be made. The shortest is at "
+        "least 0.5 s, the longest at least twice that and at most 30 s.")
+
+# %% ../nbs/02c_segments.ipynb #0859ffe6
 def find_segments(
     table:pd.DataFrame,     # recordings, as `folder_manifest` gives them
     cache=None,             # folder that keeps what was heard; None keeps nothing
@@ -299,9 +321,7 @@ def find_segments(
     progress:bool=True,     # show a bar when it takes longer than two seconds?
 )->tuple: # a row per stretch; a row per recording (or channel): path, seconds, …
     "Cut recordings into utterances. `SegmentError` if lengths or detector are unusable"
-    if not 0.5<=least_s<=most_s/2 or most_s>30: raise SegmentError(
-        f"stretches of {least_s:g} to {most_s:g} s cannot be made. The shortest is at "
-        "least 0.5 s, the longest at least twice that and at most 30 s.")
+    _check_lengths(least_s, most_s)
     store,detector = EmbeddingCache(cache),SpeechDetector()
     store.open_part(detector)
     tracks,why = _tracks(table, channels)
