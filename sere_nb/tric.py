@@ -25,6 +25,7 @@ class Due:
     levels:list     # pairs: (m,) int64 the group of each, and the force kappa
     prior:Tensor    # pi: (K,), sums to 1
 
+# %% ../nbs/05_tric.ipynb #eedf7158
 @dataclass
 class Clips:
     "All that TRIC must know of clips"
@@ -143,6 +144,7 @@ def total(
     "The reducer: the sum of the parts"
     return sum(parts.values())
 
+# %% ../nbs/05_tric.ipynb #7f1ff6c1
 class TRIC(torch.nn.Module):
     "The objective as a loss: parts by name, reduced to one number (our reading)"
     def __init__(self,
@@ -175,15 +177,19 @@ class TRIC(torch.nn.Module):
 # %% ../nbs/05_tric.ipynb #d0b87301
 def _diagonal(x): return x.diagonal(dim1=1, dim2=2)
 
+# %% ../nbs/05_tric.ipynb #760a77cf
 def adapter(self:TRIC)->Tensor: # (V, D, D)
     "A: lower triangular, with a positive diagonal"
     return self.root.tril(-1)+torch.diag_embed(_diagonal(self.root).exp())
 
+TRIC.adapter = property(adapter)
+
+# %% ../nbs/05_tric.ipynb #5d5ab471
 def log_det(self:TRIC)->Tensor: # (V,)
     "log|S| = -2 log|A|"
     return -2*_diagonal(self.root).sum(1)
 
-TRIC.adapter,TRIC.log_det = property(adapter),property(log_det)
+TRIC.log_det = property(log_det)
 
 # %% ../nbs/05_tric.ipynb #d1a7786c
 def far(self:TRIC,
@@ -201,6 +207,9 @@ def far(self:TRIC,
     seen = clips.cover[:,rows]&self.ready[:,None]
     return farness(x, seen, self.mean, self.adapter, self.freedom)
 
+TRIC.far = far
+
+# %% ../nbs/05_tric.ipynb #dfc7a420
 def posterior(self:TRIC,
     clips:Clips,
     far=None,               # (n, K), where it is known already
@@ -221,7 +230,7 @@ def posterior(self:TRIC,
         share[shot] = F.one_hot(clips.label[shot], share.shape[1]).to(share)
         return share
 
-TRIC.far,TRIC.posterior = far,posterior
+TRIC.posterior = posterior
 
 # %% ../nbs/05_tric.ipynb #f46430b4
 def parts(self:TRIC,
@@ -246,6 +255,9 @@ def parts(self:TRIC,
         balance=balance(share, clips.due))
     return {k:v/n for k,v in out.items()}
 
+TRIC.parts = parts
+
+# %% ../nbs/05_tric.ipynb #3b69638a
 def forward(self:TRIC,
     clips:Clips,
     share=None,     # p: (n, K); the best ones if None
@@ -253,7 +265,7 @@ def forward(self:TRIC,
     "TRIC"
     return self.reducer(self.parts(clips, share))
 
-TRIC.parts,TRIC.forward = parts,forward
+TRIC.forward = forward
 
 # %% ../nbs/05_tric.ipynb #b9770193
 def tric_of(
@@ -274,6 +286,7 @@ def tric_of(
         for f,b in known.items(): out.effect[f].copy_(b)
     return out.to(structure.mean.device)
 
+# %% ../nbs/05_tric.ipynb #134a734b
 def structure_of(
     tric:TRIC,
     structure,  # a `Structure` of the same shape, which is filled
@@ -292,6 +305,7 @@ def _mean(loss, cover):
     each = (loss*cover).sum(0)/seen.clamp_min(1)
     return each.sum()/(seen>0).sum().clamp_min(1)
 
+# %% ../nbs/05_tric.ipynb #8c841ae0
 _TEMPERATURE = 1e-4,1e6     # beyond these all is certain, or nothing
 
 def prototype_term(
@@ -318,6 +332,7 @@ def _similarity(z_l, cover_l, z_u, cover_u, temperature):
     seen = cover_l[:,:,None].bool()&cover_u[:,None].bool()
     return s.masked_fill(~seen, torch.finfo(s.dtype).min)
 
+# %% ../nbs/05_tric.ipynb #620fdc42
 def contrast_term(
     z_l:Tensor,         # (V, n_l, D) shots
     label_l:Tensor,     # (n_l,)

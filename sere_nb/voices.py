@@ -34,6 +34,7 @@ def _kaldi(device):
     window = torch.hann_window(400, periodic=False)**.85
     return window.to(device), F.pad(mel,(0,1)).T.contiguous().to(device)
 
+# %% ../nbs/02b_voices.ipynb #75efd0a8
 def mel_bands(
     wave:Tensor,    # (samples,), 16 kHz, at least 25 ms
 )->Tensor: # (frames, 80), natural logarithm, one row every 10 ms
@@ -66,11 +67,13 @@ class Tape(NamedTuple):
         return Tape([s//2 for s in self.starts], [(n+1)//2 for n in self.lengths],
             self.size//2)
 
-    def blank(self)->Tensor: # positions of the blank frames
-        "Where no clip is"
-        empty = torch.ones(self.size, dtype=torch.bool)
-        for s,n in zip(self.starts,self.lengths): empty[s:s+n] = False
-        return empty.nonzero()[:,0]
+# %% ../nbs/02b_voices.ipynb #21f12e17
+@patch
+def blank(self:Tape)->Tensor: # positions of the blank frames
+    "Where no clip is"
+    empty = torch.ones(self.size, dtype=torch.bool)
+    for s,n in zip(self.starts,self.lengths): empty[s:s+n] = False
+    return empty.nonzero()[:,0]
 
 # %% ../nbs/02b_voices.ipynb #75b2bc49
 def _norm(w, at):
@@ -78,11 +81,13 @@ def _norm(w, at):
     scale = (w[f'{at}.running_var']+1e-5).rsqrt()*w.get(f'{at}.weight', 1.)
     return scale, w.get(f'{at}.bias', 0.)-w[f'{at}.running_mean']*scale
 
+# %% ../nbs/02b_voices.ipynb #105cdf0a
 def _with_norm(w, conv, norm):
     "Weight and bias of a convolution and the batch norm behind it"
     (scale,shift),kernel = _norm(w, norm),w[f'{conv}.weight']
     return kernel*scale.view(-1, *[1]*(kernel.ndim-1)), shift
 
+# %% ../nbs/02b_voices.ipynb #3a8f9892
 def _columns(*vectors): return tuple(v[:,None].contiguous() for v in vectors)
 
 # %% ../nbs/02b_voices.ipynb #fb9d183f
@@ -217,6 +222,7 @@ def __call__(self:CAMPlusPlus,
 class VoiceError(EncoderError):
     "Voices cannot be found: one line that names the culprit and the way out"
 
+# %% ../nbs/02b_voices.ipynb #7da5192c
 _WEIGHTS = ('models/speech_campplus_sv_zh_en_16k-common_advanced/'
     'campplus_cn_en_common.pt')
 
@@ -311,40 +317,53 @@ class XVectorEncoder(Encoder):
         local = Path(self.spec).expanduser()
         hub = self.spec.partition('@')[0].split('/')[-1]
         self.name = local.resolve().name if local.is_dir() else hub
-        prep = self.folder/'preprocessor_config.json'
-        try:
-            told = json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}
-        except (OSError,ValueError): told = None
-        if not isinstance(told, dict): raise VoiceError(
-            f"{spec}: its preprocessor_config.json cannot be read. Copy the model "
-            "again.")
+        told = self._preprocessor()
         self.normalise = bool(told.get('do_normalize', True))
         weights = fingerprint([self.folder/'config.json',*files])
         self._own = dict(part='xvector', weights=weights, max_s=max_s,
             normalise=self.normalise)
 
     @cached_property
-    def model(self):
-        "The model with its x-vector head; `VoiceError` if it has none"
-        try: model,lacking = _load_xvector(self.folder, self._config)
-        except Exception as e:
-            why = f"{type(e).__name__}: {str(e).strip().splitlines()[0][:160]}"
-            raise VoiceError(f"{self.spec}: the model cannot be loaded ({why}). "
-                             "Copy or download it again.") from None
-        if lacking: raise VoiceError(
-            f"{self.spec}: no speaker encoder, since its x-vector head is missing "
-            f"({lacking[0]}). Choose one that was trained to tell speakers apart.")
-        return model.to(self.device).eval()
+    def model(self): return self._loaded()
 
-    def _encode(self, waves):
-        out = []
-        for w in waves:
-            w = _middle(w, self.max_s).to(self.device)
-            # its layers look around half a second
-            w = F.pad(w, (0,max(0,SR//2-len(w))))
-            if self.normalise: w = (w-w.mean())/(w.var(correction=0)+1e-7).sqrt()
-            out.append(dict(voice=_half(self.model(w[None]).embeddings)))
-        return out
+# %% ../nbs/02b_voices.ipynb #62529bc5
+@patch
+def _preprocessor(self:XVectorEncoder):
+    "What preprocessor_config.json says; `VoiceError` if it cannot be read"
+    prep = self.folder/'preprocessor_config.json'
+    try:
+        told = json.loads(prep.read_text(encoding='utf-8')) if prep.exists() else {}
+    except (OSError,ValueError): told = None
+    if not isinstance(told, dict): raise VoiceError(
+        f"{self.spec}: its preprocessor_config.json cannot be read. Copy the model "
+        "again.")
+    return told
+
+# %% ../nbs/02b_voices.ipynb #07eaef61
+@patch
+def _loaded(self:XVectorEncoder):
+    "The model with its x-vector head; `VoiceError` if it has none"
+    try: model,lacking = _load_xvector(self.folder, self._config)
+    except Exception as e:
+        why = f"{type(e).__name__}: {str(e).strip().splitlines()[0][:160]}"
+        raise VoiceError(f"{self.spec}: the model cannot be loaded ({why}). "
+                         "Copy or download it again.") from None
+    if lacking: raise VoiceError(
+        f"{self.spec}: no speaker encoder, since its x-vector head is missing "
+        f"({lacking[0]}). Choose one that was trained to tell speakers apart.")
+    return model.to(self.device).eval()
+
+# %% ../nbs/02b_voices.ipynb #7c454f0e
+@patch
+def _encode(self:XVectorEncoder, waves):
+    out = []
+    for w in waves:
+        w = _middle(w, self.max_s).to(self.device)
+        # its layers look around half a second
+        w = F.pad(w, (0,max(0,SR//2-len(w))))
+        if self.normalise: w = (w-w.mean())/(w.var(correction=0)+1e-7).sqrt()
+        out.append(dict(voice=_half(self.model(w[None]).embeddings)))
+    return out
 
 # %% ../nbs/02b_voices.ipynb #2dd09700
 def load_voice_encoder(
@@ -365,8 +384,10 @@ SMALL = 1/3     # of the average number of clips: a group with fewer joins anoth
 
 def _unit(x): return x/np.linalg.norm(x, axis=-1, keepdims=True).clip(1e-9)
 
+# %% ../nbs/02b_voices.ipynb #7a0f630f
 def _counted(at): return np.unique(at, return_inverse=True)[1]      # 0, 1, 2, ...
 
+# %% ../nbs/02b_voices.ipynb #d99820de
 def _means(x, at):
     "Mean of each group, and its number of clips"
     n = np.bincount(at)
@@ -381,6 +402,7 @@ def _tree(y):
     d = 1-y@y.T
     return linkage(d[np.triu_indices(len(d),1)].clip(0), 'average')
 
+# %% ../nbs/02b_voices.ipynb #2b0118a1
 def _join_small(y, at, least):
     "Groups of fewer clips than `least` join the one that they are most like"
     means,n = _means(y, at)
@@ -397,6 +419,7 @@ def _alike(x, tree):
     one,*two = _means(x, _counted(fcluster(tree, 2, 'maxclust')))[0]
     return one@two[0] if two else 1.
 
+# %% ../nbs/02b_voices.ipynb #79dc67d8
 def _group(x, cut=CUT, one=ONE, tree=None):
     "(n,) group of each clip by the rule; `x` (n, d) of length 1"
     from scipy.cluster.hierarchy import fcluster
