@@ -111,6 +111,27 @@ class Explorer(anywidget.AnyWidget):
 
 # %% ../nbs/08_widget.ipynb #14977aca
 @patch
+def _tell(self:Explorer, **news):
+    self._now = self._now | dict(begun=bool(self.learner.history_),
+        taught=bool(self._taught), running=self.running) | news
+
+# %% ../nbs/08_widget.ipynb #b6f901b4
+@patch
+def _tell_shots(self:Explorer, **news):
+    self._tell(shot=shot_data(self.learner), shots=self._now['shots']+1, **news)
+
+# %% ../nbs/08_widget.ipynb #51d475e9
+@patch
+def _tell_rounds(self:Explorer, first):
+    "Rounds from `first` on are new"
+    fresh = []
+    for h in self.learner.history_[first:]:
+        self._v += 1
+        fresh.append(round_data(h, self._laid.values()) | dict(v=self._v))
+    self._story = self._story[:first]+fresh
+
+# %% ../nbs/08_widget.ipynb #48ada4cb
+@patch
 def _begin(self:Explorer):
     "Tell what there is so far"
     learner = self.learner
@@ -125,31 +146,7 @@ def _begin(self:Explorer):
         self._ground()
         self._tell_rounds(0)
 
-@patch
-def _tell(self:Explorer, **news):
-    self._now = self._now | dict(begun=bool(self.learner.history_),
-        taught=bool(self._taught), running=self.running) | news
-
-@patch
-def _tell_shots(self:Explorer, **news):
-    self._tell(shot=shot_data(self.learner), shots=self._now['shots']+1, **news)
-
-@patch
-def _tell_rounds(self:Explorer, first):
-    "Rounds from `first` on are new"
-    fresh = []
-    for h in self.learner.history_[first:]:
-        self._v += 1
-        fresh.append(round_data(h, self._laid.values()) | dict(v=self._v))
-    self._story = self._story[:first]+fresh
-
 # %% ../nbs/08_widget.ipynb #cc79f0f5
-@patch
-def _ground(self:Explorer):
-    h,names,seed = self.learner.history_,self.learner.classes_,self.learner.seed
-    self._laid = {k:Layout(k, seed).fit(h, names) for k in ('pca','circumplex')}
-    if self.kind=='umap': self._lay_umap()
-
 @patch
 def _lay_umap(self:Explorer):
     "Lay UMAP's ground in the background, if that is not under way"
@@ -166,11 +163,21 @@ def _lay_umap(self:Explorer):
     self._laying = threading.Thread(target=lay, daemon=True)
     self._laying.start()
 
+# %% ../nbs/08_widget.ipynb #789e88f5
+@patch
+def _ground(self:Explorer):
+    h,names,seed = self.learner.history_,self.learner.classes_,self.learner.seed
+    self._laid = {k:Layout(k, seed).fit(h, names) for k in ('pca','circumplex')}
+    if self.kind=='umap': self._lay_umap()
+
 # %% ../nbs/08_widget.ipynb #394a90ed
 def running(self:Explorer)->bool: # is a fit under way?
     return bool(self._thread and self._thread.is_alive()
         and self._thread is not threading.current_thread())
 
+Explorer.running = property(running)
+
+# %% ../nbs/08_widget.ipynb #45cbd9a3
 def wait(self:Explorer,
     seconds:float=None, # at most; None for as long as it takes
 )->Explorer:
@@ -179,7 +186,7 @@ def wait(self:Explorer,
         if t: t.join(seconds)
     return self
 
-Explorer.running,Explorer.wait = property(running),wait
+Explorer.wait = wait
 
 # %% ../nbs/08_widget.ipynb #7cf9942f
 @patch
@@ -195,6 +202,7 @@ def _one_round(self:Explorer):
                 self.learner.classes_) for k in ('pca','circumplex')}
         self._tell_rounds(len(h)-1)
 
+# %% ../nbs/08_widget.ipynb #46c25a89
 @patch
 def _rounds(self:Explorer, n):
     "Some rounds, unless they are stopped: then what is to be said of it"
@@ -236,18 +244,24 @@ def start(self:Explorer)->Explorer:
         self._story = []
     return self._work(steps_due(self.learner), ready)
 
+Explorer.start = start
+
+# %% ../nbs/08_widget.ipynb #b6e7d501
 def go_on(self:Explorer,
     rounds:int=2,
 )->Explorer:
     "More rounds, with the settings and labels of now"
     return self._work(rounds)
 
+Explorer.go_on = go_on
+
+# %% ../nbs/08_widget.ipynb #62e39cb7
 def stop(self:Explorer)->Explorer:
     "After the round under way"
     self._halt.set()
     return self
 
-Explorer.start,Explorer.go_on,Explorer.stop = start,go_on,stop
+Explorer.stop = stop
 
 # %% ../nbs/08_widget.ipynb #bbf68a0f
 def teach(self:Explorer,
@@ -267,6 +281,9 @@ def teach(self:Explorer,
     self._tell_shots()
     return self._work(rounds, changed=len(self.learner.history_))
 
+Explorer.teach = teach
+
+# %% ../nbs/08_widget.ipynb #622da966
 def undo(self:Explorer)->Explorer:
     "Back to before what was taught last"
     if self.running: raise ValueError("a fit is under way. Stop it first, or wait.")
@@ -278,7 +295,7 @@ def undo(self:Explorer)->Explorer:
     self._tell_shots(text='taken back', changed=None)
     return self
 
-Explorer.teach,Explorer.undo = teach,undo
+Explorer.undo = undo
 
 # %% ../nbs/08_widget.ipynb #33639844
 def export(self:Explorer,
@@ -317,6 +334,7 @@ def _idle(self:Explorer, what):
     if self.running:
         raise ValueError(f"a fit is under way. Stop it first: {what} not changed.")
 
+# %% ../nbs/08_widget.ipynb #e1968a7d
 @patch
 def _change(self:Explorer, name, value):
     self._idle('the setting was')
@@ -325,6 +343,7 @@ def _change(self:Explorer, name, value):
     elif name in _KNOBS: self.learner.change(**{name:type(SETTINGS[name])(value)})
     self._tell(text=f'{name} {value}: go on, or start anew')
 
+# %% ../nbs/08_widget.ipynb #c8cd815c
 @patch
 def _reset(self:Explorer):
     self._idle('the settings were')
@@ -339,6 +358,7 @@ def reply(id, row, data):
         data={k:v for k,v in data.items() if k not in big},
         bytes={k:j for j,k in enumerate(big)}),[data[k] for k in big]
 
+# %% ../nbs/08_widget.ipynb #4f4b67ff
 @patch
 def _answer(self:Explorer, row, id, sound):
     "A clip's field and sound"
@@ -366,6 +386,7 @@ def _do(self:Explorer, do, o):
     elif do in ('start','stop','undo'): getattr(self, do)()
     elif do=='go': self.go_on()
 
+# %% ../nbs/08_widget.ipynb #f056a57a
 @patch
 def _hear(self:Explorer, _, message, buffers):
     do = message.get('do')
@@ -400,6 +421,7 @@ def _answers(learner, rows):
         **{f'p_{o}':p[:,k] for k,o in enumerate(learner.classes_)})
     return split_stretches(said).to_csv(index=False, float_format='%.6f')
 
+# %% ../nbs/08_widget.ipynb #d0a8255a
 @patch
 def audit(self:Explorer,
     folder,         # for the answers, and for what is heard, which is kept at once
