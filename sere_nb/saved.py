@@ -7,7 +7,7 @@ __all__ = ['save', 'load']
 
 # %% ../nbs/06_saved.ipynb #025b8212
 import hashlib, json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -82,17 +82,9 @@ def _seal(meta, weights):
     return hashlib.sha256(told.encode()+digest).hexdigest()
 
 # %% ../nbs/06_saved.ipynb #2fb49303
-def save(self:SERE,
-    # made if missing; a model that `save` wrote there is replaced, no other file
-    folder,
-)->Path: # the folder
-    """Write `model.safetensors` and `model.json`; neither is touched before both are
-    there whole"""
+def _write(folder, tensors, meta):
+    "Both files, whole or not at all"
     from safetensors.torch import save as packed
-    if not hasattr(self, 'structure'):
-        raise LearnerError("this SERE has not been fitted, so there is nothing to "
-            "save. Call fit first.")
-    folder,(tensors,meta) = Path(folder),_flatten(self)
     files = [folder/o for o in ('model.safetensors','model.json')]
     try:
         with replacing(*files) as (weights,about):
@@ -104,6 +96,19 @@ def save(self:SERE,
         raise LearnerError(f"{folder}: the model cannot be written "
             f"({e.strerror or e}). Make room, or give another folder; a model that is "
             "in it already stays.") from None
+
+# %% ../nbs/06_saved.ipynb #a1423457
+def save(self:SERE,
+    # made if missing; a model that `save` wrote there is replaced, no other file
+    folder,
+)->Path: # the folder
+    """Write `model.safetensors` and `model.json`; neither is touched before both are
+    there whole"""
+    if not hasattr(self, 'structure'):
+        raise LearnerError("this SERE has not been fitted, so there is nothing to "
+            "save. Call fit first.")
+    folder,(tensors,meta) = Path(folder),_flatten(self)
+    _write(folder, tensors, meta)
     return folder
 
 SERE.save = save
@@ -112,6 +117,7 @@ SERE.save = save
 def _must(fits, what):
     if not fits: raise LearnerError(f"{what} is not as save writes it.")
 
+# %% ../nbs/06_saved.ipynb #059e7b42
 def _check_about(meta):
     "`LearnerError` unless the JSON is of the right kinds"
     def is_list(o, kind):
@@ -158,22 +164,17 @@ def _check_tensors(meta, tensors):
             f"{n}, which holds values that are NaN, infinite or beyond {_LARGEST:g},")
 
 # %% ../nbs/06_saved.ipynb #e257f044
-def _check_views(meta, tensors, fit, below):
-    "A view is as wide as what it is made of"
-    names,plain,contents = meta['names'],below('voices'),below('content')
-    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
-    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
+def _check_prints(meta, tensors, width):
+    "Voices are found by views that are there"
     for i,views in enumerate(meta['prints'].values()):
         heard = sum(width.get(v, 0)//2 for v in views)
         basis = tensors[f'hidden/{i}/1']
         fits = views and len(basis)==heard and basis.shape[1]==Voiceprint().dims
         _must(fits and set(views)<=set(width), 'hidden')
-    due = {f'{v}-content{k}' for v in plain if width[v]>=128
-        for k in meta['settings']['contents']}
-    _must(set(contents)==due, 'contents')
-    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
-    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
-    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
+
+# %% ../nbs/06_saved.ipynb #8bdde3da
+def _check_kin(width, plain, contents):
+    "Views that are made of one view are as wide as that one"
     for v,w in width.items():   # mean and deviation of a plain view, and of its kin
         if v.endswith(HIGHLIGHTS): kin = v.removesuffix(HIGHLIGHTS)
         elif v in contents: kin = v.rpartition('-content')[0]
@@ -181,20 +182,55 @@ def _check_views(meta, tensors, fit, below):
         alike = w==width.get(kin, w) and (kin not in plain or w%2==0)
         _must(alike, f"the width of {v}")
 
+# %% ../nbs/06_saved.ipynb #f13376af
+def _check_views(meta, tensors, fit, below):
+    "A view is as wide as what it is made of"
+    names,plain,contents = meta['names'],below('voices'),below('content')
+    width = {v:len(tensors[f'basis/{i}/0']) for i,v in enumerate(names['basis'])}
+    _must(set(plain)|set(below('voices_of_clips'))<=set(width), 'voices')
+    _check_prints(meta, tensors, width)
+    due = {f'{v}-content{k}' for v in plain if width[v]>=128
+        for k in meta['settings']['contents']}
+    _must(set(contents)==due, 'contents')
+    for v in below('voices_of_clips'): fit(f'voices_of_clips/{v}', *[(width[v],)]*2)
+    for v in plain: fit(f'voices/{v}', *[(width[v]//2,)]*2)
+    for v in contents: fit(f'content/{v}', *[('k',width[v]//2)]*2)
+    _check_kin(width, plain, contents)
+
 # %% ../nbs/06_saved.ipynb #deda52c5
+def _same(x, shape, length):
+    "Has a tensor this shape? `length` has those of letters that came before"
+    return x.ndim==len(shape) and all(
+        a==(length.setdefault(b, a) if isinstance(b, str) else b)
+        for a,b in zip(x.shape, shape))
+
+# %% ../nbs/06_saved.ipynb #eeb99370
+def _fit(names, tensors, name, *shapes):
+    "Each key of a family has tensors of these shapes"
+    for i in range(len(names[name])):
+        length = {}
+        for j,shape in enumerate(shapes):
+            x = tensors[f'{name}/{i}/{j}']
+            _must(_same(x, shape, length),
+                f"the shape of {name}/{i}/{j}, {tuple(x.shape)},")
+
+# %% ../nbs/06_saved.ipynb #bbcc396f
+def _check_said(names, tensors, fit):
+    "What is said is compared in vectors of one width"
+    for i,c in enumerate(names['said']):
+        width,dims = tensors[f'said/{i}/1'].shape
+        _must(dims<=Said().dims, 'said')
+        _must(f'said_by/{c}' in names, 'said')      # so there are no more than families
+        fit(f'said_by/{c}', (width,), (width,))
+        if c in names['same']:
+            at = tensors[f"same/{names['same'].index(c)}/0"]
+            _must(at.shape[1]==Said().width, 'same')
+
+# %% ../nbs/06_saved.ipynb #a01b19d9
 def _check_shapes(meta, tensors):
     "`LearnerError` unless parts fit together"
     names,settings = meta['names'],meta['settings']
-    def same(x, shape, length): return x.ndim==len(shape) and all(
-        a==(length.setdefault(b, a) if isinstance(b, str) else b)
-        for a,b in zip(x.shape, shape))
-    def fit(name, *shapes):
-        for i in range(len(names[name])):
-            length = {}
-            for j,shape in enumerate(shapes):
-                x = tensors[f'{name}/{i}/{j}']
-                _must(same(x, shape, length),
-                    f"the shape of {name}/{i}/{j}, {tuple(x.shape)},")
+    fit = partial(_fit, names, tensors)
     below = cache(lambda part: dict.fromkeys(n.removeprefix(part+'/') for n in names
         if n.startswith(part+'/')))
     V,K,D = len(names['basis']),len(meta['classes']),settings['dims']
@@ -206,14 +242,7 @@ def _check_shapes(meta, tensors):
     for i,f in enumerate(names['effects']):
         n = len(meta['groups'][f])
         _must(tensors[f'effects/{i}/0'].shape==(V,n,D), 'effects')
-    for i,c in enumerate(names['said']):
-        width,dims = tensors[f'said/{i}/1'].shape
-        _must(dims<=Said().dims, 'said')
-        _must(f'said_by/{c}' in names, 'said')      # so there are no more than families
-        fit(f'said_by/{c}', (width,), (width,))
-        if c in names['same']:
-            at = tensors[f"same/{names['same'].index(c)}/0"]
-            _must(at.shape[1]==Said().width, 'same')
+    _check_said(names, tensors, fit)
     for i in range(V): _must(tensors[f'basis/{i}/1'].shape[1]<=D, 'basis')
     _check_views(meta, tensors, fit, below)
 
@@ -249,11 +278,13 @@ def _below(known, part):
     part += '/'
     return {n.removeprefix(part):v for n,v in known.items() if n.startswith(part)}
 
+# %% ../nbs/06_saved.ipynb #4b5b2174
 def _standardiser(known):
     out = Standardiser()
     out.known = known
     return out
 
+# %% ../nbs/06_saved.ipynb #df7d68fc
 def _set_ground(fit, meta, known):
     "Space and projection"
     s = fit.settings
@@ -276,12 +307,9 @@ def _set_structure(fit, state):
     for k,v in zip(_STRUCTURE, state): setattr(fit.structure, k, v)
 
 # %% ../nbs/06_saved.ipynb #02233e66
-def _set_circumstances(fit, meta, known):
-    "What voices and words add, who says the same, clusters"
-    fit.effects_,fit.said_,fit.same_,fit.circumstances_ = {},{},{},{}
-    for f,(effect,) in known['effects'].items():
-        fit.effects_[f] = Effects(meta['groups'][f], fit.settings['variance'])
-        fit.effects_[f].effect = effect
+def _set_said(fit, meta, known):
+    "Who says the same"
+    fit.said_,fit.same_ = {},{}
     for c,(centre,components) in known['said'].items():
         y = Said()
         y.centre,y.components,y.voices.known = centre,components,known[f'said_by/{c}']
@@ -289,15 +317,29 @@ def _set_circumstances(fit, meta, known):
     for c,(middle,) in known['same'].items():
         fit.same_[c] = SameWords(seed=fit.seed)
         fit.same_[c].middle = middle
-    for c,values in known['circumstances'].items():
-        fit.circumstances_[c] = o = Circumstances(fit.settings['circumstances'])
-        for k,v in zip(_CIRCUMSTANCES, values): setattr(o, k, v)
+
+# %% ../nbs/06_saved.ipynb #1f5d8340
+def _set_hidden(fit, meta, known):
+    "Voices that were found"
     fit.prints_,fit.hidden_ = {},{}
     for c,(centre,basis,emotion,centres) in known['hidden'].items():
         tell,voices = Voiceprint(),HiddenVoices(len(centres), fit.seed)
         tell.centre,tell.basis = centre,basis
         voices.emotion,voices.centres = emotion,centres
         fit.prints_[c],fit.hidden_[c] = (meta['prints'][c],tell),voices
+
+# %% ../nbs/06_saved.ipynb #59dcbcd5
+def _set_circumstances(fit, meta, known):
+    "What voices and words add, who says the same, clusters"
+    fit.effects_,fit.circumstances_ = {},{}
+    for f,(effect,) in known['effects'].items():
+        fit.effects_[f] = Effects(meta['groups'][f], fit.settings['variance'])
+        fit.effects_[f].effect = effect
+    for c,values in known['circumstances'].items():
+        fit.circumstances_[c] = o = Circumstances(fit.settings['circumstances'])
+        for k,v in zip(_CIRCUMSTANCES, values): setattr(o, k, v)
+    _set_said(fit, meta, known)
+    _set_hidden(fit, meta, known)
 
 # %% ../nbs/06_saved.ipynb #6132ce5c
 def _rebuilt(meta, tensors, device):
@@ -322,6 +364,14 @@ def _rebuilt(meta, tensors, device):
 def _short(text): return ' '.join(str(text).split())[:300]  # names may be of any length
 
 # %% ../nbs/06_saved.ipynb #6c72562e
+def _must_be_of_now(folder, meta):
+    "`LearnerError` if a model is of another version of the format"
+    version = meta.get('version') if isinstance(meta, dict) else None
+    if version!=_VERSION:
+        raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the "
+            f"format; this sere_nb reads version {_VERSION}. Fit again.")
+
+# %% ../nbs/06_saved.ipynb #307a4029
 def load(
     folder,     # as `save` wrote it
     device=None,# 'cpu', 'cuda'; the fastest there is if None
@@ -329,10 +379,7 @@ def load(
     "Read a saved SERE; `LearnerError` if it is not one, or not whole"
     folder = Path(folder)
     meta,tensors = _files(folder)
-    version = meta.get('version') if isinstance(meta, dict) else None
-    if version!=_VERSION:
-        raise LearnerError(f"{folder}: saved in version {repr(version)[:40]} of the "
-            f"format; this sere_nb reads version {_VERSION}. Fit again.")
+    _must_be_of_now(folder, meta)
     try:
         if meta.get('seal')!=_seal(meta, folder/'model.safetensors'):
             raise LearnerError("model.json and model.safetensors are not as they were "

@@ -52,6 +52,7 @@ def _state(tric, adam, offsets):
     out |= {f'due/{i}/{j}':o for i,level in offsets.items() for j,o in enumerate(level)}
     return {k:v.detach().cpu().contiguous().clone() for k,v in out.items()}
 
+# %% ../nbs/06b_train.ipynb #853e0d8f
 def _keep(path, state, how, history):
     "Write a checkpoint, whole or not at all"
     from safetensors.torch import save
@@ -101,6 +102,7 @@ def _farness(tric, clips):
         rows = torch.arange(len(clips.label), device=clips.label.device).split(_ROWS)
         return torch.cat([tric.far(clips, r) for r in rows])
 
+# %% ../nbs/06b_train.ipynb #d09ca68d
 def _batches(n, batch, seed, epoch, device):
     "Rows of each step of an epoch; None for all clips"
     if not batch or batch>=n: return [None]
@@ -163,6 +165,21 @@ def train(
     return history
 
 # %% ../nbs/06b_train.ipynb #e25aa773
+def _asked(learner):
+    "What a round notes of its clips, with the parameters that the learner has now"
+    learner._near,r = measured(learner, clean(learner))
+    log_share,t = find_shares(learner, learner.prior_),learner.structure
+    losses = objective(learner, learner.prior_)
+    known = None,learner._clips.cover,learner._near
+    return dict(
+        round=len(learner.history_), losses={k:float(v) for k,v in losses.items()},
+        profile=t.profile(*known).half().cpu(),
+        landmarks=t.landmarks(*known).half().cpu(),
+        proba=soft(log_share, softness_of(learner, learner._clips.corpus)).cpu(),
+        resonance=r.cpu(),
+        prior={c:p.tolist() for c,p in learner.prior_.items()})
+
+# %% ../nbs/06b_train.ipynb #8b7b997c
 def adopt(
     learner:SERE,   # with a round behind it
     tric:TRIC,      # trained on its clips
@@ -172,17 +189,7 @@ def adopt(
     for f,e in learner.effects_.items(): e.effect = tric.effect[f].detach().clone()
     learner.circumstances_,learner._read_last = {},(None,None)
     learner._clips.unknown = []     # nothing is clustered here
-    learner._near,r = measured(learner, clean(learner))
-    log_share,t = find_shares(learner, learner.prior_),learner.structure
-    losses = objective(learner, learner.prior_)
-    known = None,learner._clips.cover,learner._near
-    learner.history_.append(dict(
-        round=len(learner.history_), losses={k:float(v) for k,v in losses.items()},
-        profile=t.profile(*known).half().cpu(),
-        landmarks=t.landmarks(*known).half().cpu(),
-        proba=soft(log_share, softness_of(learner, learner._clips.corpus)).cpu(),
-        resonance=r.cpu(),
-        prior={c:p.tolist() for c,p in learner.prior_.items()}))
+    learner.history_.append(_asked(learner))
     return learner
 
 # %% ../nbs/06b_train.ipynb #d3b1ddee
