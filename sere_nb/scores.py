@@ -281,6 +281,7 @@ _COLOURS = ('#D55E00','#0072B2','#009E73','#CC79A7',
     '#E69F00','#56B4E9','#000000','#999999')
 _SHAPES = 'os^Dv<>P'
 
+# %% ../nbs/07_scores.ipynb #66d566aa
 def plot_reliability(
     table:pd.DataFrame, # as `reliability` gives it
     ax=None,            # matplotlib axes; new ones if None
