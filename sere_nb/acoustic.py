@@ -42,11 +42,13 @@ def _window_autocorrelation(device):
     r = torch.fft.irfft(torch.fft.rfft(w,_NFFT).abs()**2, _NFFT)
     return w, r[0]/r.clamp_min(r[0]*.05)
 
+# %% ../nbs/02_acoustic.ipynb #775514dd
 @cache
 def _price(device):
     "What each lag costs: an octave is worth .03"
     return .03*torch.log2(torch.arange(*_LAGS, device=device)/_LAGS[0])
 
+# %% ../nbs/02_acoustic.ipynb #7382ae4f
 def autocorrelation(
     frames:Tensor,  # (n, 1024) samples, 64 ms each
 )->Tensor: # (n, 512); column = lag in samples, 1 at lag 0
@@ -94,12 +96,15 @@ def _spectral_constants(device):
     constants = torch.hann_window(_SPEC),mel,create_dct(14,26,'ortho'),hz
     return tuple(x.to(device) for x in constants)
 
+# %% ../nbs/02_acoustic.ipynb #c2703744
 def _db(power): return 10*torch.log10(power)
 
+# %% ../nbs/02_acoustic.ipynb #eb3be961
 def _bins(lo, hi):
     "Columns of a spectrum from one frequency (Hz) to below another"
     return slice(-(-lo*_SPEC//SR), -(-hi*_SPEC//SR))
 
+# %% ../nbs/02_acoustic.ipynb #172938e7
 def _slope(db, hz, lo, hi):
     "Least-squares slope of a spectrum between two frequencies, dB per kHz"
     band = _bins(lo, hi)
@@ -138,6 +143,7 @@ def _median5(x):
     edged = F.pad(x[None,None], (2,2), mode='replicate')[0,0]
     return edged.unfold(0,5,1).nanmedian(1).values
 
+# %% ../nbs/02_acoustic.ipynb #73a9b582
 def _tracks(wave):
     "(frames, 24) of one clip"
     columns = []
@@ -154,6 +160,7 @@ def _tracks(wave):
     flux = F.pad(mel.diff(dim=0).square().mean(1,keepdim=True).sqrt(), (0,0,1,0))
     return torch.cat([melody,voicing,loudness,rest[:,:-1],flux,rest[:,-1:]], 1)
 
+# %% ../nbs/02_acoustic.ipynb #1e9d5327
 def acoustic_tracks(
     waves:list,     # of tensors (samples,), 16 kHz
 )->list: # of tensors (frames, 24), columns as in `TRACKS`, one row every 10 ms
@@ -190,6 +197,7 @@ def _mean_sd(x):
     if not len(x): return x.new_zeros(2, *x.shape[1:])
     return torch.stack([x.mean(0), x.std(0,correction=0)])
 
+# %% ../nbs/02_acoustic.ipynb #f6af8c39
 def _contour(x):
     "Level, spread and slopes of a track (n,) with gaps (NaN), ordered as in `_CONTOUR`"
     there = x[~x.isnan()]
@@ -200,11 +208,13 @@ def _contour(x):
     return torch.cat([_mean_sd(there), torch.stack([p20,p50,p80,p80-p20]),
         _mean_sd(step[step>0]), _mean_sd(step[step<0])])
 
+# %% ../nbs/02_acoustic.ipynb #72187208
 def _runs(flags):
     "Lengths of the stretches of True, in seconds"
     edges = F.pad(flags.int(), (1,1)).diff()
     return ((edges<0).nonzero()-(edges>0).nonzero())[:,0]/100
 
+# %% ../nbs/02_acoustic.ipynb #a2b30f75
 def _peaks(db):
     """Number of moments that are the loudest within 100 ms to both sides,
     and louder than the mean"""

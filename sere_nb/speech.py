@@ -33,6 +33,7 @@ def said_layer(
     trained on text; of models trained on sound alone, some way below the top"""
     return blocks if kind=='whisper' else max(1, round(.7*blocks))
 
+# %% ../nbs/02_speech.ipynb #0a4a74b9
 def default_layers(
     blocks:int, # in the encoder
 )->tuple: # one-based, ascending
@@ -45,6 +46,7 @@ def _mel_filters(bands, device):
     return melscale_fbanks(201, 0., SR/2, bands, SR, norm='slaney',
         mel_scale='slaney').to(device)
 
+# %% ../nbs/02_speech.ipynb #b16f126f
 def log_mel(
     waves:list,     # of tensors (samples,), on one device
     bands:int=80,   # 128 for Whisper large-v3
@@ -64,6 +66,7 @@ def log_mel(
 # %% ../nbs/02_speech.ipynb #aea2de05
 def _within(n, length): return torch.arange(length, device=n.device)<n[:,None]
 
+# %% ../nbs/02_speech.ipynb #b7f3122b
 _EDGE = 4       # silent frames that are kept as they are behind a clip
 _SILENT = 16    # frames that stand for the rest of the window
 
@@ -88,6 +91,21 @@ def _log_counts(end, length, each, silent, dtype):
     return torch.cat([own,others], 1).to(dtype)[:,None,None]
 
 # %% ../nbs/02_speech.ipynb #59bdb689
+def _with_silence(model, h, n, silent):
+    """Frames told their places, those that stand for silence behind them; what is
+    added to scores"""
+    window,places = model.max_source_positions,model.embed_positions.weight
+    end = (n+_EDGE).clamp_max(window)
+    # a frame with nothing but silence around it, before it is told its place
+    silence = h[torch.arange(len(h), device=h.device),end-1][:,None]
+    h,rest = h[:,:int(end.max())],window-end
+    evenly = (torch.arange(silent, device=h.device)+.5)/silent
+    place = end[:,None]+(evenly*rest[:,None]).long()
+    counts = _log_counts(end, h.shape[1], rest/silent, silent, h.dtype)
+    behind = silence+places[place.clamp_max(window-1)]
+    return torch.cat([h+places[:h.shape[1]], behind], 1),counts
+
+# %% ../nbs/02_speech.ipynb #3c221cde
 def _whisper_layers(
     model,          # WhisperEncoder
     waves:list,     # of tensors (samples,), on the model's device
@@ -96,20 +114,12 @@ def _whisper_layers(
 )->tuple: # tensors (clips, longest or more, d), one per layer; (clips,) frames of each
     """Outputs of some blocks of Whisper's encoder, as if each clip were padded with
     silence to the whole window (30 s)"""
-    window,places = model.max_source_positions,model.embed_positions.weight
+    window = model.max_source_positions
     n = torch.tensor([(len(w)//HOP+1)//2 for w in waves], device=waves[0].device)
     if n.max()>window:
         raise EncoderError(f"a clip of {max(map(len,waves))/SR:.1f} s was given; this "
             f"model takes {window/50:g} s at most. Split it, or load it with max_s.")
-    h = _heard_by_whisper(model, waves, n)
-    end = (n+_EDGE).clamp_max(window)
-    # a frame with nothing but silence around it, before it is told its place
-    silence = h[torch.arange(len(h), device=h.device),end-1][:,None]
-    h,rest = h[:,:int(end.max())],window-end
-    evenly = (torch.arange(silent, device=h.device)+.5)/silent
-    place = end[:,None]+(evenly*rest[:,None]).long()
-    counts = _log_counts(end, h.shape[1], rest/silent, silent, h.dtype)
-    h = torch.cat([h+places[:h.shape[1]], silence+places[place.clamp_max(window-1)]], 1)
+    h,counts = _with_silence(model, _heard_by_whisper(model, waves, n), n, silent)
     out = {}
     for i,block in enumerate(model.layers, 1):
         h = block(h, counts)
@@ -127,6 +137,7 @@ def _overheard(model, layers, run):
     finally: [h.remove() for h in hooks]
     return tuple(out[i] for i in layers)
 
+# %% ../nbs/02_speech.ipynb #9c5bbf75
 def _even(wave):
     "Mean 0, variance 1"
     return (wave-wave.mean())/(wave.var(correction=0)+1e-7).sqrt()
@@ -157,6 +168,7 @@ def _layer_key(config):
     names = 'encoder_layers','encoder_num_hidden_layers','num_hidden_layers'
     return next((k for k in names if k in config), '')
 
+# %% ../nbs/02_speech.ipynb #1d1d79da
 def _sized(kind, told, layers):
     """A configuration of `transformers` with some layers. Only what says how large the
     model is: other words of a config.json can send for kernels and quantisers, which
@@ -180,6 +192,7 @@ def _features(kind, told):
     known = made().to_dict().keys()-{'feature_extractor_type'}
     return made(**{k:v for k,v in told.items() if k in known})
 
+# %% ../nbs/02_speech.ipynb #060c5b8d
 def _input(wave, features, name, normalise):
     "What a model is called with for one clip"
     if name=='input_values':
@@ -230,6 +243,7 @@ def _default_dtype(device):
             or can.get('avx512_bf16') and amd)
     return torch.bfloat16 if fast else torch.float32
 
+# %% ../nbs/02_speech.ipynb #1903789b
 def _dtype(dtype, device):
     dtype = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
     if dtype is None: return _default_dtype(device)
@@ -333,6 +347,7 @@ def _number_of_blocks(self:TransformerEncoder):
     raise EncoderError(f"{self.spec}: {repr(blocks)[:30]} layers, as its "
         f"config.json " "says, cannot be. Copy or download the model again.")
 
+# %% ../nbs/02_speech.ipynb #0dc8f5e4
 @patch
 def _chosen(self:TransformerEncoder, layers):
     if layers is None: chosen = default_layers(self._blocks)
@@ -352,12 +367,14 @@ def _preprocessor(self:TransformerEncoder):
         raise EncoderError(f"{self.spec}: its preprocessor_config.json cannot be "
             "read as JSON. Copy or download the model again.") from None
 
+# %% ../nbs/02_speech.ipynb #7f610f70
 @patch
 def _trouble(self:TransformerEncoder, what, e):
     said = (str(e).strip().splitlines() or ['no more is said'])[0][:160]
     return EncoderError(f"{self.spec}: the model cannot be {what} "
         f"({type(e).__name__}: {said}). Copy or download it again.")
 
+# %% ../nbs/02_speech.ipynb #0abebba8
 @patch
 def _made_features(self:TransformerEncoder):
     "What makes its input of a wave, if it does not hear the waveform itself"
@@ -380,6 +397,7 @@ def _hops(self:TransformerEncoder):
             "config.json says, cannot be. Copy or download the model again.")
     return hops
 
+# %% ../nbs/02_speech.ipynb #5f4c74df
 @patch
 def _hops_tried(self:TransformerEncoder):
     "The same by trying, if it can be on a model without numbers"
@@ -402,6 +420,7 @@ def _class(self:TransformerEncoder):
     from transformers import AutoModel
     return AutoModel
 
+# %% ../nbs/02_speech.ipynb #6d8fa00c
 @patch(as_prop=True)
 def _sized(self:TransformerEncoder):
     """Its configuration with the blocks that are needed;
@@ -410,14 +429,15 @@ def _sized(self:TransformerEncoder):
     if self.kind not in _TYPES: few = min(self._blocks, few+1)
     return _sized(self.kind, self._config, few)
 
+# %% ../nbs/02_speech.ipynb #88ad8465
 @patch
 def _only_encoder(self:TransformerEncoder, model):
     return model.get_encoder() if model.config.is_encoder_decoder else model
 
 # %% ../nbs/02_speech.ipynb #5b62d079
 @patch
-def _loaded(self:TransformerEncoder):
-    "The model with only the blocks that are needed, tried on two sounds"
+def _read(self:TransformerEncoder):
+    "The model with only the blocks that are needed, and what its weights lack"
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
     whisper = self.kind=='whisper'
     kind = WhisperEncoder if whisper else self._class
@@ -425,17 +445,23 @@ def _loaded(self:TransformerEncoder):
         else dict(trust_remote_code=False))
     try:
         with _quiet():      # weights of dropped blocks are unused on purpose
-            model,info = kind.from_pretrained(self.folder, config=self._sized,
+            return kind.from_pretrained(self.folder, config=self._sized,
                 dtype=self.dtype, use_safetensors=True, local_files_only=True,
                 output_loading_info=True, **how)
     except Exception as e: raise self._trouble('loaded', e) from None
+
+# %% ../nbs/02_speech.ipynb #b96fa8d5
+@patch
+def _loaded(self:TransformerEncoder):
+    "The model with only the blocks that are needed, tried on two sounds"
+    model,info = self._read()
     missing = sorted(k
         for k in info['missing_keys'] if not k.startswith('adapter.'))
     if missing:
         raise EncoderError(f"{self.spec}: {len(missing)} weights are missing "
             f"({missing[0]}, ...), so this is not a whole {self.kind} encoder. "
             "Copy or download it again.")
-    if not whisper: model = self._only_encoder(model)
+    if self.kind!='whisper': model = self._only_encoder(model)
     model = model.to(self.device).eval()
     self._try(model)
     return model
@@ -447,6 +473,7 @@ def _inputs(self:TransformerEncoder, model, waves):
     features = None if name=='input_values' else self.features
     return [_input(w, features, name, self.normalise) for w in waves]
 
+# %% ../nbs/02_speech.ipynb #1e2fb91b
 @patch
 def _short_way(self:TransformerEncoder, model, waves):
     "Does the short way give what the model itself gives?"
