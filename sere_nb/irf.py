@@ -42,7 +42,7 @@ def highlight_weights(
     "How much each moment counts"
     return softmax_by_clip(loud*loudness, clip)
 
-# %% ../nbs/04_irf.ipynb #3273d43c
+# %% ../nbs/04_irf.ipynb #71ef5dbc
 _GAUSS = np.polynomial.legendre.leggauss(8)
 _NODES = [(float(a)/2+.5, float(w)/2) for a,w in zip(*_GAUSS)]
 
@@ -54,6 +54,19 @@ def _walk(x, aim, freedom):
     force = [w*(freedom+x.shape[1])/(freedom+far(a)) for a,w in _NODES]
     return sum(a*f for f,(a,_) in zip(force, _NODES)),sum(force)
 
+# %% ../nbs/04_irf.ipynb #cb9f5f10
+def _field_of_view(part, clip, p, b, freedom):
+    """(n_moments, K), (n, K) at the origin: from adapted parts (n_moments, D) and
+    prototypes (K, D), and what voice and words add (n, D)"""
+    x = torch.zeros_like(b).index_add_(0, clip, part)
+    aim = b[:,None]+p
+    A,B = _walk(x, aim, freedom)
+    along = lambda y: (part*y[clip]).sum(1, keepdim=True)
+    r = (along(b)+part@p.T)*B[clip]-along(x)*A[clip]
+    at_origin = torch.log1p(aim.square().sum(2)/freedom)
+    return r,-at_origin*(freedom+p.shape[1])/2
+
+# %% ../nbs/04_irf.ipynb #3273d43c
 def instantaneous_resonance(
     prepared:Prepared,
     projection:Projection,
@@ -70,15 +83,12 @@ def instantaneous_resonance(
         cover = prepared.cover.get(name.removesuffix(HIGHLIGHTS))
         if cover is None or not structure.ready[i]: continue
         part = contributions(projection, prepared, name, weights)@structure.adapter[i]
-        x = part.new_zeros(n, part.shape[1]).index_add_(0, clip, part)
-        p = structure.prototype[i]
-        b = torch.zeros_like(x) if shift is None else shift[i]@structure.adapter[i]
-        aim = b[:,None]+p
-        A,B = _walk(x, aim, structure.freedom)
-        along = lambda y: (part*y[clip]).sum(1, keepdim=True)
-        r += ((along(b)+part@p.T)*B[clip]-along(x)*A[clip])*cover[clip][:,None]
-        at_origin = torch.log1p(aim.square().sum(2)/structure.freedom)
-        origin -= at_origin*(structure.freedom+x.shape[1])/2*cover[:,None]
+        b = part.new_zeros(n, part.shape[1])
+        if shift is not None: b = shift[i]@structure.adapter[i]
+        of_moments,of_origin = _field_of_view(part, clip, structure.prototype[i], b,
+            structure.freedom)
+        r += of_moments*cover[clip][:,None]
+        origin += of_origin*cover[:,None]
         seen += cover[:,None]
     r,origin = r/seen.clamp_min(1)[clip],origin/seen.clamp_min(1)
     return r-r.mean(1, keepdim=True),origin-origin.mean(1, keepdim=True)
@@ -291,7 +301,19 @@ def even_out(
     found = settle(turn, start, many, tolerance)
     return turn.total(found).T,[o.T for o in found.split(turn.sizes, 1)]
 
-# %% ../nbs/04_irf.ipynb #43cde1e8
+# %% ../nbs/04_irf.ipynb #3025498c
+def _must_name(p, emotions, where):
+    "`LearnerError` unless shares are told of just these emotions"
+    if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. "
+        "Give 'balanced', 'unknown', 'estimate' or a share for each emotion, such as "
+        "{'anger': 0.2, ...}.")
+    other = sorted(set(map(str,p))^set(emotions))
+    if not other: return
+    wrong = 'not one of the emotions of the shots' if other[0] in p else 'missing'
+    raise LearnerError(f"prior{where}: {other[0]!r} is {wrong}. "
+        f"Give a share for each of {', '.join(emotions)}.")
+
+# %% ../nbs/04_irf.ipynb #5623e84b
 def _shares(
     p,          # 'balanced', 'unknown', 'estimate' or {emotion: share}
     emotions,   # names
@@ -299,14 +321,7 @@ def _shares(
 )->Tensor: # (K,), sums to 1
     if isinstance(p, str) and p in ('balanced','unknown','estimate'):
         return torch.full((len(emotions),), 1/len(emotions))
-    if not isinstance(p, dict): raise LearnerError(f"prior {p!r}{where} is not known. "
-        "Give 'balanced', 'unknown', 'estimate' or a share for each emotion, such as "
-        "{'anger': 0.2, ...}.")
-    other = sorted(set(map(str,p))^set(emotions))
-    if other:
-        wrong = 'not one of the emotions of the shots' if other[0] in p else 'missing'
-        raise LearnerError(f"prior{where}: {other[0]!r} is {wrong}. "
-            f"Give a share for each of {', '.join(emotions)}.")
+    _must_name(p, emotions, where)
     try: s = torch.tensor([float(p[e]) for e in emotions])
     except (TypeError,ValueError): s = torch.tensor([torch.nan])
     if not (s>=0).all() or not s.sum().isfinite() or s.sum()<=0: raise LearnerError(
@@ -314,6 +329,7 @@ def _shares(
         "be 0.")
     return s/s.sum()
 
+# %% ../nbs/04_irf.ipynb #9d8f2ae2
 def asked_for(
     prior,      # one for every corpus, or {corpus: one of these}
     corpora,    # names
@@ -326,6 +342,7 @@ def asked_for(
         f"clips. There are: {', '.join(corpora)}.")
     return {c:prior.get(c,'unknown') if each else prior for c in corpora}
 
+# %% ../nbs/04_irf.ipynb #43cde1e8
 def class_prior(
     # 'balanced', 'unknown', 'estimate', {emotion: share} for every corpus, or
     # {corpus: one of these}
