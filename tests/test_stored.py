@@ -49,7 +49,7 @@ def test_the_same_job(clips):
     assert (a.highlights()[['start_s', 'end_s']] == b.highlights()[['start_s', 'end_s']]).to_numpy().mean() > .9     # vectors on disk have 16 bits
     assert np.allclose(b.predict_proba()[[5, 3]], b.predict_proba([5, 3]), atol=1e-5) and b.transform([5, 3]).shape == a.transform([5, 3]).shape
     fields, again = b.resonance([5, 3]), a.resonance([5, 3])
-    assert all(np.allclose(x['r'], y['r'], atol=.05) and np.allclose(x['weight'], y['weight'], atol=.02) for x, y in zip(fields, again))
+    assert all(np.allclose(x['r'], y['r'], atol=.1) and np.allclose(x['weight'], y['weight'], atol=.02) for x, y in zip(fields, again))
     assert (c.predict(disk[:40]) == c.predict(memory[:40])).mean() > .9
     a, b = (SERE(prior='estimate', rounds=2).fit(memory[shot], o[~shot]) for o in (memory, disk))
     assert (a.predict() == b.predict()).mean() > .97
