@@ -12,6 +12,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 
 from .circumplex import VAD
+from .tensors import _alone
 
 # %% ../nbs/08_layout.ipynb #399697b0
 LAYOUTS = dict(umap='clips that resonate alike are neighbours',
@@ -75,7 +76,8 @@ def _lay(self:Layout, history):
     self._axes = axes*axes[axes.abs().argmax(0),[0,1]].sign()
     if self.kind!='umap': return
     lay = _umap_learn if self.package else _umap
-    self._rows,self._at = rows,lay(rows, away@self._axes, self.seed)
+    # two threads would wait for each other longer than they work
+    self._rows,self._at = rows,_alone(lay, rows, away@self._axes, self.seed)
 
 # %% ../nbs/08_layout.ipynb #7821d2e5
 def _on_circumplex(classes):
@@ -142,7 +144,7 @@ def _umap(
     rows,       # (n, d) unit vectors
     start,      # (n, 2) where they stand at first
     seed:int,
-    turns=500,
+    turns=200,  # 500 find no more neighbours, and take twice as long
     some=64,    # rows that push in a turn
 )->torch.Tensor: # (n, 2)
     "Where rows stand so that those who are alike are near each other"
