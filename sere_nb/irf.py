@@ -246,9 +246,7 @@ class _Turn:
             logits += step[:,g]
         return torch.cat(out, 1)
 
-# %% ../nbs/04_irf.ipynb #8b365c8c
-_PAST = 6   # turns that are looked at
-
+# %% ../nbs/04_irf.ipynb #0e6c7e8a
 def _mixed(ends, steps):
     "(d,) the mixture of where turns ended whose step would be the smallest"
     d = torch.stack(steps).double().diff(dim=0)
@@ -256,6 +254,9 @@ def _mixed(ends, steps):
     gram += (1e-10*gram.trace()+1e-30)*torch.eye(len(d)).to(gram)
     weight = torch.linalg.solve(gram, d@steps[-1].double())
     return ends[-1]-(weight@torch.stack(ends).double().diff(dim=0)).to(ends[-1])
+
+# %% ../nbs/04_irf.ipynb #8b365c8c
+_PAST = 6   # turns that are looked at
 
 def _fixed_point(
     turn,           # function from x to a better x, of the same shape
@@ -269,7 +270,7 @@ def _fixed_point(
         end = turn(x)
         moved = float((end-x).abs().max())
         if moved<tolerance: return end
-        if moved>before:        # gone astray: from the last plain turn on, anew
+        if moved>before:        # gone astray
             x,before,ends,steps = plain,torch.inf,[],[]
             continue
         ends,steps = [*ends,end.flatten()][-_PAST:],[*steps,(end-x).flatten()][-_PAST:]
