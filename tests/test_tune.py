@@ -102,11 +102,11 @@ def test_vectors_with_a_gradient_are_those_of_the_learner(world, tuned):
 
 def test_it_lowers_what_it_is_asked_to(world):
     "TRIC, or TRIC less what it would be if there were one emotion; either further than rounds alone"
-    tuned, alone, plain = (fit(world, steps=10, **how) for how in ({}, dict(rate=0.), dict(relative=False)))
+    tuned, alone, plain = (fit(world, steps=20, **how) for how in ({}, dict(rate=0.), dict(relative=False)))
     assert tuned.training_[0] == alone.training_[0] == plain.training_[0]
     last = lambda s, own: s.training_[-1]['tric']-own*s.training_[-1]['one']
     assert last(plain, 0) < last(alone, 0)-.1 and last(plain, 0) < last(tuned, 0)-.1
-    assert last(tuned, 1) < last(alone, 1)-.01 and last(tuned, 1) < last(plain, 1)-.003
+    assert last(tuned, 1) < last(alone, 1)-.01 and last(tuned, 1) < last(plain, 1)-.01
     for h in tuned.training_: assert h['tric'] == pytest.approx(sum(v for k, v in h.items() if k not in ('epoch', 'tric', 'one')), abs=1e-3)
 
 
