@@ -155,7 +155,7 @@ def _listener(who, new_speakers):
 def _told(protocol, tables, shares, design):
     "What is noted beside what results depend on: what is told, and kinds of corpora"
     return dict(shares=_told_shares(shares, protocol), design=design and list(design),
-        sound={}, kinds={**{k:corpus_kind(t) for k,t in tables.items()},
+        kinds={**{k:corpus_kind(t) for k,t in tables.items()},
             **(protocol.get('kinds') or {})})
 
 # %% ../nbs/07d_bench.ipynb #aa251fec
