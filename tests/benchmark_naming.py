@@ -5,7 +5,8 @@
 
 For each task and draw, shares held to be equal: UAR of the target as it is named, and as it would be if names were given to groups as the true labels have it
 (one name a group); what TRIC says, in nats, of the target with two names exchanged and four more rounds, against four more rounds as it is: for the exchange that
-TRIC likes best, and for the one that the labels like best; and where rounds end that begin at the truth, against as many that begin as always. Labels of the
+TRIC likes best, and for the one that the labels like best; and what is left of the true names, held for six rounds, four rounds
+after they are let go, against ten rounds that begin as always. Labels of the
 target choose and score here. Nothing of this is a method.
 """
 import argparse
