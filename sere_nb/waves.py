@@ -16,7 +16,7 @@ from torchaudio.transforms import Resample
 
 from .sounds import RATES,SR,AudioError
 
-# %% ../nbs/00_waves.ipynb #d054ef1f
+# %% ../nbs/00_waves.ipynb #d51a984d
 LOUDEST = 1e10     # no sample can be beyond this; full scale is 1
 
 def _checked(wave, shapes=(1,)):
@@ -37,18 +37,31 @@ def _checked(wave, shapes=(1,)):
             f"{LOUDEST:g}; full scale is 1. Scale it, or leave it out.")
     return w
 
+# %% ../nbs/00_waves.ipynb #ea7b4506
 def _check_rate(rate, what):
     "`AudioError` unless it can be a rate"
     if not RATES[0]<=rate<=RATES[1]:
         raise AudioError(f"{what}: a sample rate of {rate} Hz; {RATES[0]} to "
             f"{RATES[1]} can be used. If that is not its rate, convert it again.")
 
-# %% ../nbs/00_waves.ipynb #5c4b45ee
+# %% ../nbs/00_waves.ipynb #d5292b66
+def _mono(x):
+    "(n,): one channel of several, from (n, channels)"
+    if x.shape[1]==1: return x[:,0]
+    # the mean of two is slow in torch
+    mono,each = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()
+    # so no channel can have more, and need not be looked at
+    if mono.dot(mono)>=.01*each.dot(each): return mono
+    norms = torch.linalg.vector_norm(x, dim=0)
+    return mono if mono.norm()>=.1*norms.max() else x[:,norms.argmax()]
+
+# %% ../nbs/00_waves.ipynb #a3d105c3
 def _ratio(rate)->tuple: # (old, new), small whole numbers
     "`rate` : `SR` in small terms"
     r = Fraction(SR, int(rate)).limit_denominator(1000)
     return r.denominator,r.numerator
 
+# %% ../nbs/00_waves.ipynb #ff2f02bf
 _SINC = dict(resampling_method='sinc_interp_kaiser', lowpass_filter_width=64,
     rolloff=.955, beta=10.)
 
@@ -65,6 +78,7 @@ def _filter(old, new):
     for i in range(each): m[i*new:(i+1)*new, i*old:i*old+kernel.shape[1]] = kernel
     return m.T.contiguous(),each*old,width
 
+# %% ../nbs/00_waves.ipynb #19593fdf
 def _resample(x, old, new):
     """What torchaudio's `Resample` makes of one channel with such weights, but that its
     convolution takes several times as long"""
@@ -76,6 +90,13 @@ def _resample(x, old, new):
     some = x.unfold(0, len(m), step)[:stretches].split(max(1, 2**20//len(m)))
     return torch.cat([o@m for o in some]).flatten()[:n]
 
+# %% ../nbs/00_waves.ipynb #704990b0
+def _mono_16k(x, rate):
+    "(about n*16000/rate,) from (n,) or (n, channels), checked already"
+    if x.ndim==2: x = _mono(x)
+    x = x-x.mean()
+    return x if rate==SR else _resample(x, *_ratio(rate))
+
 # %% ../nbs/00_waves.ipynb #5c4b4500
 def to_mono_16k(
     samples,    # (n,) or (n, channels), array or tensor, full scale is 1
@@ -85,23 +106,7 @@ def to_mono_16k(
     _check_rate(rate, 'samples')
     return _mono_16k(_checked(samples, (1,2)).float(), rate)
 
-# %% ../nbs/00_waves.ipynb #5c4b4501
-def _mono(x):
-    "One channel of several"
-    if x.shape[1]==1: return x[:,0]
-    # the mean of two is slow in torch
-    mono,each = (x[:,0]+x[:,1]).mul_(.5) if x.shape[1]==2 else x.mean(1),x.flatten()
-    # so no channel can have more, and need not be looked at
-    if mono.dot(mono)>=.01*each.dot(each): return mono
-    norms = torch.linalg.vector_norm(x, dim=0)
-    return mono if mono.norm()>=.1*norms.max() else x[:,norms.argmax()]
-
-def _mono_16k(x, rate):
-    if x.ndim==2: x = _mono(x)
-    x = x-x.mean()
-    return x if rate==SR else _resample(x, *_ratio(rate))
-
-# %% ../nbs/00_waves.ipynb #eb62d4d1
+# %% ../nbs/00_waves.ipynb #56bdc5bf
 FRAME,HOP = SR//40,SR//100   # 25 ms windows, a new one every 10 ms
 
 def frame_db(
@@ -112,11 +117,20 @@ def frame_db(
     w = torch.nn.functional.pad(wave, (0,max(0,FRAME-len(wave))))
     return 10*w.square().unfold(0,FRAME,HOP).mean(1).clamp_min(1e-12).log10()
 
+# %% ../nbs/00_waves.ipynb #a220cc1d
 def _steady(db, k=7):
     """Frame energies after a running median over `k` frames:
     what is shorter than half of it is gone"""
     padded = torch.nn.functional.pad(db[None,None], (k//2,k//2), mode='replicate')[0,0]
     return padded.unfold(0,k,1).median(1).values
+
+# %% ../nbs/00_waves.ipynb #a2d61dda
+def _edges(db, samples, top_db=35., pad_s=.05):
+    "(start, stop) in samples, of so many, by the energy of the frames"
+    steady = _steady(db)
+    on = (steady>=steady.max()-top_db).nonzero().flatten()
+    pad = int(pad_s*SR)
+    return max(0, int(on[0])*HOP-pad), min(samples, int(on[-1])*HOP+FRAME+pad)
 
 # %% ../nbs/00_waves.ipynb #93375881
 def trim_edges(
@@ -129,12 +143,6 @@ def trim_edges(
         raise AudioError(f"top_db={top_db}, pad_s={pad_s}: both must be numbers from "
             "0 on.")
     return _edges(frame_db(wave), len(wave), top_db, pad_s)
-
-def _edges(db, samples, top_db=35., pad_s=.05):
-    steady = _steady(db)
-    on = (steady>=steady.max()-top_db).nonzero().flatten()
-    pad = int(pad_s*SR)
-    return max(0, int(on[0])*HOP-pad), min(samples, int(on[-1])*HOP+FRAME+pad)
 
 # %% ../nbs/00_waves.ipynb #83932bd4
 def plot_wave(
@@ -156,7 +164,7 @@ def plot_wave(
     ax.set(xlabel='time (s)', ylabel='amplitude', xlim=(start_s, start_s+len(wave)/SR))
     return ax
 
-# %% ../nbs/00_waves.ipynb #19737417
+# %% ../nbs/00_waves.ipynb #35983de5
 def set_level(
     wave:Tensor,        # (n,)
     dbfs:float=-26.,    # root mean square wanted, in dB full scale
@@ -172,6 +180,7 @@ def set_level(
     gain = 10**(dbfs/20)/rms
     return wave*torch.minimum(gain, peak/wave.abs().max().clamp_min(1e-9))
 
+# %% ../nbs/00_waves.ipynb #8418a4b6
 def level_db(
     wave:Tensor, # (n,)
 )->float: # dB full scale
