@@ -9,10 +9,11 @@ __all__ = ['EMOTIONS', 'emotion_word', 'one_vocabulary', 'is_placeholder', 'lang
 import re,unicodedata
 from functools import lru_cache
 
-# %% ../nbs/01_vocabulary.ipynb #b206c70e
+# %% ../nbs/01_vocabulary.ipynb #a5e7acde
 EMOTIONS = ("anger","boredom","calm","disgust","fear","happiness","neutral","sadness",
     "surprise")
 
+# %% ../nbs/01_vocabulary.ipynb #b206c70e
 _SPELLINGS = dict(
     anger="angry, ang, wut, ärger, aerger, zorn, wütend, wuetend, colère, rabbia, ira, "
         "enojo, enfado, raiva, boosheid, boos, woede, złość, gniew, harag, düh, öfke, "
@@ -38,13 +39,14 @@ _SPELLINGS = dict(
         "ueberraschung, überrascht, sorpresa, surpresa, verrassing, zaskoczenie, "
         "meglepetés, şaşkınlık, удивление, 惊讶, 驚訝, 吃惊, 驚き, 놀람")
 
-# %% ../nbs/01_vocabulary.ipynb #70918b13
+# %% ../nbs/01_vocabulary.ipynb #935e3300
 def _plain(word):
     "A word as it is looked up: without case, accents, underscores, hyphens"
     bare = (o for o in unicodedata.normalize('NFKD', word.casefold())
             if not unicodedata.combining(o))
     return ' '.join(re.sub('[_-]', ' ', ''.join(bare)).split())
 
+# %% ../nbs/01_vocabulary.ipynb #37b47cbe
 _WORDS = {_plain(o):k for k,v in _SPELLINGS.items() for o in (k,*v.split(','))}
 
 def emotion_word(
@@ -54,11 +56,12 @@ def emotion_word(
     words = {_WORDS.get(_plain(o)) for o in label.split('/')}    # happiness/joy
     return (words.pop() if len(words)==1 else None) or label.strip()
 
-# %% ../nbs/01_vocabulary.ipynb #670c3533
+# %% ../nbs/01_vocabulary.ipynb #c253eb6e
 def _same(word):
     "A word without case and spaces around or doubled"
     return ' '.join(unicodedata.normalize('NFC', word).casefold().split())
 
+# %% ../nbs/01_vocabulary.ipynb #9f040255
 def one_vocabulary(
     labels,     # as somebody wrote them
     known=(),   # words in use already, such as the source's
