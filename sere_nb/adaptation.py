@@ -20,6 +20,21 @@ def _mean_gaps(x, label, target, guess, overall):
     of = lambda c: x[label==c].mean(0)-target[guess==c].mean(0)
     return np.stack([overall,*map(of, np.unique(guess))])
 
+# %% ../nbs/07b_adaptation.ipynb #42f038b3
+def _solver(x, truth, gap):
+    "(gaps (g, d), ridge (d, d)) -> P (d, K) that solves the linear system"
+    fixed,aim = x.T@x/len(x),x.T@truth/len(x)
+    return lambda gaps,ridge: np.linalg.solve(fixed+gap*gaps.T@gaps+ridge, aim)
+
+# %% ../nbs/07b_adaptation.ipynb #06816a79
+def _norms(P): return np.sqrt(np.square(P).sum(1)+1e-12)     # (d,)
+
+# %% ../nbs/07b_adaptation.ipynb #d1e65075
+def _objective(P, x, truth, gaps, gap, sparse):
+    "What JDAR minimises: a number"
+    error = np.square(truth-x@P).sum()/len(x)
+    return error+gap*np.square(gaps@P).sum()+sparse*_norms(P).sum()
+
 # %% ../nbs/07b_adaptation.ipynb #4854c0b8
 def jdar_fit(
     x,              # (n, d) labelled clips
@@ -35,17 +50,14 @@ def jdar_fit(
     x,target,label = np.asarray(x, float),np.asarray(target, float),np.asarray(label)
     overall = (x.mean(0) if mean is None else mean)-target.mean(0)
     truth,objective = np.eye(label.max()+1)[label],np.zeros((rounds,steps))
-    fixed,aim = x.T@x/len(x),x.T@truth/len(x)
-    size = lambda P: np.sqrt(np.square(P).sum(1)+1e-12)
-    solve = lambda gaps,ridge: np.linalg.solve(fixed+gap*gaps.T@gaps+ridge, aim)
+    solve = _solver(x, truth, gap)
     P = solve(overall[None], sparse*np.eye(x.shape[1]))
     for r in range(rounds):
         guess = (target@P).argmax(1)
         gaps = _mean_gaps(x, label, target, guess, overall)
         for s in range(steps):
-            P = solve(gaps, np.diag(sparse/2/size(P)))
-            error = np.square(truth-x@P).sum()/len(x)
-            objective[r,s] = error+gap*np.square(gaps@P).sum()+sparse*size(P).sum()
+            P = solve(gaps, np.diag(sparse/2/_norms(P)))
+            objective[r,s] = _objective(P, x, truth, gaps, gap, sparse)
     return P,guess,objective
 
 # %% ../nbs/07b_adaptation.ipynb #d2ae5c63
@@ -59,7 +71,7 @@ def _jdar(clips, labels, settings):
         clips.z[~clips.source], mean, **settings)[0]
     return clips.names[(clips.z@P).argmax(1)]
 
-# %% ../nbs/07b_adaptation.ipynb #74d08407
+# %% ../nbs/07b_adaptation.ipynb #ed3c9d85
 @_as_method(_vectors, 'proba', 'shares')
 def jdar(clips,
     **settings, # of `jdar_fit`
@@ -67,6 +79,7 @@ def jdar(clips,
     "Joint distribution adaptive regression that learns from the shots alone"
     return _jdar(clips, ['']*len(clips.z), settings)
 
+# %% ../nbs/07b_adaptation.ipynb #df6795ad
 @_as_method(_vectors, 'proba', 'shares')
 def jdar_full(clips, *,
     source_labels,  # (n_unlabelled,) emotions of other source clips; '' in the target
@@ -96,9 +109,12 @@ def coral_map(
         sample_domain=domain, allow_source=True)[:len(source)]
     return moved+target.mean(0)     # skada centres both
 
-# %% ../nbs/07b_adaptation.ipynb #0a27644c
-def _regress(task, x): return _settled(_log_proba(task, x), task)
+# %% ../nbs/07b_adaptation.ipynb #fa6f2052
+def _regress(task, x):
+    "Emotions of the unlabelled clips, from `x` (n_clips, d) of all clips"
+    return _settled(_log_proba(task, x), task)
 
+# %% ../nbs/07b_adaptation.ipynb #f1e30a5a
 @_as_method(_task)
 def coral(task):
     "Correlation alignment, then logistic regression"
@@ -163,7 +179,7 @@ def saerens(task):
     return _reweighted(task, _log_proba(task, _flat(task.x)),
         partial(estimated_shares, 'em'))
 
-# %% ../nbs/07b_adaptation.ipynb #b15907c2
+# %% ../nbs/07b_adaptation.ipynb #4175497a
 def _held_out(x, y, k):
     "(m, k) probabilities of shots by classifiers that have not seen them"
     from sklearn.model_selection import StratifiedKFold
@@ -173,18 +189,21 @@ def _held_out(x, y, k):
             out[ask] = _classifier(x[learn], y[learn]).predict_proba(x[ask])
     return out
 
+# %% ../nbs/07b_adaptation.ipynb #6e4c5008
 def _by_held_out(task, how):
+    "(n, K) probabilities under the shares that an estimator finds"
     x,y = _flat(task.x),task.y
     held_out = _held_out(x, y, len(task.names))
     estimate = partial(estimated_shares, how, held_out=held_out, y=y)
     return _reweighted(task, _log_proba(task, x), estimate)
 
-# %% ../nbs/07b_adaptation.ipynb #4184b3e4
+# %% ../nbs/07b_adaptation.ipynb #b133df88
 @_as_method(_task, 'shares')
 def bbse(task):
     "Logistic regression under shares from adjusted counts"
     return _by_held_out(task, 'counts')
 
+# %% ../nbs/07b_adaptation.ipynb #02e04a14
 @_as_method(_task, 'shares')
 def kdey(task):
     "Logistic regression under shares from mixed densities"
