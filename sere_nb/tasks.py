@@ -71,12 +71,23 @@ def voices(self:Corpora,
         self._heard[key] = heard.speaker.to_numpy(dtype=object)
     return self._heard[key]
 
-# %% ../nbs/07d_tasks.ipynb #7e32acd4
-def _lengths(emb):
-    "{view: (n_clips,) frames of each clip}"
-    if isinstance(emb, Stored): return emb.lengths
-    return {v:f.lengths for v,f in emb.views.items()}
+# %% ../nbs/07d_tasks.ipynb #2210fa20
+def _views(emb):
+    "Names of the views in which some clip has frames"
+    lengths = (emb.lengths if isinstance(emb, Stored)
+        else {v:f.lengths for v,f in emb.views.items()})
+    return {v for v,n in lengths.items() if (n>0).any()}
 
+# %% ../nbs/07d_tasks.ipynb #615998dc
+def _must_meet(task, source, target):
+    "`BenchError` unless some view has frames in both"
+    a,b = _views(source),_views(target)
+    if a&b: return
+    raise BenchError(f"{task_name(task)}: the encoders of the two languages "
+        f"have no view in common ({', '.join(sorted(a))}; {', '.join(sorted(b))}). "
+        "Add +acoustic to both: it is the bridge between them.")
+
+# %% ../nbs/07d_tasks.ipynb #d539796a
 class Task:
     "Clips of a task without their labels, and the labels apart"
     def __init__(self,
@@ -87,12 +98,7 @@ class Task:
         self.task,who = task,_who(speakers)
         source,self._source = self._blind(task['source'], corpora, who)
         target,self._target = self._blind(task['target'], corpora, who)
-        a,b = ({v for v,n in _lengths(o).items() if (n>0).any()}
-            for o in (source,target))
-        if not a&b:
-            raise BenchError(f"{task_name(task)}: the encoders of the two languages "
-                f"have no view in common ({', '.join(a)}; {', '.join(b)}). "
-                "Add +acoustic to both: it is the bridge between them.")
+        _must_meet(task, source, target)
         self.clips = Embeddings.concat([source,target])
         self._how = {k:corpora.how[k] for k in ('encoder','cache')}
         self._scored = np.ones(len(target), bool)
@@ -149,7 +155,7 @@ def task_shares(
     if not total: return dict.fromkeys(emotions, 1/len(emotions))
     return {e:share/total for e,share in out.items()}
 
-# %% ../nbs/07d_tasks.ipynb #290c9ba1
+# %% ../nbs/07d_tasks.ipynb #9cc32047
 @patch
 def say(self:Task,
     shares, # {emotion: share}, 'unknown', 'balanced' or 'estimate'
@@ -161,16 +167,6 @@ def say(self:Task,
         self.said['shares'] = {name:task_shares(shares, self.task['emotions'])}
     if design: self.said['design'] = {name:tuple(design)}
     return self
-
-@patch
-def _told(self:Task, method, source_labels):
-    "What a method asks for by name"
-    share = lambda e: float((self._target.emotion==e).mean())
-    told = dict(source_labels=source_labels.copy(), proba=True, **self.said,
-        encoder=self._how['encoder'], listen=self.listen,
-        target_shares={e:share(e) for e in self.task['emotions']})
-    told = {k:v for k,v in told.items() if _asks(method, k)}
-    return told|dict(new=self.new) if self.new else told
 
 # %% ../nbs/07d_tasks.ipynb #ca78aef2
 @patch
@@ -185,7 +181,18 @@ def listen(self:Task,
     return Embeddings(self.clips.table, emb.load().views
         if isinstance(emb, Stored) else emb.views)
 
-# %% ../nbs/07d_tasks.ipynb #05a4801e
+# %% ../nbs/07d_tasks.ipynb #363944eb
+@patch
+def _told(self:Task, method, source_labels):
+    "{argument: value} for a method, of what it asks for by name"
+    share = lambda e: float((self._target.emotion==e).mean())
+    told = dict(source_labels=source_labels.copy(), proba=True, **self.said,
+        encoder=self._how['encoder'], listen=self.listen,
+        target_shares={e:share(e) for e in self.task['emotions']})
+    told = {k:v for k,v in told.items() if _asks(method, k)}
+    return told|dict(new=self.new) if self.new else told
+
+# %% ../nbs/07d_tasks.ipynb #dd034cbd
 @patch
 def _answers(self:Task, said):
     "(table of the clips that are scored, what was said of them)"
@@ -194,20 +201,28 @@ def _answers(self:Task, said):
     said = said[len(said)-len(self._target):]       # the target's clips come last
     return self._target[self._scored],said[self._scored]
 
+# %% ../nbs/07d_tasks.ipynb #cf18a19a
 @patch
 def _judge(self:Task, said):
     "Scores, and a table of the clips scored"
     truth,said = self._answers(said)
+    p,named,error = None,said,np.nan
     if isinstance(said, pd.DataFrame):
         p = said.reset_index(drop=True)
         named = p.columns.to_numpy(dtype=object)[p.to_numpy().argmax(1)]
         error = ece(truth.emotion, p.to_numpy(), p.columns)
-    else: p,named,error = None,said,np.nan
     counts = confusion(truth.emotion, named).to_numpy()
     clips = pd.DataFrame(dict(path=truth.path.to_numpy(),
         truth=truth.emotion.to_numpy(), emotion=named))
     if p is not None: clips = pd.concat([clips,p.add_prefix('p_')], axis=1)
     return dict({k:float(f(counts)) for k,f in _SCORES.items()}, ece=error),clips
+
+# %% ../nbs/07d_tasks.ipynb #6eec23c0
+def _must_be_all(task, said, seed, due, kind):
+    "`BenchError` unless there are as many answers as clips"
+    if len(said)==due: return
+    raise BenchError(f"{task_name(task)}, seed {seed}: {len(said)} "
+        f"predictions for {due} {kind} clips. A method must give one each.")
 
 # %% ../nbs/07d_tasks.ipynb #d30cb0c2
 @patch
@@ -225,24 +240,22 @@ def run(self:Task,
     said = method(shots, unlabelled, seed=seed, speakers=speakers, shared=shared,
         **self._told(method, source_labels))
     fit_s = time.perf_counter()-start+shared.owed_s
-    due = len(self.new or unlabelled)
-    if len(said)!=due:
-        raise BenchError(f"{task_name(self.task)}, seed {seed}: {len(said)} "
-            f"predictions for {due} {'new' if self.new else 'unlabelled'} clips. "
-            "A method must give one each.")
+    kind = 'new' if self.new else 'unlabelled'
+    _must_be_all(self.task, said, seed, len(self.new or unlabelled), kind)
     scores,clips = self._judge(said)
     return scores|dict(fit_s=fit_s),clips
 
-# %% ../nbs/07d_tasks.ipynb #e537646a
+# %% ../nbs/07d_tasks.ipynb #be3b31a5
 @patch
 def _with(self:Task, keep):
-    "The same task with a part of the target's clips"
+    "The same task with a part of the target's clips; `keep` (n_target,) bool"
     out = copy.copy(self)
     out.clips = self.clips[np.r_[np.ones(len(self._source), bool),keep]]
     out._target = self._target[keep]
     out._scored = self._scored[keep]
     return out
 
+# %% ../nbs/07d_tasks.ipynb #0b5c08ce
 @patch
 def thinned(self:Task,
     seed,   # of the draw
