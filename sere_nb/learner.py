@@ -60,7 +60,17 @@ def teach(self:SERE,
 
 SERE.teach = teach
 
-# %% ../nbs/06_learner.ipynb #afbabe9a
+# %% ../nbs/06_learner.ipynb #034d4a95
+def _other_settings(self, prior, settings):
+    "(a learner that is not fitted, with other settings; names of those that differ)"
+    new = SERE(self.seed, self.speakers, self.prior if prior is None else prior,
+        self._given['design'], **{**self.settings, **settings})
+    moved = {k for k,v in new.settings.items() if v!=self.settings[k]}
+    if 'contents' in moved: raise LearnerError("'contents' is settled when clips are "
+        "prepared. Fit anew with it.")
+    return new,moved
+
+# %% ../nbs/06_learner.ipynb #b475dd46
 def _other_shares(fit, prior):
     "What was found out about unknown shares stays where they are unknown still"
     of = asked_for(prior, list(fit.prior_))
@@ -69,11 +79,21 @@ def _other_shares(fit, prior):
     fit.prior_,fit._guessed,fit._told = priors(fit, prior)
     fit.prior_.update(found)
 
+# %% ../nbs/06_learner.ipynb #69445c32
 def _hear_or_not(fit):
     "From now on voices are looked for, or no longer"
     fit._clips,fit._offsets = copy.copy(fit._clips),{}
     who_is_hidden(fit)
     regroup(fit)
+
+# %% ../nbs/06_learner.ipynb #ccbecf5f
+def _other_coordinates(fit):
+    "Clips lie elsewhere; what was found where they were is forgotten"
+    x,cover,*_ = project(fit)
+    fit._clips = SimpleNamespace(**{**vars(fit._clips), 'x':x, 'cover':cover})
+    fit.structure = fit._near = fit._scale = None
+    fit.circumstances_ = {}
+    for e in fit.effects_.values(): e.effect = None
 
 # %% ../nbs/06_learner.ipynb #f7df8fc8
 def change(self:SERE,
@@ -83,25 +103,16 @@ def change(self:SERE,
     **settings,     # see `SETTINGS`
 )->SERE:
     "Other settings for the rounds to come"
-    new = SERE(self.seed, self.speakers, self.prior if prior is None else prior,
-        self._given['design'], **{**self.settings, **settings})
-    moved = {k for k,v in new.settings.items() if v!=self.settings[k]}
-    if 'contents' in moved: raise LearnerError("'contents' is settled when clips are "
-        "prepared. Fit anew with it.")
-    if prior is not None and hasattr(self, '_clips'):
-        _other_shares(self, prior)
+    new,moved = _other_settings(self, prior, settings)
+    begun = hasattr(self, '_clips')
+    if prior is not None and begun: _other_shares(self, prior)
     heeded = bool(self.settings['hidden'])
     self.settings,self.prior,self._read_last = new.settings,new.prior,(None,None)
-    if not hasattr(self, '_clips'): return self
+    if not begun: return self
     self.effects_ = {f:copy.copy(e) for f,e in self.effects_.items()}
     for e in self.effects_.values(): e.variance = self.settings['variance']
     if heeded!=bool(self.settings['hidden']): _hear_or_not(self)
-    if moved&{'loud','even','dims'}:
-        x,cover,*_ = project(self)
-        self._clips = SimpleNamespace(**{**vars(self._clips), 'x':x, 'cover':cover})
-        self.structure = self._near = self._scale = None
-        self.circumstances_ = {}
-        for e in self.effects_.values(): e.effect = None
+    if moved&{'loud','even','dims'}: _other_coordinates(self)
     return self
 
 SERE.change = change
