@@ -8,7 +8,7 @@ __all__ = ['EncoderError', 'batches_by_length', 'Encoder', 'Frames', 'Embeddings
 # %% ../nbs/02_embeddings.ipynb #9143e162
 import hashlib,inspect,json,re
 from dataclasses import dataclass,field
-from functools import cached_property
+from functools import cached_property,partial
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,28 @@ def batches_by_length(
         batches[-1].append(int(i))
     return [np.array(b) for b in batches if b]
 
+# %% ../nbs/02_embeddings.ipynb #47196b8c
+def _half(x):
+    "float16 on the CPU, out-of-range values clipped"
+    return x.clamp(-65504,65504).to('cpu', torch.float16).contiguous()
+
+# %% ../nbs/02_embeddings.ipynb #caf3412d
+def _device(device):
+    return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+
+# %% ../nbs/02_embeddings.ipynb #a7a6d05c
+def _audio_settings():
+    "What `load_audio` does unless it is told otherwise"
+    taken = inspect.signature(load_audio).parameters.items()
+    return dict(rate=SR, **{k:p.default for k,p in taken if p.default is not p.empty})
+
+# %% ../nbs/02_embeddings.ipynb #bc174cdd
+def _key(name, settings):
+    "The name of the cache folder: letters that any file system knows"
+    text = json.dumps(settings, sort_keys=True)
+    name = re.sub(r'[^A-Za-z0-9._-]+', '_', name)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
 # %% ../nbs/02_embeddings.ipynb #1e4089cc
 class Encoder:
     """What all encoders share. A subclass has `name`, `views` ({name: seconds per
@@ -49,21 +71,17 @@ class Encoder:
 
     @cached_property
     def settings(self)->dict: # all that its numbers depend on; JSON-able
-        taken = inspect.signature(load_audio).parameters.items()
-        audio = {k:p.default for k,p in taken if p.default is not p.empty}
-        return dict(name=self.name, **self._own, audio=dict(rate=SR, **audio),
+        return dict(name=self.name, **self._own, audio=_audio_settings(),
             code=self._code)
 
     @cached_property
     def key(self)->str: # names the cache folder
-        text = json.dumps(self.settings, sort_keys=True)
-        name = re.sub(r'[^A-Za-z0-9._-]+', '_', self.name)
-        return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return _key(self.name, self.settings)
 
     def __repr__(self):
         return f"{type(self).__name__}({self.name!r}, views={list(self.views)})"
 
-# %% ../nbs/02_embeddings.ipynb #55d99f44
+# %% ../nbs/02_embeddings.ipynb #952e4f18
 @patch
 def batches(self:Encoder,
     waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
@@ -79,6 +97,7 @@ def batches(self:Encoder,
         with torch.inference_mode():
             yield positions, self._encode([waves[i] for i in positions])
 
+# %% ../nbs/02_embeddings.ipynb #e142010f
 @patch
 def encode(self:Encoder,
     waves:list, # of tensors (samples,), 16 kHz, at least 0.1 s
@@ -88,15 +107,6 @@ def encode(self:Encoder,
     for positions,views in self.batches(waves):
         for i,v in zip(positions,views): out[i] = v
     return out
-
-# %% ../nbs/02_embeddings.ipynb #47196b8c
-def _half(x):
-    "float16 on the CPU, out-of-range values clipped"
-    return x.clamp(-65504,65504).to('cpu', torch.float16).contiguous()
-
-# %% ../nbs/02_embeddings.ipynb #caf3412d
-def _device(device):
-    return torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
 
 # %% ../nbs/02_embeddings.ipynb #211016aa
 @dataclass
@@ -115,14 +125,16 @@ class Frames:
     def lengths(self)->Tensor: # (n_clips,) frames of each clip
         return self.offsets.diff()
 
-# %% ../nbs/02_embeddings.ipynb #cd06cb85
-def _offsets(lengths):
+# %% ../nbs/02_embeddings.ipynb #2135c862
+def _offsets(lengths): # (n_clips+1,) from (n_clips,)
     return F.pad(torch.as_tensor(lengths, dtype=torch.long).cumsum(0), (1,0))
 
+# %% ../nbs/02_embeddings.ipynb #1b23c1c6
 @patch
 def to(self:Frames, device)->'Frames':
     return Frames(self.values.to(device), self.offsets.to(device), self.hop_s)
 
+# %% ../nbs/02_embeddings.ipynb #a4a5ea1d
 @patch
 def take(self:Frames,
     indices,    # of clips, in the order wanted
@@ -147,12 +159,15 @@ def _positions(which, n):
         if not which.size: which = which.astype(int)
     return np.atleast_1d(at[which])
 
-# %% ../nbs/02_embeddings.ipynb #2c257dea
+# %% ../nbs/02_embeddings.ipynb #00feb8a4
 def _nothing(): return pd.DataFrame(dict(path=[],why=[]), dtype=str)
 
+# %% ../nbs/02_embeddings.ipynb #d46a0ae7
 def _end_to_end(tables): return pd.concat(list(tables), ignore_index=True)
 
+# %% ../nbs/02_embeddings.ipynb #b733a899
 def _one_shape(view, shapes):
+    "`EncoderError` unless all (columns, seconds per row) are the same"
     if len(set(shapes))>1:
         raise EncoderError(f"view {view}: its clips come from encoders of different "
             "width or frame rate. Encode all of them with the same encoder, or rename "
@@ -166,7 +181,7 @@ def _described(lengths, shapes):
     rows = {view:row(n, *shapes[view]) for view,n in lengths.items()}
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis('view')
 
-# %% ../nbs/02_embeddings.ipynb #d08df9dc
+# %% ../nbs/02_embeddings.ipynb #b268c4ae
 @dataclass
 class Embeddings:
     """Clips with their views. Index with a mask, positions or a slice;
@@ -185,18 +200,34 @@ class Embeddings:
 
     def __len__(self): return len(self.table)
 
-    def __getitem__(self, which):
-        at = _positions(which, len(self))
-        return Embeddings(self.table.iloc[at].reset_index(drop=True),
-            {k:v.take(at) for k,v in self.views.items()}, self.skipped)
+# %% ../nbs/02_embeddings.ipynb #5d33b6f0
+@patch
+def __getitem__(self:Embeddings, which):
+    at = _positions(which, len(self))
+    return Embeddings(self.table.iloc[at].reset_index(drop=True),
+        {k:v.take(at) for k,v in self.views.items()}, self.skipped)
 
-    @property
-    def lengths(self)->dict: # view: (n_clips,) frames of each clip
-        return {view:f.lengths for view,f in self.views.items()}
+# %% ../nbs/02_embeddings.ipynb #964ef70b
+@patch(as_prop=True)
+def lengths(self:Embeddings)->dict: # view: (n_clips,) frames of each clip
+    return {view:f.lengths for view,f in self.views.items()}
 
-    @property
-    def shapes(self)->dict: # view: (columns, seconds per row)
-        return {view:(f.values.shape[1],f.hop_s) for view,f in self.views.items()}
+# %% ../nbs/02_embeddings.ipynb #93a389ea
+@patch(as_prop=True)
+def shapes(self:Embeddings)->dict: # view: (columns, seconds per row)
+    return {view:(f.values.shape[1],f.hop_s) for view,f in self.views.items()}
+
+# %% ../nbs/02_embeddings.ipynb #45e74c93
+@patch
+def __repr__(self:Embeddings):
+    return (f"Embeddings({len(self)} clips, views={list(self.views)}, "
+        f"skipped={len(self.skipped)})")
+
+# %% ../nbs/02_embeddings.ipynb #957457b1
+@patch
+def describe(self:Embeddings)->pd.DataFrame: # a row per view
+    "What is in here"
+    return _described(self.lengths, self.shapes)
 
 # %% ../nbs/02_embeddings.ipynb #8d63a9de
 @patch(cls_method=True)
@@ -218,18 +249,7 @@ def concat(cls:Embeddings,
     return cls(_end_to_end(e.table for e in several), views,
         _end_to_end(e.skipped for e in several))
 
-# %% ../nbs/02_embeddings.ipynb #814ed5c3
-@patch
-def describe(self:Embeddings)->pd.DataFrame: # a row per view
-    "What is in here"
-    return _described(self.lengths, self.shapes)
-
-@patch
-def __repr__(self:Embeddings):
-    return (f"Embeddings({len(self)} clips, views={list(self.views)}, "
-        f"skipped={len(self.skipped)})")
-
-# %% ../nbs/02_embeddings.ipynb #75a18c68
+# %% ../nbs/02_embeddings.ipynb #cfe6bbdc
 class Stored:
     """Clips whose views stay where they are until they are read.
     Indexed and joined like `Embeddings`; `load` makes `Embeddings` of it"""
@@ -246,37 +266,51 @@ class Stored:
 
     def __len__(self): return len(self.table)
 
-    def __getitem__(self, which):
-        at = _positions(which, len(self))
-        table = self.table.iloc[at].reset_index(drop=True)
-        lengths = {k:n[at] for k,n in self.lengths.items()}
-        return Stored(table, lengths, self.shapes, lambda rows: self.read(at[rows]),
-            self.skipped)
+# %% ../nbs/02_embeddings.ipynb #bf646418
+@patch(cls_method=True)
+def of(cls:Stored,
+    emb:Embeddings,
+):
+    "The same for clips that are in memory"
+    return cls(emb.table, emb.lengths, emb.shapes, lambda rows: emb[rows], emb.skipped)
 
-    @classmethod
-    def of(cls,
-        emb:Embeddings,
-    ):
-        "The same for clips that are in memory"
-        return cls(emb.table, emb.lengths, emb.shapes, lambda rows: emb[rows],
-            emb.skipped)
+# %% ../nbs/02_embeddings.ipynb #90fc5faf
+@patch
+def __getitem__(self:Stored, which):
+    at = _positions(which, len(self))
+    table = self.table.iloc[at].reset_index(drop=True)
+    lengths = {k:n[at] for k,n in self.lengths.items()}
+    return Stored(table, lengths, self.shapes, lambda rows: self.read(at[rows]),
+        self.skipped)
 
-# %% ../nbs/02_embeddings.ipynb #d20f3f0c
+# %% ../nbs/02_embeddings.ipynb #f8a9621f
 @patch
 def load(self:Stored)->Embeddings:
     "Read all of them"
     views = self.read(np.arange(len(self))).views
     return Embeddings(self.table, views, self.skipped)
 
+# %% ../nbs/02_embeddings.ipynb #9bf56c24
+@patch
+def __repr__(self:Stored):
+    return (f"Stored({len(self)} clips, views={list(self.lengths)}, "
+        f"skipped={len(self.skipped)})")
+
+# %% ../nbs/02_embeddings.ipynb #3bb22cfc
 @patch
 def describe(self:Stored)->pd.DataFrame: # a row per view
     "What is in here"
     return _described(self.lengths, self.shapes)
 
-@patch
-def __repr__(self:Stored):
-    return (f"Stored({len(self)} clips, views={list(self.lengths)}, "
-        f"skipped={len(self.skipped)})")
+# %% ../nbs/02_embeddings.ipynb #3b627f43
+def _read_of(several, rows):
+    "`Embeddings` of `rows` (m,), counted through all of several"
+    ends = np.cumsum([len(e) for e in several])
+    whose = np.searchsorted(ends, rows, side='right')
+    parts = [(i,(whose==i).nonzero()[0]) for i in np.unique(whose)]
+    own = lambda i, at: several[i].read(rows[at]-(ends[i]-len(several[i])))
+    both = Embeddings.concat([own(i, at) for i,at in parts])
+    return both[np.argsort(np.concatenate([at for _,at in parts]))]
 
 # %% ../nbs/02_embeddings.ipynb #d675978e
 @patch(cls_method=True)
@@ -285,7 +319,6 @@ def concat(cls:Stored,
 ):
     "One after the other"
     several = [cls.of(e) if isinstance(e, Embeddings) else e for e in several]
-    ends = np.cumsum([len(e) for e in several])
     shapes,lengths = {},{}
     for view in dict.fromkeys(v for e in several for v in e.shapes):
         have = [tuple(e.shapes[view]) for e in several if view in e.shapes]
@@ -294,11 +327,5 @@ def concat(cls:Stored,
         none = lambda e: np.zeros(len(e), dtype=int)
         lengths[view] = np.concatenate([e.lengths.get(view, none(e))
             for e in several])
-    def read(rows):
-        whose = np.searchsorted(ends, rows, side='right')
-        parts = [(i,(whose==i).nonzero()[0]) for i in np.unique(whose)]
-        own = lambda i, at: several[i].read(rows[at]-(ends[i]-len(several[i])))
-        both = Embeddings.concat([own(i, at) for i,at in parts])
-        return both[np.argsort(np.concatenate([at for _,at in parts]))]
-    return cls(_end_to_end(e.table for e in several), lengths, shapes, read,
-        _end_to_end(e.skipped for e in several))
+    return cls(_end_to_end(e.table for e in several), lengths, shapes,
+        partial(_read_of, several), _end_to_end(e.skipped for e in several))
