@@ -3,7 +3,8 @@
 - a line of links below the title: source, download, Colab;
 - `names` in backticks lead to the page that shows them, and only names that are meant: with a capital or an underscore inside, or written with brackets, as in `embed()`;
 - tables whose long names may break;
-- signatures in short lines, as a class where it is one, and with a source link to the right module.
+- signatures in short lines, as a class where it is one, and with a source link to the right module;
+- what only serves the page's own functions, folded: else a page speaks of steps that are nowhere to be seen.
 
 With the index it also makes what no notebook makes: the page of `sere demo` and the course with its slides and its teacher's guide (not where `SERE_DOCS_EXTRAS` is 0, as in tests: it takes half a minute)."""
 import ast, contextlib, inspect, io, json, os, posixpath, re, shutil, tempfile, textwrap, warnings
@@ -176,9 +177,35 @@ def definition(text, name, address, sections):
     link = f'[source]({address}){{.source-link aria-label="source of {name}"}}'
     return re.sub(r'^#+ .*$', lambda m: f'{m[0]}\n\n{link}', text, count=1, flags=re.M)
 
+def assigned(o):
+    "Names that a statement binds, a function's and a class's too"
+    if isinstance(o, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)): return [o.name]
+    to = o.targets if isinstance(o, ast.Assign) else [o.target] if isinstance(o, ast.AnnAssign) else []
+    return [n.id for t in to for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+def folded(source):
+    "Exported code of which a page shows nothing (steps whose names begin with `_`, constants), to be opened; '' where there is nothing to read"
+    if definitions(source): return ''
+    try: tree = ast.parse(source)
+    except SyntaxError: return ''
+    names = dict.fromkeys(n for o in tree.body for n in assigned(o) if n!='_all_')
+    if not names: return ''
+    said = ', '.join(f'`{n}`' for n in list(names)[:4])+(' …' if len(names)>4 else '')
+    return f'#| code-fold: true\n#| code-summary: "Code: {said}"\n{source}'
+
+def without_hidden(cells):
+    "Cells as a reader sees them; in place of nbdev's `rm_export` (`skip_procs` in settings.ini), which drops all that is exported"
+    for c in cells:
+        does = c.get('directives_') or {}
+        if not {'export', 'exporti', 'hide', 'default_exp'} & set(does): yield c
+        elif c.cell_type=='code' and 'hide' not in does and (source := folded(c.source)):
+            c.source,c.outputs = source,[]
+            yield c
+
 class Pages(Processor):
-    "Links, source links and the line below the title"
+    "Links, source links, folded steps and the line below the title"
     def begin(self):
+        self.nb.cells = list(without_hidden(self.nb.cells))
         cfg = get_config()
         nbs = Path(cfg.nbs_path)
         self.here = here = Path(self.nb.path_).resolve().relative_to(nbs.resolve())

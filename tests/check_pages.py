@@ -204,6 +204,13 @@ def no_sections(all_pages, most=600):
         shown = any('#### ' in text or '### ' in text or '## ' in text for text in p.markdown())
         if words > most and not shown: yield p.name, f'{words} words without a heading: nobody finds anything'
 
+def colons(all_pages):
+    "Prose that announces what does not come, since its cell is not shown"
+    for p in all_pages:
+        for c, after in zip(p.cells, [*p.cells[1:], dict(cell_type='markdown', source='')]):
+            if c['cell_type'] != 'markdown' or not (text := _comment.sub('', ''.join(c['source'])).rstrip()).endswith(':'): continue
+            if after['cell_type'] == 'markdown' and not re.match(r'\s*(?:[|`$<>*~!-]|\d+\.|:::)', ''.join(after['source'])): yield p.name, f'ends with a colon, and nothing is shown: …{" ".join(text.split())[-60:]}'
+
 _each = re.compile(r"\b(?:numbers?|shots?|clips?|rows?|columns?|vectors?|points?|lines?|encoders?|words?|values?|folders?|bits|lists?|dicts?|TextGrids?|eafs?|squares?|curves?|panels?) an? (?:emotion|method|variant|class|clip|language|corpus|moment|view|frame|sentence|speaker|task|voice|cluster|recording|column|round)\b(?! (?:has|covers|may|is|can|on|that|must))|\b(?:rows?|one|frames?) each \d+")
 _label = re.compile(r"""label\w*(?:=|\()\s*f?(['"])(.*?)\1""")
 _per = re.compile(r'\b(?:[A-Z]{2,}|rounds?|epochs?|gradient, an epoch) an? (?:clip|dot|step|round|emotion)\b')
@@ -236,7 +243,7 @@ def problems(top, notebooks=None):
     notebooks = {p.name for p in everything if p.path.suffix == '.ipynb'} if notebooks is None else notebooks
     found = [*dead_links(everything, Path(top), notebooks), *wrong_words(everything), *raw_markdown(everything), *empty_docs(everything),
              *no_notebook(everything, notebooks), *figures(everything), *no_alt(everything), *holes(everything), *late_directives(everything),
-             *side_by_side(everything), *long_addresses(everything), *no_sections(everything), *odd_english(everything)]
+             *side_by_side(everything), *long_addresses(everything), *no_sections(everything), *colons(everything), *odd_english(everything)]
     return list(dict.fromkeys(found)), {p.url for p in everything}
 
 # ---- the built site ----

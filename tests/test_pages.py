@@ -159,6 +159,11 @@ def test_what_stands_below_a_name():
     assert '\n\n## embed\n\n[source](a.py#L3){.source-link aria-label="source of embed"}\n\n```' in pages.definition(doc, 'embed', 'a.py#L3', False)
 
 
+def test_nothing_is_announced_that_does_not_come(tmp_path):
+    page(tmp_path, 'a.ipynb', 'With three:', ('f(3)', {}), 'As a table:', '| a |', 'By this command:\n```\nsere\n```', 'Each has its own:', '## The next', 'And last:')
+    assert [o.partition('…')[2] for o in said(tmp_path, check_pages.colons)] == ['Each has its own:', 'And last:']
+
+
 def test_pages_of_the_course_lead_back():
     html = pages.with_way_back('<html><body class="jp-Notebook" data-x="1"><main>x</main></body></html>', ('slides', 'a.slides.html'))
     assert html.index('../about/workshop.html') < html.index('a.slides.html') < html.index('<main>') and 'pre-wrap' in html and '.jp-InputPrompt { opacity: 1 !important;' in html
@@ -237,6 +242,23 @@ def test_each_name_that_a_page_shows_has_its_source():
         address = pages.source_address(name, pages.own(top, Path(f'{page}.ipynb')), cfg)
         file, line = address.removeprefix('u/blob/main/').split('#L')
         assert (root/file).read_text().splitlines()[int(line)-1].split('(')[0].split(':')[0].strip().endswith(name.split('.')[-1]), address
+
+
+@pytest.mark.parametrize('source,said', [
+    ('def _near(x): pass', '`_near`'), ('_MOST,_LEAST = 5,2\ndef _a(): pass', '`_MOST`, `_LEAST`, `_a`'), ('SETTINGS:dict = {}', '`SETTINGS`'), ('a = b = c = d = e = 1', '`a`, `b`, `c`, `d` …'),
+    ('import math', None), ('_all_ = ["x"]', None), ('def near(x): pass', None), ('@patch\ndef fit(self:SERE): pass', None), ('def broken(', None)])
+def test_steps_are_folded(source, said):
+    "Exported code that a page shows nothing of can be opened; what has its own heading is not shown twice"
+    assert pages.folded(source) == (f'#| code-fold: true\n#| code-summary: "Code: {said}"\n{source}' if said else '')
+
+
+def test_what_a_reader_does_not_see():
+    from types import SimpleNamespace
+    class Cell(SimpleNamespace):
+        def get(self, k): return getattr(self, k, None)
+    cells = [Cell(cell_type='code', source=s, directives_=dict.fromkeys(d.split()), outputs=[1]) for s, d in (('_a = 1', 'export'), ('_b = 1', 'hide export'), ('_c = 1', 'hide'), ('', 'default_exp'), ('_d = 1', ''), ('def f(): pass', 'export'), ('def g(): pass', 'exports'))]
+    seen = list(pages.without_hidden(cells))
+    assert [c.source.splitlines()[-1] for c in seen] == ['_a = 1', '_d = 1', 'def g(): pass'] and [c.outputs for c in seen] == [[], [1], [1]]
 
 
 @pytest.mark.parametrize('text,then', [
