@@ -190,6 +190,9 @@ def is_plain(path)->bool: # a regular file, itself or where its link leads?
     try: return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError,ValueError): return False
 
+# %% ../nbs/00_files.ipynb #be7ef1d2
+def _shown(o): return ascii(o)[:40]
+
 # %% ../nbs/00_files.ipynb #363c9305
 def misfit(
     value,      # as `json.loads` gives it
@@ -197,21 +200,20 @@ def misfit(
     at='it',    # what it is called
 )->str: # what does not fit; '' if all does
     "The first thing in which a value is not as a schema says"
-    shown = lambda o: ascii(o)[:40]
     if isinstance(schema, tuple):
         return min((misfit(value,o,at) for o in schema), key=len)
     if isinstance(schema, list):
-        if not isinstance(value, list): return f"{at} is {shown(value)}, no list"
+        if not isinstance(value, list): return f"{at} is {_shown(value)}, no list"
         each = (misfit(o,schema[0],f'{at}[{i}]') for i,o in enumerate(value))
         return next(filter(None, each), '')
     if isinstance(schema, dict):
-        if not isinstance(value, dict): return f"{at} is {shown(value)}, no object"
+        if not isinstance(value, dict): return f"{at} is {_shown(value)}, no object"
         parts = ((k,schema[str]) for k in value) if str in schema else schema.items()
-        each = (misfit(value[k],o,shown(k)) if k in value else f"{shown(k)} is missing"
-            for k,o in parts)
+        each = (misfit(value[k],o,_shown(k)) if k in value
+            else f"{_shown(k)} is missing" for k,o in parts)
         return next(filter(None, each), '')
     fits = schema(value) if not isinstance(schema, type) else type(value) is schema
-    return '' if fits else f"{at} is {shown(value)}"
+    return '' if fits else f"{at} is {_shown(value)}"
 
 # %% ../nbs/00_files.ipynb #20583be0
 def read_json(
