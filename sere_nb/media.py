@@ -251,26 +251,33 @@ if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
 def _over():
     if _worker: _worker.close()
 
-# %% ../nbs/00_media.ipynb #d0f1ea43
+# %% ../nbs/00_media.ipynb #cce794da
 _WAY_OUT = f'convert it: ffmpeg -i INPUT -ac 1 -ar {_RATE} OUTPUT.wav'
-_LEAST_S = 60       # of patience with a file, and a second more for each megabyte
 
-@lru_cache(8)
-def _converted(path, size, changed, kind):
+def _at_work():
+    "The process that decodes, started if there is none; `MediaError` if it cannot be"
     global _worker
-    if not can_decode(): raise MediaError("needs a decoder. Install one: "
-        f"pip install 'sere_nb[media]', or the program ffmpeg; or {_WAY_OUT}")
-    new,patience_s = Decoded(),_LEAST_S+size/2**20
     try:
         if not (_worker and _worker.usable()): _worker = _Worker()
     except OSError as e: raise MediaError(
         f"could not be decoded ({e.strerror}). Try again, or {_WAY_OUT}") from None
-    said = _worker.ask(dict(path=path, out=new.path, kind=kind), patience_s)
+    return _worker
+
+# %% ../nbs/00_media.ipynb #d0f1ea43
+_LEAST_S = 60       # of patience with a file, and a second more for each megabyte
+
+@lru_cache(8)
+def _converted(path, size, changed, kind):
+    "`Decoded` of a file of so many bytes, last changed then; or `MediaError`"
+    if not can_decode(): raise MediaError("needs a decoder. Install one: "
+        f"pip install 'sere_nb[media]', or the program ffmpeg; or {_WAY_OUT}")
+    new,patience_s = Decoded(),_LEAST_S+size/2**20
+    worker = _at_work()
+    said = worker.ask(dict(path=path, out=new.path, kind=kind), patience_s)
     if said and 'done' in said: return new.tell(**said['done'])
-    late = _worker.late
-    if not said: _worker.close()
-    if late: raise MediaError(f"was not decoded within {patience_s:.0f} s. Cut it, or "
-        f"{_WAY_OUT}")
+    if not said: worker.close()
+    if worker.late: raise MediaError(f"was not decoded within {patience_s:.0f} s. Cut "
+        f"it, or {_WAY_OUT}")
     why = said['why'] if said else 'the decoder broke off'
     raise MediaError(f"cannot be decoded ({why}). Copy it again, or {_WAY_OUT}")
 
