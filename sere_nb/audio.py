@@ -332,11 +332,17 @@ def _said_of_cut(r, db, start_s, cut, max_s, trim):
             "segment")
     return ''
 
-# %% ../nbs/00_audio.ipynb #0cb46555
+# %% ../nbs/00_audio.ipynb #56118b93
 _TURNS = ("two channels that speak in turn, as in a call with a speaker in each, are "
     "mixed. To hear each for itself: a column channel with 1 or 2 in the list, or sere "
     "segment --channels")
 
+def _warn_of(path, mixed, said):
+    "Warnings of `load_audio`, as if its caller gave them"
+    for o in (_TURNS if mixed else '',said):
+        if o: warnings.warn(f"{path}: {o}.", AudioWarning, stacklevel=3)
+
+# %% ../nbs/00_audio.ipynb #0cb46555
 def load_audio(
     path,                       # a sound file, or a stretch of one
     max_s:float|None=30.,       # longest clip wanted, in seconds; None for no cap
@@ -355,8 +361,7 @@ def load_audio(
     start,left,keep = cut = _kept(r.wave, db, trim, max_s)
     wave,start_s = r.wave[start:start+keep],at.start_s+start/SR
     said = _said_of_file(r, limit_s) or _said_of_cut(r, db, start_s, cut, max_s, trim)
-    for o in (_TURNS if r.mixed else '',said):
-        if o: warnings.warn(f"{path}: {o}.", AudioWarning, stacklevel=2)
+    _warn_of(path, r.mixed, said)
     return Clip(set_level(wave) if level else wave.clone(), start_s, r.info.seconds)
 
 # %% ../nbs/00_audio.ipynb #71b949a0
@@ -369,6 +374,11 @@ def _lame():
         lame.lame_init.restype = ctypes.c_void_p
         return lame if lame.get_lame_version()==b'3.100' else None
     except (OSError,AttributeError): return None
+
+# %% ../nbs/00_audio.ipynb #5eb1f3c8
+# variable bit rate (4 is its newer method), 7 of 0 (best) to 9
+_AS_SOUNDFILE = dict(in_samplerate=SR, out_samplerate=SR, num_channels=1, VBR=4,
+    VBR_quality=ctypes.c_float(7))
 
 # %% ../nbs/00_audio.ipynb #def7cdfe
 def _coded(lame, to, samples):
@@ -383,11 +393,7 @@ def _coded(lame, to, samples):
     lame.lame_get_lametag_frame(to, *rest(0))
     return out.raw[:coded+last]
 
-# %% ../nbs/00_audio.ipynb #d057d153
-# variable bit rate (4 is its newer method), 7 of 0 (best) to 9
-_AS_SOUNDFILE = dict(in_samplerate=SR, out_samplerate=SR, num_channels=1, VBR=4,
-    VBR_quality=ctypes.c_float(7))
-
+# %% ../nbs/00_audio.ipynb #2cf38475
 def _by_lame(
     lame,       # the library
     samples,    # (n,) float32, within -1..1
