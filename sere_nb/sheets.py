@@ -228,6 +228,15 @@ def _look_alikes(columns):
         if ours and ours not in columns: found.setdefault(ours, o)
     return {o:found[o] for o in _ALIKE if o in found}
 
+# %% ../nbs/01_sheets.ipynb #4581eedb
+def _no_column(path, columns, o, meant):
+    "`ManifestError` for a column that is missing; `meant` is {ours: theirs}"
+    options = ' '.join(f"--column {shlex.quote(f'{k}={v}')}" for k,v in meant.items())
+    way_out = (f"Did you mean '{meant[o]}'? Then say so: {options}" if o in meant
+        else "Add it, or rename the one that holds it.")
+    return ManifestError(f"{path}: no column '{o}'; there are: {', '.join(columns)}. "
+        f"{way_out}")
+
 # %% ../nbs/01_sheets.ipynb #d827d7ee
 _WIDEST = 1000
 
@@ -239,14 +248,8 @@ def _check_columns(path, columns):
     if not columns: raise ManifestError(
         f"{path}: empty. The first line must name the columns: "
         "path,language,speaker,emotion")
-    meant = _look_alikes(columns)
-    options = ' '.join(f"--column {shlex.quote(f'{k}={v}')}" for k,v in meant.items())
-    for o in ('path','language'):
-        if o in columns: continue
-        raise ManifestError(f"{path}: no column '{o}'; there are: "
-            f"{', '.join(columns)}. "
-            +(f"Did you mean '{meant[o]}'? Then say so: {options}" if o in meant
-              else "Add it, or rename the one that holds it."))
+    missing = next((o for o in ('path','language') if o not in columns), None)
+    if missing: raise _no_column(path, columns, missing, _look_alikes(columns))
     twice = next((o for o in columns if columns.count(o)>1), None)
     if twice is not None: raise ManifestError(
         f"{path}: column '{twice}' is there twice. Rename or remove one.")
