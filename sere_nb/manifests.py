@@ -133,9 +133,9 @@ def _tidy_labels(rows, given):
     if changed: yield (f"labels brought to one vocabulary: {_counted(changed)}",
         'write them so, and nothing need be changed')
 
-# %% ../nbs/01_manifests.ipynb #bb942c03
-def _tidy_speakers(rows):
-    "Placeholders out; notes about them, and about speakers that might be one"
+# %% ../nbs/01_manifests.ipynb #4ff88dde
+def _unknown_speakers(rows):
+    "Placeholders out; a note about them"
     none = []
     for row in rows:
         who = row.get('speaker')
@@ -143,15 +143,19 @@ def _tidy_speakers(rows):
         none.append(who)
         row['speaker'] = ''
     if none: yield (f"{len(none)} of {len(rows)} clips have a placeholder as speaker "
-        f"({_counted(none)})", 
+        f"({_counted(none)})",
         'their speakers count as not known; leave the cell empty')
+
+# %% ../nbs/01_manifests.ipynb #53338f4b
+def _like_speakers(rows):
+    "A note about speakers that might be one"
     alike = {}
     for o in dict.fromkeys(o.get('speaker','') for o in rows):
         alike.setdefault(re.sub(r'(?<!\d)0+(?=\d)', '', _same(o)), []).append(o)
     several = [o for o in alike.values() if len(o)>1]
     groups = f" ({len(several)} such groups)" if len(several)>1 else ''
     if several: yield (f"speakers {' and '.join(map(repr, several[0]))} differ only in "
-        f"case, spaces or leading zeros{groups}", 
+        f"case, spaces or leading zeros{groups}",
         'if they are one voice, write them alike')
 
 # %% ../nbs/01_manifests.ipynb #2ec4e29b
@@ -213,7 +217,8 @@ def _load(path, ours, given):
         f" ({_kinds(problems)}). {_sentence(min(problems)[4])}" if problems
         else ". Each clip needs a row with its path and language."))
     given = {_same(k):v for k,v in given.items()}
-    notes += [*_tidy_languages(rows), *_tidy_labels(rows, given), *_tidy_speakers(rows)]
+    notes += [*_tidy_languages(rows), *_tidy_labels(rows, given),
+        *_unknown_speakers(rows), *_like_speakers(rows)]
     return columns,rows,problems+twice,notes
 
 # %% ../nbs/01_manifests.ipynb #8aacefd4
@@ -374,6 +379,16 @@ def _checked(rows):
         if mark: seen.setdefault(mark, (row['line'],said))
         for o in found: yield (row['line'], row['path'], *o)
 
+# %% ../nbs/01_manifests.ipynb #aa382625
+def _problems_of_list(path, columns, labels):
+    "(usable rows, problems) of a manifest, its sounds not looked at yet"
+    try: _,rows,problems,notes = _load(path, columns or {}, labels or {})
+    except ManifestError as e:
+        what,_,advice = str(e).removeprefix(f'{path}: ').partition('. ')
+        return [],[(1, str(path), 'error', what, advice)]
+    notes = [*(('warning',*o) for o in notes), *_check_table(rows)]
+    return rows,problems+[(1, '', *o) for o in notes]
+
 # %% ../nbs/01_manifests.ipynb #d7378145
 def check_manifest(
     path,                   # a CSV file
@@ -383,13 +398,7 @@ def check_manifest(
 )->pd.DataFrame: # line, path, level ('error' or 'warning'), problem, advice
     """Look at every row and every sound file of a manifest and say what is wrong with
     them: no rows if all is well. Never raises"""
-    try: _,rows,problems,notes = _load(path, columns or {}, labels or {})
-    except ManifestError as e:
-        what,_,advice = str(e).removeprefix(f'{path}: ').partition('. ')
-        rows,problems = [],[(1, str(path), 'error', what, advice)]
-    else:
-        notes = [*(('warning',*o) for o in notes), *_check_table(rows)]
-        problems += [(1, '', *o) for o in notes]
+    rows,problems = _problems_of_list(path, columns, labels)
     if progress:
         from tqdm import tqdm
         rows = tqdm(rows, desc='check', unit='clip', delay=2)
