@@ -120,7 +120,7 @@ def notebook_links(here, cfg):
 
 
 _cell = re.compile(r'(<t[hd]\b[^>]*>)([^<>]*)(?=</t[hd]>)')
-_seam = re.compile(r'(?<=\w)(?:[_/](?=\w)|\.(?=\w{5}))')     # .ogg stays with its name
+_seam = re.compile(r'(?<=\w)(?:[_/](?=\w)|\.(?=[A-Za-z]\w{4}))')     # .ogg stays with its name, 4.9e-08 in one piece
 
 def breakable(html, most=6):
     "Tables in which a long name (a column's, a file's) may go on in a second line, behind `_`, `.` or `/`: by a space of no width, for Pandoc drops <wbr>"
@@ -143,8 +143,8 @@ class Signature(BasicMarkdownRenderer):
     def signature(self):
         sym, dm = self.sym, self.dm
         if inspect.isclass(sym) and (issubclass(sym, BaseException) or sym.__init__ is object.__init__): return None
-        none = type(None)
-        params = {k: {**v, 'anno': inspect.Parameter.empty} if v.get('anno') is none else v for k, v in dm.dm.items() if k != 'return'}
+        nothing = type(None), type(print), type(lambda: 0)     # guessed from a default, and no help to a reader
+        params = {k: {**v, 'anno': inspect.Parameter.empty} if v.get('anno') in nothing else v for k, v in dm.dm.items() if k != 'return'}
         out = [f"{'class' if inspect.isclass(sym) else 'def'} {self.nm}("]
         for k, v in params.items(): out += in_short_lines(dm._fmt_param(k, v)+',', v.get('docment', ''))
         back = dm.dm.get('return', {})
@@ -156,7 +156,8 @@ class Signature(BasicMarkdownRenderer):
     def _repr_markdown_(self):
         parts = [f"{'#'*self.title_level} {self.nm}"]
         if (code := self.signature()): parts.append(f'```python\n{code}\n```')
-        if getattr(self.sym, '__doc__', None) and self.docs: parts.append('*'+self.docs.split('\n\n')[0].strip()+'*'+''.join('\n\n'+o for o in self.docs.split('\n\n')[1:]))
+        first, *more = re.sub(r"(?<![\w`'])''(?![\w`'])", "`''`", self.docs or '').split('\n\n')     # Pandoc would make one quotation mark of an empty string
+        if getattr(self.sym, '__doc__', None) and self.docs: parts.append('*'+first.strip()+'*'+''.join('\n\n'+o for o in more))
         return '---\n\n'+'\n\n'.join(parts)
 
 get_config().d['renderer'] = 'sere_nb._site.Signature'     # only where pages are made: in JupyterLab `show_doc` stays nbdev's
@@ -184,21 +185,23 @@ def assigned(o):
     return [n.id for t in to for n in ast.walk(t) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 def folded(source):
-    "Exported code of which a page shows nothing (steps whose names begin with `_`, constants), to be opened; '' where there is nothing to read"
-    if definitions(source): return ''
+    "Exported code of which a page shows nothing (steps and classes whose names begin with `_`, constants), to be opened; '' where there is nothing to read"
+    shown = definitions(source)
+    if any(not n.startswith('_') for n in shown): return ''
     try: tree = ast.parse(source)
     except SyntaxError: return ''
-    names = dict.fromkeys(n for o in tree.body for n in assigned(o) if n!='_all_')
+    names = dict.fromkeys(shown or [n for o in tree.body for n in assigned(o) if n not in ('_all_', '__all__')])
     if not names: return ''
     said = ', '.join(f'`{n}`' for n in list(names)[:4])+(' …' if len(names)>4 else '')
     return f'#| code-fold: true\n#| code-summary: "Code: {said}"\n{source}'
 
 def without_hidden(cells):
-    "Cells as a reader sees them; in place of nbdev's `rm_export` (`skip_procs` in settings.ini), which drops all that is exported"
+    """Cells as a reader sees them; in place of nbdev's `rm_export` (`skip_procs` in settings.ini), which drops all that is exported.
+    A method of a class whose name begins with `_` is hidden in its notebook, or nbdev would give it a heading; its code is shown as that of its class is."""
     for c in cells:
         does = c.get('directives_') or {}
         if not {'export', 'exporti', 'hide', 'default_exp'} & set(does): yield c
-        elif c.cell_type=='code' and 'hide' not in does and (source := folded(c.source)):
+        elif c.cell_type=='code' and {'export', 'exporti'} & set(does) and ('hide' not in does or '.' in ''.join(definitions(c.source))) and (source := folded(c.source)):
             c.source,c.outputs = source,[]
             yield c
 

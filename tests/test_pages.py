@@ -246,7 +246,7 @@ def test_each_name_that_a_page_shows_has_its_source():
 
 @pytest.mark.parametrize('source,said', [
     ('def _near(x): pass', '`_near`'), ('_MOST,_LEAST = 5,2\ndef _a(): pass', '`_MOST`, `_LEAST`, `_a`'), ('SETTINGS:dict = {}', '`SETTINGS`'), ('a = b = c = d = e = 1', '`a`, `b`, `c`, `d` …'),
-    ('import math', None), ('_all_ = ["x"]', None), ('def near(x): pass', None), ('@patch\ndef fit(self:SERE): pass', None), ('def broken(', None)])
+    ('@patch\ndef use(self:_Worker): pass', '`_Worker.use`'), ('class _Worker: pass', '`_Worker`'), ('import math', None), ('_all_ = ["x"]', None), ("__all__ = ['x']", None), ('def near(x): pass', None), ('@patch\ndef fit(self:SERE): pass', None), ('def broken(', None)])
 def test_steps_are_folded(source, said):
     "Exported code that a page shows nothing of can be opened; what has its own heading is not shown twice"
     assert pages.folded(source) == (f'#| code-fold: true\n#| code-summary: "Code: {said}"\n{source}' if said else '')
@@ -256,9 +256,10 @@ def test_what_a_reader_does_not_see():
     from types import SimpleNamespace
     class Cell(SimpleNamespace):
         def get(self, k): return getattr(self, k, None)
-    cells = [Cell(cell_type='code', source=s, directives_=dict.fromkeys(d.split()), outputs=[1]) for s, d in (('_a = 1', 'export'), ('_b = 1', 'hide export'), ('_c = 1', 'hide'), ('', 'default_exp'), ('_d = 1', ''), ('def f(): pass', 'export'), ('def g(): pass', 'exports'))]
+    cells = [Cell(cell_type='code', source=s, directives_=dict.fromkeys(d.split()), outputs=[1]) for s, d in (('_a = 1', 'export'), ('_b = 1', 'hide export'), ('_c = 1', 'hide'), ('', 'default_exp'), ('_d = 1', ''), ('def f(): pass', 'export'), ('def g(): pass', 'exports'),
+        ('@patch\ndef use(self:_Worker): pass', 'hide export'), ('@patch\ndef use(self:Worker): pass', 'hide export'))]
     seen = list(pages.without_hidden(cells))
-    assert [c.source.splitlines()[-1] for c in seen] == ['_a = 1', '_d = 1', 'def g(): pass'] and [c.outputs for c in seen] == [[], [1], [1]]
+    assert [c.source.splitlines()[-1] for c in seen] == ['_a = 1', '_d = 1', 'def g(): pass', 'def use(self:_Worker): pass'] and [c.outputs for c in seen] == [[], [1], [1], []]
 
 
 @pytest.mark.parametrize('text,then', [
@@ -268,7 +269,7 @@ def test_links_at_names(nbs, text, then):
     assert pages.linked(text, Path('tutorials/01_t.ipynb'), nbs) == then
 
 
-@pytest.mark.parametrize('cell,then', [('p_happiness', 'p_&#8203;happiness'), ('hop_s', 'hop_s'), ('p_anger', 'p_&#8203;anger'), ('it/it_s1.ogg', 'it/&#8203;it_&#8203;s1.ogg'), ('hnr.voiced_mean', 'hnr.&#8203;voiced_&#8203;mean'), ('123456.789012', '123456.789012'), ('uar', 'uar'), ('two words, and a_long_name', 'two words, and a_&#8203;long_&#8203;name'), ('<a href="x_y_z_long">x_y_z_long</a>', '<a href="x_y_z_long">x_y_z_long</a>')])
+@pytest.mark.parametrize('cell,then', [('p_happiness', 'p_&#8203;happiness'), ('hop_s', 'hop_s'), ('p_anger', 'p_&#8203;anger'), ('it/it_s1.ogg', 'it/&#8203;it_&#8203;s1.ogg'), ('hnr.voiced_mean', 'hnr.&#8203;voiced_&#8203;mean'), ('123456.789012', '123456.789012'), ('4.927251e-08', '4.927251e-08'), ('uar', 'uar'), ('two words, and a_long_name', 'two words, and a_&#8203;long_&#8203;name'), ('<a href="x_y_z_long">x_y_z_long</a>', '<a href="x_y_z_long">x_y_z_long</a>')])
 def test_long_names_in_tables_break(cell, then):
     assert pages.breakable(f'<table><tr><td class="a_long_name">{cell}</td></tr></table>') == f'<table><tr><td class="a_long_name">{then}</td></tr></table>'
     assert pages.breakable(f'<td>{cell}</td>') == f'<td>{cell}</td>'      # no table
@@ -280,11 +281,14 @@ def test_signatures():
     )->list: # of both
         "What it does"
     def silent(a): return a
+    def calls(a=print, b=silent): "'' if it's nothing's, or `''`\n\nOr ''."
     class Wrong(ValueError): "Something is wrong"
     class Space:
         "A space"
         def __init__(self, dims:int=2): pass
     one = pages.Signature(short, name='short')._repr_markdown_()
     assert 'def short(' in one and 'NoneType' not in one and max(map(len, one.splitlines())) <= pages.WIDTH and '*What it does*' in one and ')->list:  # of both' in one
+    two = pages.Signature(calls, name='calls')._repr_markdown_()
+    assert "*`''` if it's nothing's, or `''`*\n\nOr `''`." in two and 'function' not in two.partition('*')[0].replace('<function', '')
     assert 'Call self' not in pages.Signature(silent)._repr_markdown_()
     assert '```' not in pages.Signature(Wrong, name='Wrong')._repr_markdown_() and 'class Space(' in pages.Signature(Space, name='Space')._repr_markdown_()
