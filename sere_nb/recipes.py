@@ -45,7 +45,7 @@ class Recipe:
 # %% ../nbs/01_recipes.ipynb #df00871a
 @patch
 def text_of(self:Recipe, part):
-    "How the sentence of a clip is called; '' if the name does not say"
+    "What the sentence of a clip is called; '' if the name does not say"
     if callable(self.text): return self.text(part)
     return self.text.format(**part) if part.get('text_id') else ''
 

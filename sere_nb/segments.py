@@ -319,7 +319,7 @@ def find_segments(
     least_s:float=1.,       # stretches are at least so long
     most_s:float=12.,       # and at most so long
     progress:bool=True,     # show a bar when it takes longer than two seconds?
-)->tuple: # a row per stretch; a row per recording (or channel): path, seconds, …
+)->tuple: # tables: a row per stretch; a row per recording (or channel)
     "Cut recordings into utterances. `SegmentError` if lengths or detector are unusable"
     _check_lengths(least_s, most_s)
     store,detector = EmbeddingCache(cache),SpeechDetector()

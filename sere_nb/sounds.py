@@ -92,7 +92,7 @@ def stretch_name(
     end_s=None,     # seconds; None for its end
     channel=None,   # from 1; None for all of them
 )->str: # the file's own name if all of it is meant
-    "How a part of a recording is called"
+    "What a part of a recording is called"
     t = f't={_plain_s(start_s)}'+(f',{_plain_s(end_s)}' if end_s is not None else '')
     parts = [*([t] if start_s or end_s is not None else []),
         *([f'channel={channel}'] if channel else [])]
