@@ -124,6 +124,18 @@ def _epoch(tric, clips, adam, offsets, batches):
         adam.step()
     return {k:float(v.detach()) for k,v in before.items()}
 
+# %% ../nbs/06b_train.ipynb #32a711c0
+def _noted(tric, clips, adam, offsets, how, epoch):
+    "An epoch, and what is noted of it; `LearnerError` if it went astray"
+    rate = rate_at(epoch, how['epochs'], how['rate'])
+    for group in adam.param_groups: group['lr'] = rate
+    steps = _batches(how['clips'], how['batch'], how['seed'], epoch,
+        clips.label.device)
+    parts = _epoch(tric, clips, adam, offsets, steps)
+    if parts is None: raise LearnerError(f"training went astray in epoch {epoch}. "
+        f"Give a lower rate than {how['rate']:g}.")
+    return dict(epoch=epoch, rate=rate, tric=float(tric.reducer(parts)), **parts)
+
 # %% ../nbs/06b_train.ipynb #2623ded8
 def train(
     tric:TRIC,              # where to start; it is changed
@@ -149,17 +161,9 @@ def train(
     how = dict(epochs=epochs, rate=rate, batch=batch, decay=decay, seed=seed, clips=n)
     there = checkpoint and Path(checkpoint).exists()
     offsets,history = _resume(checkpoint, tric, adam, how) if there else ({},[])
-    values = [h['tric'] for h in history]
     for epoch in tqdm(range(len(history), epochs), disable=not progress, leave=False):
-        if settled(values, patience, least): break
-        for group in adam.param_groups: group['lr'] = rate_at(epoch, epochs, rate)
-        steps = _batches(n, batch, seed, epoch, clips.label.device)
-        parts = _epoch(tric, clips, adam, offsets, steps)
-        if parts is None: raise LearnerError(
-            f"training went astray in epoch {epoch}. Give a lower rate than {rate:g}.")
-        values.append(float(tric.reducer(parts)))
-        history.append(dict(epoch=epoch, rate=rate_at(epoch, epochs, rate),
-                            tric=values[-1], **parts))
+        if settled([h['tric'] for h in history], patience, least): break
+        history.append(_noted(tric, clips, adam, offsets, how, epoch))
         if checkpoint and not (epoch+1)%every:
             _keep(checkpoint, _state(tric, adam, offsets), how, history)
     return history
