@@ -329,6 +329,15 @@ def _resume(path, views, adam, how):
     _go_back(views, adam, known)
     return history
 
+# %% ../nbs/06c_tune.ipynb #9067fd1e
+def _heard_round(views):
+    "A round on vectors as they are: (structure with one emotion, what is noted)"
+    views.hear()
+    l = views.learner
+    losses = l.step()['losses']
+    one,value = _one_for_all(l, clean(l))
+    return one,dict(one=value, **losses)
+
 # %% ../nbs/06c_tune.ipynb #4289d3f5
 def tune(
     views,                  # `_TunedViews`, whose learner has its rounds behind it
@@ -349,23 +358,21 @@ def tune(
     _must_be(epochs=(epochs,1,10**6), steps=(steps,1,10**6), batch=(batch,1,2**40),
              rate=(rate,0.,1e3), patience=(patience,1,10**6), least=(least,0.,1e6),
              seed=(seed,0,2**62))
-    l,blocks = views.learner,views.blocks
+    l,blocks,history = views.learner,views.blocks,[]
     while len(l.history_)<=ASK: l.step()
-    n,history = len(l.label_),[]
     adam = torch.optim.AdamW(blocks.weights.values(), rate, weight_decay=0.)
-    how = dict(epochs=epochs, steps=steps, batch=batch, rate=rate, seed=seed, clips=n,
-               block=blocks.block, rank=blocks.rank, relative=bool(relative))
+    how = dict(epochs=epochs, steps=steps, batch=batch, rate=rate, seed=seed,
+        clips=len(l.label_), block=blocks.block, rank=blocks.rank,
+        relative=bool(relative))
     if checkpoint and Path(checkpoint).exists():
         history = _resume(checkpoint, views, adam, how)
     for epoch in tqdm(range(len(history), epochs+1), disable=not progress, leave=False):
-        views.hear()
-        losses = l.step()['losses']
-        one,value = _one_for_all(l, clean(l))
-        history.append(dict(epoch=epoch, one=value, **losses))
+        one,noted = _heard_round(views)
+        history.append(dict(epoch=epoch, **noted))
         if watch: watch(l)
         values = [h['tric']-relative*h['one'] for h in history]
         if epoch==epochs or settled(values, patience, least, 0): break
-        drawn = _steps(n, batch, steps, seed, epoch)
+        drawn = _steps(how['clips'], batch, steps, seed, epoch)
         _descend(views, adam, drawn, one if relative else None)
         if checkpoint: _keep(checkpoint, _stand(views, adam), how, history)
     return history
@@ -389,7 +396,23 @@ def save(self:TunedBlocks,
         about.write_text(json.dumps(config, default=plain, indent=1))
     return Path(folder)
 
-# %% ../nbs/06c_tune.ipynb #fb6a838f
+# %% ../nbs/06c_tune.ipynb #7189e009
+def _filled(encoder, folder, told, weights):
+    "Tuned blocks with weights from a file"
+    own,views = told['layers_to_transform'],max(whisper_of(encoder).layers)
+    odd = EncoderError(f"{folder}: its weights do not fit, or are not numbers. "
+                       "Save the tuned blocks again.")
+    if not own or own!=list(range(own[0], views)) or not 1<=told['r']<=4096: raise odd
+    out = TunedBlocks(encoder, own[0]+1, told['r'])
+    mine = {k.replace('.default.', '.').removeprefix('model.'):p
+            for k,p in out.weights.items()}
+    shapes = lambda d: {k:tuple(x.shape) for k,x in d.items()}
+    if shapes(mine)!=shapes(weights): raise odd
+    if not all(x.isfinite().all() for x in weights.values()): raise odd
+    for k,p in mine.items(): p.data.copy_(weights[k])
+    return out
+
+# %% ../nbs/06c_tune.ipynb #ba962cb8
 _CONFIG = {'r':int, 'target_modules':[str], 'layers_to_transform':[int]}
 
 def load(
@@ -410,22 +433,6 @@ def load(
         f"{folder}: these blocks were tuned in another model than "
         f"{whisper_of(encoder).name}. Give that one.")
     return _filled(encoder, folder, told, weights)
-
-# %% ../nbs/06c_tune.ipynb #c3445a4d
-def _filled(encoder, folder, told, weights):
-    "Tuned blocks with weights from a file"
-    own,views = told['layers_to_transform'],max(whisper_of(encoder).layers)
-    odd = EncoderError(f"{folder}: its weights do not fit, or are not numbers. "
-                       "Save the tuned blocks again.")
-    if not own or own!=list(range(own[0], views)) or not 1<=told['r']<=4096: raise odd
-    out = TunedBlocks(encoder, own[0]+1, told['r'])
-    mine = {k.replace('.default.', '.').removeprefix('model.'):p
-            for k,p in out.weights.items()}
-    shapes = lambda d: {k:tuple(x.shape) for k,x in d.items()}
-    if shapes(mine)!=shapes(weights): raise odd
-    if not all(x.isfinite().all() for x in weights.values()): raise odd
-    for k,p in mine.items(): p.data.copy_(weights[k])
-    return out
 
 TunedBlocks.save,TunedBlocks.load = save,staticmethod(load)
 
