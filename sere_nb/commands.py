@@ -40,37 +40,7 @@ def _target_of(args):
         "is. Give the manifest that the run had as its target: --target T.csv")
     return found
 
-# %% ../nbs/09_commands.ipynb #a867f9d8
-def _asked_about(args, audit):
-    "Take what is said about the clips of an audit: from a list, the keyboard, or a page"
-    from sere_nb.audit import Desk
-    if args.labels:
-        n,beside = audit.take(args.labels),len(audit.book.heard('given'))
-        some = beside and audit.book.heard('random')
-        print(f"{_count(n, 'label')} taken."+(f" {_count(beside, 'clip')} of those that "
-            "have one by now were not drawn by chance: they can teach, and prove nothing."
-            if some else ''))
-        return
-    audit.draw(args.clips, args.clips//4 if args.unsure is None else args.unsure)
-    if audit.next()==len(audit.names): return
-    if args.terminal: return audit.by_keys()
-    desk = Desk(audit, args.port)
-    print(f"Listen and answer at {desk.url}\nEach answer is kept at once. To stop: Finish "
-        "on the page, or Ctrl+C here; the same command goes on.", flush=True)
-    if args.open:
-        import webbrowser
-        webbrowser.open(desk.url)
-    with contextlib.suppress(KeyboardInterrupt): desk.serve()
-
-# %% ../nbs/09_commands.ipynb #11b7fa46
-def _print_outcome(audit, again):
-    "What the answers prove"
-    from sere_nb.audit import told
-    lines = told(audit.outcome(), again)
-    rows = [o for o in lines if isinstance(o, tuple)]
-    table = _rows([[one_line(c) for c in o] for o in rows])
-    print(lines[0], '', table, '', *lines[1+len(rows):], sep='\n')
-
+# %% ../nbs/09_commands.ipynb #6372862a
 def _unchanged(args, kept):
     "`UseError`, with the way to go on, if somebody changed what an audit wrote"
     try: replaceable(kept)
@@ -79,6 +49,14 @@ def _unchanged(args, kept):
             f"another name and hand it back: sere audit {shlex.quote(str(args.dir))} "
             "--labels NAME.csv") from None
 
+# %% ../nbs/09_commands.ipynb #35a2a366
+def _places(args):
+    "(files that are kept, files to teach by, files that are read)"
+    kept = [args.dir/'audit.csv',args.dir/'audit.json']
+    wanted = [args.teach] if args.teach else []
+    return kept,wanted,[args.dir/o for o in (*_RESULTS,'audit.csv','audit.json')]
+
+# %% ../nbs/09_commands.ipynb #ce6bc2da
 def _opened(args, kept, wanted, read):
     "The audit of a run, once nothing can be lost by it"
     from sere_nb.audit import Audit,read_audited
@@ -93,14 +71,58 @@ def _opened(args, kept, wanted, read):
     if wanted: _writable(args.teach.parent, '--teach FILE')
     return Audit(args.dir, table, args.seed)
 
-# %% ../nbs/09_commands.ipynb #6d27d8d9
+# %% ../nbs/09_commands.ipynb #90364dbe
+def _take(audit, labels):
+    "Take what a list says about clips, and tell how many can prove something"
+    n,beside = audit.take(labels),len(audit.book.heard('given'))
+    some = beside and audit.book.heard('random')
+    print(f"{_count(n, 'label')} taken."+(f" {_count(beside, 'clip')} of those that "
+        "have one by now were not drawn by chance: they can teach, and prove nothing."
+        if some else ''))
+
+# %% ../nbs/09_commands.ipynb #3f24e464
+def _by_page(audit, args):
+    "Ask on a page, which is opened unless it is not wanted"
+    from sere_nb.audit import Desk
+    desk = Desk(audit, args.port)
+    print(f"Listen and answer at {desk.url}\nEach answer is kept at once. To stop: Finish "
+        "on the page, or Ctrl+C here; the same command goes on.", flush=True)
+    if args.open:
+        import webbrowser
+        webbrowser.open(desk.url)
+    with contextlib.suppress(KeyboardInterrupt): desk.serve()
+
+# %% ../nbs/09_commands.ipynb #6dab2e1e
+def _asked_about(args, audit):
+    "Take what is said about the clips of an audit: from a list, the keyboard, or a page"
+    if args.labels: return _take(audit, args.labels)
+    audit.draw(args.clips, args.clips//4 if args.unsure is None else args.unsure)
+    if audit.next()==len(audit.names): return
+    if args.terminal: audit.by_keys()
+    else: _by_page(audit, args)
+
+# %% ../nbs/09_commands.ipynb #f3e4e9c9
+def _print_outcome(audit, again):
+    "What the answers prove"
+    from sere_nb.audit import told
+    lines = told(audit.outcome(), again)
+    rows = [o for o in lines if isinstance(o, tuple)]
+    table = _rows([[one_line(c) for c in o] for o in rows])
+    print(lines[0], '', table, '', *lines[1+len(rows):], sep='\n')
+
+# %% ../nbs/09_commands.ipynb #edf07f5b
+def _teach(args, audit):
+    "Write what was heard as shots, and tell how they are used"
+    n = _count(audit.teach(args.teach), 'clip')
+    print(f"{n} to teach: give the same sere run another --out, and --taught "
+        f"{one_line(shlex.quote(str(args.teach)))}. They are not judged there.")
+
+# %% ../nbs/09_commands.ipynb #c931b84a
 def audit(
     args, # as `parser` gives it for `sere audit`
 )->int: # exit status
     "How right a run is, and how frequent each emotion, from a few clips to listen to"
-    kept = [args.dir/'audit.csv',args.dir/'audit.json']
-    wanted = [args.teach] if args.teach else []
-    read = [args.dir/o for o in (*_RESULTS,'audit.csv','audit.json')]
+    kept,wanted,read = _places(args)
     again = f"sere audit {one_line(shlex.quote(str(args.dir)))}"
     audit = _opened(args, kept, wanted, read)
     _asked_about(args, audit)
@@ -112,9 +134,7 @@ def audit(
     audit.keep()
     # those that are there only now, too
     not_read(wanted, read, 'give another place: --teach FILE')
-    if wanted: print(f"{_count(audit.teach(args.teach), 'clip')} to teach: give the same "
-        "sere run another --out, and --taught "
-        f"{one_line(shlex.quote(str(args.teach)))}. They are not judged there.")
+    if wanted: _teach(args, audit)
     print(_rows([(o,) for o in [*kept,*wanted]]))
     return 0
 
@@ -146,7 +166,21 @@ def _encoders_for(args, languages):
         return read_encoders(args.model, languages, args.encoder, args.encoder_for)
     return load_encoders(args.encoder or 'acoustic', args.encoder_for, languages)[1]
 
-# %% ../nbs/09_commands.ipynb #5b97b7c7
+# %% ../nbs/09_commands.ipynb #ea5d684f
+def _encoded(made):
+    "A line about the shards that `encode_shards` made"
+    errors = int(made.errors.sum())
+    lost = f"; {_count(errors, 'clip')} that could not be used: column error"
+    return (f"{_count(int(made.clips.sum()), 'clip')} in {_count(len(made), 'shard')}, "
+        f"{int(made.new.sum())} of them made now{lost if errors else ''}.")
+
+# %% ../nbs/09_commands.ipynb #671d1e7f
+def _scored(found):
+    "A line about the corpora whose clips `score_shards` named"
+    return (f"{_count(int(found.clips.sum()), 'clip')} of {len(found)} "
+        f"{'corpus' if len(found)==1 else 'corpora'} named.")
+
+# %% ../nbs/09_commands.ipynb #d37644f8
 def shards(
     args, # as `parser` gives it for `sere shards`
 )->int: # exit status
@@ -159,20 +193,16 @@ def shards(
     encoders = _encoders_for(args, set(table.language))
     made = cluster.encode_shards(table, encoders, args.out, args.each, again=args.again,
         **how)
-    errors = int(made.errors.sum())
-    lost = f"; {_count(errors, 'clip')} that could not be used: column error"
-    print(f"{_count(int(made.clips.sum()), 'clip')} in {_count(len(made), 'shard')}, "
-        f"{int(made.new.sum())} of them made now{lost if errors else ''}.\n"
-        f"{args.out}/embeddings")
+    print(f"{_encoded(made)}\n{args.out}/embeddings")
     if args.model:
-        scored = cluster.score_shards(args.out, args.model, **how)
-        print(f"{_count(int(scored.clips.sum()), 'clip')} of {len(scored)} "
-            f"{'corpus' if len(scored)==1 else 'corpora'} named.\n{args.out}/predictions")
+        found = cluster.score_shards(args.out, args.model, **how)
+        print(f"{_scored(found)}\n{args.out}/predictions")
     return 0
 
-# %% ../nbs/09_commands.ipynb #5997e509
+# %% ../nbs/09_commands.ipynb #4efeb41b
 def _some(row): return (f'{o:.1f}' if o==o else '' for o in row)
 
+# %% ../nbs/09_commands.ipynb #4be84a83
 def _curve(results, methods):
     "UAR by the number of shots"
     from sere_nb import evaluate
