@@ -13,7 +13,7 @@ from pathlib import Path
 from .console import UseError,_count,_rows,_spare,_writable,one_line
 from .inputs import _given,_hearing,_heard,_in_order,_listener,_manifest
 
-# %% ../nbs/09_lists.ipynb #53f4c484
+# %% ../nbs/09_lists.ipynb #16a8d3f9
 def _fix(args, how):
     "Write the list as it is read: one vocabulary, one code a language, CSV in UTF-8"
     from sere_nb.corpora import read_manifest,write_manifest
@@ -29,6 +29,7 @@ def _fix(args, how):
     print(f"{_count(len(table), 'row')} written to {one_line(args.out)}, as they are read; "
         f"what follows is about {one_line(args.manifest)}.")
 
+# %% ../nbs/09_lists.ipynb #391300ac
 def _finding(manifest, o):
     "A line about a row of `check_manifest`"
     where = '' if o.path in ('',str(manifest)) else f'{o.path}: '
@@ -61,7 +62,18 @@ def _recipe_line(o):
     clips = f'{o.clips:,} clips' if o.clips else ''
     return f"{o.name:<10} {languages:<5}  {clips:>11}  {o.title}; {o.licence}; {o.url}"
 
-# %% ../nbs/09_lists.ipynb #bf896fbd
+# %% ../nbs/09_lists.ipynb #85d2af85
+def _made_of(table, recipe):
+    "Clips, speakers, emotions, licence: two lines"
+    n = Counter(o for o in table.emotion if o)
+    without = len(table)-sum(n.values())
+    each = ', '.join(f'{o} {n[o]}' for o in _in_order(n))
+    who = _count(len(set(table.speaker)-{''}), 'speaker')
+    return (f"{_count(len(table), 'clip')} of {who}: {each}"
+        f"{f', without label {without}' if without else ''}.\n"
+        f"Licence: {recipe.licence}. {recipe.note}".rstrip())
+
+# %% ../nbs/09_lists.ipynb #524326b3
 def corpus(
     args, # as `parser` gives it for `sere corpus`
 )->int: # exit status
@@ -74,15 +86,9 @@ def corpus(
         "recipe, the corpus's folder and the file to write: sere corpus emodb FOLDER "
         "-o emodb.csv. For the recipes: sere corpus --list")
     _spare([args.out], args, way_out='-o FILE')
-    table,recipe = make_manifest(args.recipe, args.root),RECIPES[args.recipe]
+    table = make_manifest(args.recipe, args.root)
     write_manifest(table, args.out)
-    n = Counter(o for o in table.emotion if o)
-    without = len(table)-sum(n.values())
-    each = ', '.join(f'{o} {n[o]}' for o in _in_order(n))
-    who = _count(len(set(table.speaker)-{''}), 'speaker')
-    print(f"{_count(len(table), 'clip')} of {who}: {each}"
-        f"{f', without label {without}' if without else ''}.\n"
-        f"Licence: {recipe.licence}. {recipe.note}".rstrip())
+    print(_made_of(table, RECIPES[args.recipe]))
     print(args.out)
     return 0
 
@@ -116,6 +122,21 @@ def _voices_table(heard, corpora):
         for o,(n,sure) in zip(each.index, each.to_numpy())]
     return len(each),_rows([('voice','clips','how sure'), *rows])
 
+# %% ../nbs/09_lists.ipynb #e6e9b8ac
+def _tell_voices(args, found, told):
+    "What `sere voices` says; `told` clips had a speaker before"
+    heard = found[found.speaker!='']
+    n,table = _voices_table(heard, found.corpus.nunique())
+    print(f"{_count(n, 'voice')} in {_count(len(heard), 'clip')}; a clip is of its voice "
+        f"with {100*heard.voice_sure.mean():.0f} % on average.\n\n{table}\n")
+    lost = len(found)-len(heard)
+    if lost: print(f"Without a voice: {_count(lost, 'clip')} that could not be used. "
+        f"Which, and why: sere check {one_line(args.manifest)}")
+    if told: print(f"{_count(told, 'clip')} had a speaker before; the new manifest has the "
+        "voices found in their place.")
+    print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, "
+        "say so: --voices N.")
+
 # %% ../nbs/09_lists.ipynb #420c637e
 def voices(
     args, # as `parser` gives it for `sere voices`
@@ -133,22 +154,7 @@ def voices(
     _tell_voices(args, found, int((table.speaker!='').sum()))
     return 0
 
-# %% ../nbs/09_lists.ipynb #e6e9b8ac
-def _tell_voices(args, found, told):
-    "What `sere voices` says; `told` clips had a speaker before"
-    heard = found[found.speaker!='']
-    n,table = _voices_table(heard, found.corpus.nunique())
-    print(f"{_count(n, 'voice')} in {_count(len(heard), 'clip')}; a clip is of its voice "
-        f"with {100*heard.voice_sure.mean():.0f} % on average.\n\n{table}\n")
-    lost = len(found)-len(heard)
-    if lost: print(f"Without a voice: {_count(lost, 'clip')} that could not be used. "
-        f"Which, and why: sere check {one_line(args.manifest)}")
-    if told: print(f"{_count(told, 'clip')} had a speaker before; the new manifest has the "
-        "voices found in their place.")
-    print(f"{args.out}\nListen to a few clips of each. If you know how many people speak, "
-        "say so: --voices N.")
-
-# %% ../nbs/09_lists.ipynb #8d5f205e
+# %% ../nbs/09_lists.ipynb #bc11b573
 def _recordings(places, language, corpus):
     "Whole recordings of folders and files as a manifest"
     import pandas as pd
@@ -166,6 +172,7 @@ def _recordings(places, language, corpus):
     whole = pd.concat(tables, ignore_index=True)
     return whole.drop_duplicates('file', ignore_index=True)
 
+# %% ../nbs/09_lists.ipynb #3a449e9f
 def _length(seconds): return f'{int(seconds)//60}:{int(seconds)%60:02d}'
 
 # %% ../nbs/09_lists.ipynb #71dfca7a
@@ -180,6 +187,14 @@ def _cut_lines(about):
         *map(row, most.itertuples())])
     if len(fine)>len(most): yield f'and {len(fine)-len(most)} more'
     for o in lost.itertuples(): yield one_line(f'Left out: {o.why}')
+
+# %% ../nbs/09_lists.ipynb #31bf8774
+def _who_speaks(found, listener, args):
+    "The stretches with the voices that were found, and a line about them"
+    from sere_nb.voices import voices
+    found = voices(found, listener, args.cache, progress=args.progress)
+    print(f"Who speaks: {_hearing(_heard(found))}.")
+    return found.assign(voice_sure=found.voice_sure.map('{:.2f}'.format))
 
 # %% ../nbs/09_lists.ipynb #4ac07642
 def segment(
@@ -204,10 +219,3 @@ def segment(
     print(f"{n}, {_length(about.speech_s.sum())} of {_length(about.seconds.sum())} minutes."
         f"\n{args.out}")
     return 0
-
-# %% ../nbs/09_lists.ipynb #31bf8774
-def _who_speaks(found, listener, args):
-    from sere_nb.voices import voices
-    found = voices(found, listener, args.cache, progress=args.progress)
-    print(f"Who speaks: {_hearing(_heard(found))}.")
-    return found.assign(voice_sure=found.voice_sure.map('{:.2f}'.format))
