@@ -349,6 +349,21 @@ def _score(jobs, clips, args, ray, workers, progress):
         for (_,c,*_),_ in _spread(jobs, _ScoreCorpus, args, ray, workers):
             bar.update(clips[c])
 
+# %% ../nbs/10_cluster.ipynb #3fd91512
+def _identities(about, model, corpora):
+    "What tells each corpus' file from all others; `model` is a folder"
+    mark = fingerprint([Path(model)/o for o in ('model.safetensors','model.json')])
+    return [dict(format=_FORMAT, manifest=about['manifest'], encoder=about['encoder'],
+        model=mark, corpus=c, told='heard') for c in corpora]
+
+# %% ../nbs/10_cluster.ipynb #7441f621
+def _scored_table(folder, corpora, new):
+    "One row per corpus: corpus, file, clips, new; `new` are places among `corpora`"
+    names = [_name('predictions', i) for i in range(len(corpora))]
+    rows = [(c, name, _footer(folder, name)[1], i in new)
+        for i,(c,name) in enumerate(zip(corpora, names))]
+    return pd.DataFrame(rows, columns=['corpus','file','clips','new'])
+
 # %% ../nbs/10_cluster.ipynb #4921a6b8
 def score_shards(
     out,                # of `encode_shards`; what another model said there is replaced
@@ -361,20 +376,14 @@ def score_shards(
     folder,about = _open(out)
     _complete(folder, about)
     learner = SERE.load(model)
-    mark = fingerprint([Path(model)/o for o in ('model.safetensors','model.json')])
     known = _manifest_table(folder, about)
     corpus,parts = _corpus(known),_part_columns(known.select(['path']).to_pandas())
     shards = _shards_of(corpus, about['each'])
-    identities = [dict(format=_FORMAT, manifest=about['manifest'],
-        encoder=about['encoder'], model=mark, corpus=c, told='heard') for c in shards]
+    identities = _identities(about, model, shards)
     fits = _scored(folder, identities)
     jobs = [[i,c,shards[c],parts] for i,c in enumerate(shards) if not fits[i]]
     clips = {c:int((corpus==c).sum()) for c in shards}
     args = folder.sent,about['each'],learner,identities,uuid.uuid4().hex
     _score(jobs, clips, args, ray, workers, progress)
     folder.sweep('predictions')
-    new,rows = {i for i,*_ in jobs},[]
-    for i,c in enumerate(shards):
-        name = _name('predictions', i)
-        rows.append((c, name, _footer(folder, name)[1], i in new))
-    return pd.DataFrame(rows, columns=['corpus','file','clips','new'])
+    return _scored_table(folder, list(shards), {i for i,*_ in jobs})
