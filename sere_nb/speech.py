@@ -280,6 +280,13 @@ def _quiet():
         logging.set_verbosity(say)
         if bar: logging.enable_progress_bar()
 
+# %% ../nbs/02_speech.ipynb #fc7838b2
+def _name_of(spec):
+    "What the names of its views begin with"
+    local = Path(spec).expanduser()
+    if local.is_dir(): return local.resolve().name
+    return spec.partition('@')[0].split('/')[-1]
+
 # %% ../nbs/02_speech.ipynb #cb3e9a29
 _BLOCKS = 1000      # more than any encoder has
 
@@ -301,9 +308,7 @@ class TransformerEncoder(Encoder):
         # larger batches take memory that the system hands out anew each time, which
         # costs a tenth of the time
         if self.device.type=='cpu': self.budget_s = 40.
-        local = Path(self.spec).expanduser()
-        self.name = name or (local.resolve().name if local.is_dir()
-            else self.spec.partition('@')[0].split('/')[-1])
+        self.name = name or _name_of(self.spec)
         self._blocks = self._number_of_blocks()
         self.layers = self._chosen(layers)
         self._late = said_layer(self.kind, self._blocks)
