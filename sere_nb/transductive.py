@@ -51,16 +51,22 @@ def _settled(logp, task):
     p[:len(task.y)] = np.eye(len(task.names))[task.y]
     return p
 
-# %% ../nbs/07b_transductive.ipynb #b7d13cfb
+# %% ../nbs/07b_transductive.ipynb #42bfc5e7
 def _unit(x): return x/np.linalg.norm(x, axis=-1, keepdims=True).clip(1e-12)
-def _flat(x): return x.transpose(1,0,2).reshape(x.shape[1], -1)
 
+# %% ../nbs/07b_transductive.ipynb #16fd4399
+def _flat(x): # (n, V*d) from (V, n, d)
+    return x.transpose(1,0,2).reshape(x.shape[1], -1)
+
+# %% ../nbs/07b_transductive.ipynb #02c2277a
 def _mean_shots(z, task):
     "(K, d)"
     shots = z[:len(task.y)]
     return np.stack([shots[task.y==k].mean(0) for k in range(len(task.names))])
 
-def _distances(a, b): return (a*a).sum(1)[:,None]-2*a@b.T+(b*b).sum(1)
+# %% ../nbs/07b_transductive.ipynb #4b6c5dd3
+def _distances(a, b): # (n, m) from (n, d) and (m, d)
+    return (a*a).sum(1)[:,None]-2*a@b.T+(b*b).sum(1)
 
 # %% ../nbs/07b_transductive.ipynb #936fd5f1
 def _gaussian(x, share, shrinkage):
@@ -160,17 +166,19 @@ def laplacian_fit(
     for _ in range(rounds): p = _settled(unary+force*(graph@p), task)
     return p
 
-# %% ../nbs/07b_transductive.ipynb #f8a97c27
+# %% ../nbs/07b_transductive.ipynb #b08b0e1a
 def _log_proba(task, x):
     "(n, K) log-probabilities of logistic regression on the shots"
     return _classifier(x[:len(task.y)], task.y).predict_log_proba(x)
 
+# %% ../nbs/07b_transductive.ipynb #c594ec4e
 @_as_method(_task)
 def laplacian_shot(task):
     "Distances to mean shots that neighbours smooth"
     z = _flat(_unit(task.x))/len(task.x)**.5
     return laplacian_fit(-_distances(z, _mean_shots(z, task)), neighbours(z, 3), task)
 
+# %% ../nbs/07b_transductive.ipynb #5bbb61ec
 @_as_method(_task)
 def lame(task):
     "Logistic regression that neighbours smooth"
