@@ -26,7 +26,7 @@ class ProtocolError(BenchError):
 def make_protocol(
     folder,             # holds the manifests
     names,              # of the corpora: `name.csv` each
-    shots:int=5,        # an emotion
+    shots:int=5,        # per emotion
     seeds=range(10),    # one draw of the shots each
     name:str='own',     # of the protocol
     note:str='',        # what a reader of its figures must know
@@ -53,7 +53,7 @@ def nested_shots(
     seed:int,           # whose shots come first
     n:int,              # shots per emotion
 )->list: # of paths; `ProtocolError` if an emotion has fewer than `n` clips
-    """The task's own shots, cut to `n` an emotion, or with others of the source
+    """The task's own shots, cut to `n` per emotion, or with others of the source
     behind them"""
     emotion,out = dict(zip(table.path, table.emotion)),[]
     own = set(task['shots'][str(seed)])
@@ -144,8 +144,9 @@ def _check_task(task, where, number):
         raise ProtocolError(f"{where}, {task_name(task)}: seed {odd!r} is not a whole "
             "number. Seeds are the keys of 'shots'.")
 
-# %% ../nbs/07d_protocols.ipynb #e6db8db7
+# %% ../nbs/07d_protocols.ipynb #450f3431
 def _loaded(file):
+    "What a file of JSON holds; `ProtocolError` if it is none"
     try: return json.loads(Path(file).read_text(encoding='utf-8'))
     except (FileNotFoundError,IsADirectoryError):
         raise ProtocolError(f"{file}: no such protocol file. "
@@ -153,6 +154,7 @@ def _loaded(file):
     except ValueError as e:
         raise ProtocolError(f"{file}: not JSON ({e}). Copy the file again.") from None
 
+# %% ../nbs/07d_protocols.ipynb #6491092a
 def read_protocol(
     protocol,   # a JSON file, or the dict itself
 )->dict: # with emotions in the words of the vocabulary
@@ -220,7 +222,7 @@ def _check_emotions(task, tables):
             raise ProtocolError(f"{task_name(task)}: no clip of {corpus} carries "
                 f"'{lacking}'. Correct the task's emotions, or the manifest.")
 
-# %% ../nbs/07d_protocols.ipynb #019a5c60
+# %% ../nbs/07d_protocols.ipynb #75b5e431
 def _check_shares(task):
     "`ProtocolError` unless `target_shares` are shares of the task's emotions"
     shares,where = task['target_shares'],f"{task_name(task)}, target_shares"
@@ -236,6 +238,7 @@ def _check_shares(task):
         raise ProtocolError(f"{where}: the shares sum to {sum(shares.values()):g}. "
             "Correct them to sum to 1.")
 
+# %% ../nbs/07d_protocols.ipynb #027a70bf
 def _check_thinned(task, table):
     "`ProtocolError` unless the target can be thinned to them"
     shares,labels = task['target_shares'],table.emotion.to_numpy(dtype=object)
