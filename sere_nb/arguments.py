@@ -17,7 +17,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"sere: {one_line(message)}. For help: {self.prog} --help\n")
 
-# %% ../nbs/09_arguments.ipynb #9a3aaaf2
+# %% ../nbs/09_arguments.ipynb #ebb30e35
 _Wrong = argparse.ArgumentTypeError
 
 def _number(text):
@@ -26,8 +26,10 @@ def _number(text):
         raise _Wrong(f"'{text}' is not a whole number from 1 on")
     return int(text)
 
+# %% ../nbs/09_arguments.ipynb #4f78835f
 def _none_too(text): return 0 if text=='0' else _number(text)
 
+# %% ../nbs/09_arguments.ipynb #12d182f5
 def _share(text):
     "A number from 0 to 1"
     try: share = float(text)
@@ -36,7 +38,7 @@ def _share(text):
         raise _Wrong(f"'{text}' is not a share between 0 and 1, such as 0.6")
     return share
 
-# %% ../nbs/09_arguments.ipynb #aae88ca7
+# %% ../nbs/09_arguments.ipynb #139a1f1d
 def _seconds(text):
     "A length in seconds"
     try: seconds = float(text)
@@ -45,9 +47,10 @@ def _seconds(text):
         raise _Wrong(f"'{text}' is not a length in seconds, up to 30")
     return seconds
 
+# %% ../nbs/09_arguments.ipynb #50442adb
 def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
 
-# %% ../nbs/09_arguments.ipynb #fcf578f4
+# %% ../nbs/09_arguments.ipynb #1647be35
 def _shares(text):
     "'anger=.6,fear=.1' to a dict; or 'balanced', 'unknown', 'estimate'"
     if text in ('balanced','unknown','estimate'): return text
@@ -59,6 +62,7 @@ def _shares(text):
         "nor balanced, unknown or estimate")
     return shares
 
+# %% ../nbs/09_arguments.ipynb #94ab7eb6
 def _how_made(text):
     "'voices,words' to a pair"
     names = _names(text)
@@ -76,24 +80,24 @@ def _column(text):
         f"OURS=THEIRS, such as speaker=speaker_id; ours are {', '.join(names)}")
     return ours,theirs
 
-# %% ../nbs/09_arguments.ipynb #77da24ff
-_CACHE = ("folder that keeps encoded clips (default: what SERE_CACHE says, else a "
-    "folder sere_nb among the system's caches, or among temporary files where nobody "
-    "has a home)")
-_ENC = ('acoustic (needs no download), a model id on the Hugging Face hub such as '
-    'openai/whisper-base, or a folder in that layout; +acoustic behind it joins both '
-    'views')
-
+# %% ../nbs/09_arguments.ipynb #21e2b468
 def _out(p, metavar, help, kind=Path): p.add_argument('-o', '--out', metavar=metavar,
     type=kind, required=True, help=help)
 
+# %% ../nbs/09_arguments.ipynb #e2a8456e
 def _quiet(p, bars='no progress bars'): p.add_argument('-q', '--quiet', dest='progress',
     action='store_false', help=bars)
+
+# %% ../nbs/09_arguments.ipynb #f8d3916d
+_CACHE = ("folder that keeps encoded clips (default: what SERE_CACHE says, else a "
+    "folder sere_nb among the system's caches, or among temporary files where nobody "
+    "has a home)")
 
 def _cached(p):
     p.add_argument('--cache', metavar='DIR', type=Path, default=default_cache(),
         help=_CACHE)
 
+# %% ../nbs/09_arguments.ipynb #bd222118
 def _list_options(p, labels=False):
     "Options of commands that read a manifest"
     p.add_argument('--column', metavar='OURS=THEIRS', type=_column, action='append',
@@ -103,7 +107,7 @@ def _list_options(p, labels=False):
         'file with the columns from and to, such as W,anger. The usual words of some '
         'languages are known without')
 
-# %% ../nbs/09_arguments.ipynb #31f7d4e0
+# %% ../nbs/09_arguments.ipynb #0b859026
 def _speakers(p, default='known'):
     "Who speaks"
     who = p.add_mutually_exclusive_group()
@@ -115,9 +119,15 @@ def _speakers(p, default='known'):
     who.add_argument('--no-speakers', dest='speakers', action='store_const', const='none',
         default=argparse.SUPPRESS, help='the same as --speakers none')
 
+# %% ../nbs/09_arguments.ipynb #981d82f5
+_ENC = ('acoustic (needs no download), a model id on the Hugging Face hub such as '
+    'openai/whisper-base, or a folder in that layout; +acoustic behind it joins both '
+    'views')
+
 def _encoder_for(p): p.add_argument('--encoder-for', metavar='LANG=ENC', action='append',
     help='another encoder for one language; may be given several times')
 
+# %% ../nbs/09_arguments.ipynb #9549da26
 def _shared(p, encoder='acoustic', speakers='known'):
     "Options of commands that encode"
     p.add_argument('--encoder', metavar='ENC', default=encoder, required=encoder is False,
@@ -127,13 +137,14 @@ def _shared(p, encoder='acoustic', speakers='known'):
     _cached(p)
     _quiet(p)
 
-# %% ../nbs/09_arguments.ipynb #b02763f1
+# %% ../nbs/09_arguments.ipynb #d4df65eb
 def _made(p, shares, design):
     "What is known of how a target was made"
     p.add_argument('--shares', metavar='A=.6,...', type=_shares, default='unknown',
         help=shares)
     p.add_argument('--design', metavar='HOW', type=_how_made, help=design)
 
+# %% ../nbs/09_arguments.ipynb #99b1992f
 def _at_least(p): p.add_argument('--at-least', metavar='P', type=_share, default=0.,
     help='leave the emotion empty in predictions where the highest probability is below '
     'P (default: 0, always answer)')
