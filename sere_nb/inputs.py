@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .console import UseError,_count
 
-# %% ../nbs/09_inputs.ipynb #49cacd34
+# %% ../nbs/09_inputs.ipynb #721b943e
 def _given(args, *files):
     """What --column and --labels say to each of these manifests:
     {file: settings of `read_manifest`}"""
@@ -28,20 +28,23 @@ def _given(args, *files):
     some = lambda file: {k:v for k,v in ours.items() if v in there[file]}
     return {o:dict(columns=some(o), labels=labels) for o in files}
 
+# %% ../nbs/09_inputs.ipynb #5dc5d6c5
 def _manifest(args):
     "The manifest of a command that takes one"
     from sere_nb.corpora import read_manifest
     return read_manifest(args.manifest, **_given(args, args.manifest)[args.manifest])
 
-# %% ../nbs/09_inputs.ipynb #0fd21b72
+# %% ../nbs/09_inputs.ipynb #d966f2fc
 def _is_shards(where): return '://' in where or (Path(where)/'about.json').is_file()
 
+# %% ../nbs/09_inputs.ipynb #60688f88
 def _cluster():
     "The module for shards, which needs an extra"
     try: from sere_nb import cluster
     except ImportError as e: raise UseError(e) from None
     return cluster
 
+# %% ../nbs/09_inputs.ipynb #77d0e300
 def _manifests(args, *places):
     """Manifests of CSV files or of shards' folders;
     the later ones in the words of the first"""
@@ -63,12 +66,13 @@ def _embedded(where, table, encoders, args):
     if not _is_shards(where): return embed(table, encoders, args.cache, args.progress)
     return _cluster().read_shards(where, {k:encoders[k] for k in set(table.language)})
 
-# %% ../nbs/09_inputs.ipynb #b9ec8946
+# %% ../nbs/09_inputs.ipynb #b0670c36
 def _in_order(emotions):
     "Vocabulary first, own labels after it"
     from sere_nb.corpora import EMOTIONS
     return [o for o in EMOTIONS if o in emotions]+sorted(set(emotions)-set(EMOTIONS))
 
+# %% ../nbs/09_inputs.ipynb #be641c60
 def _wanted(clips, only, n, name):
     "Emotions to choose from, those of `only` if given; `ManifestError` if there are none"
     from sere_nb.corpora import ManifestError,one_vocabulary
@@ -125,7 +129,7 @@ def _listed(file):
     paths = parts_named(rows, file)
     return [(o['line'],path,o.get('emotion')) for o,path in zip(rows, paths)]
 
-# %% ../nbs/09_inputs.ipynb #4ea04f68
+# %% ../nbs/09_inputs.ipynb #7c7e2cb8
 def _word(label, labels, known):
     "A label of a list, in the manifest's words; '' if it is none"
     from sere_nb.corpora import is_placeholder,one_vocabulary
@@ -133,6 +137,7 @@ def _word(label, labels, known):
     if not label or is_placeholder(label): return ''
     return one_vocabulary([label], filter(None, known.values()))[label]
 
+# %% ../nbs/09_inputs.ipynb #591ef613
 def _found(path, table, known, folder):
     "The file of the manifest that a path of a list means; None if there is none"
     from sere_nb.audio import stretch,stretch_name
@@ -140,6 +145,15 @@ def _found(path, table, known, folder):
     by_path,part = dict(zip(table.path, table.file)),stretch(path)
     near = (stretch_name(find_file(part.file, o), *part[1:]) for o in (folder,'.'))
     return by_path.get(path) or next((o for o in near if o in known), None)
+
+# %% ../nbs/09_inputs.ipynb #d264ce3b
+def _say_other(file, other, n):
+    "Warn of shots with two labels"
+    from sere_nb.corpora import ManifestWarning
+    line,here,there = other[0]
+    warnings.warn(f"{file}: {len(other)} of {n} shots have another label than in the "
+        f"manifest (the first in line {line}: '{here}', there '{there}'). "
+        "This list counts; mend the one that is wrong.", ManifestWarning, stacklevel=3)
 
 # %% ../nbs/09_inputs.ipynb #395ae54d
 def read_shots(
@@ -166,15 +180,6 @@ def read_shots(
     if other: _say_other(file, other, len(shots))
     return shots
 
-# %% ../nbs/09_inputs.ipynb #2bce8bd4
-def _say_other(file, other, n):
-    "Warn of shots with two labels"
-    from sere_nb.corpora import ManifestWarning
-    line,here,there = other[0]
-    warnings.warn(f"{file}: {len(other)} of {n} shots have another label than in the "
-        f"manifest (the first in line {line}: '{here}', there '{there}'). "
-        "This list counts; mend the one that is wrong.", ManifestWarning, stacklevel=3)
-
 # %% ../nbs/09_inputs.ipynb #e8bf797d
 def _pick(table, files, args, min_speakers=1):
     "(which rows are shots, emotions)"
@@ -187,7 +192,7 @@ def _pick(table, files, args, min_speakers=1):
     emotions = choose_emotions(table[picked], 1, args.emotions, args.shots_file)
     return picked & table.emotion.isin(emotions).to_numpy(),emotions
 
-# %% ../nbs/09_inputs.ipynb #6992345e
+# %% ../nbs/09_inputs.ipynb #8b69acc4
 def _blank(emb):
     "Without labels"
     import copy
@@ -195,6 +200,7 @@ def _blank(emb):
     emb.table = emb.table.assign(emotion='')
     return emb
 
+# %% ../nbs/09_inputs.ipynb #5140f0ae
 def _labelled(emb, table):
     "With the labels of a manifest"
     import copy
@@ -202,7 +208,7 @@ def _labelled(emb, table):
     emb.table = emb.table.assign(emotion=emb.table.path.map(label))
     return emb
 
-# %% ../nbs/09_inputs.ipynb #1fc2d701
+# %% ../nbs/09_inputs.ipynb #b4f9e93d
 def _tell_repeated(clips, name):
     "Say it where the same sound is there under several names"
     from sere_nb.corpora import ManifestWarning
@@ -217,6 +223,7 @@ def _tell_repeated(clips, name):
         f"more clip{f', and {clash} of these sounds have several labels' if clash else ''}. "
         f"Which: sere check {name}", ManifestWarning, stacklevel=2)
 
+# %% ../nbs/09_inputs.ipynb #2720941d
 def _apart(source, target, name):
     "Source clips that are not in the target too"
     from sere_nb.corpora import ManifestError,ManifestWarning
@@ -228,7 +235,7 @@ def _apart(source, target, name):
         ManifestWarning, stacklevel=2)
     return source[~both]
 
-# %% ../nbs/09_inputs.ipynb #e76db1c7
+# %% ../nbs/09_inputs.ipynb #adc8edd7
 def _listener(speakers):
     "The speaker encoder if voices are to be found, else None; `UseError` if there is none"
     if speakers!='found': return None
@@ -237,6 +244,7 @@ def _listener(speakers):
     except VoiceError as e: raise UseError(
         f"--speakers found: {e}; or do without: --speakers known.") from None
 
+# %% ../nbs/09_inputs.ipynb #e3ee5172
 def _with_voices(clips, listener, args, name, taken=()):
     """The same clips, `speaker` a voice that was found, `<name>_v1` and so on;
     none is among `taken`, as corpus/speaker"""
@@ -249,7 +257,7 @@ def _with_voices(clips, listener, args, name, taken=()):
     clips.table = found.assign(speaker=[o and f'{name}_{o}' for o in found.speaker])
     return clips
 
-# %% ../nbs/09_inputs.ipynb #5216f3b4
+# %% ../nbs/09_inputs.ipynb #04684a68
 def _heard(*tables):
     """How many voices were found among clips,
     and how sure it is on average whose a clip is"""
@@ -257,6 +265,7 @@ def _heard(*tables):
     found = sum(t.speaker[t.speaker!=''].nunique() for t in tables)
     return dict(found=found, sure=round(float(sum(sure)/max(1, len(sure))), 6))
 
+# %% ../nbs/09_inputs.ipynb #56038e22
 def _hearing(heard, parts=''):
     "A line about that"
     return (f"{_count(heard['found'], 'voice')} found{parts}, "
