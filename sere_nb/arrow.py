@@ -25,7 +25,7 @@ except ImportError: raise ImportError(
 class ClusterError(ValueError):
     "Shards or a cluster cannot be used: one line that names them and the way out"
 
-# %% ../nbs/10_arrow.ipynb #6cfd163c
+# %% ../nbs/10_arrow.ipynb #5100d067
 _OWN = ['start_s','seconds','key']              # what `embed` adds to a manifest
 _EXTRA = ['row','error','warning']              # what a shard adds to that
 _MEAN = '_mean'                                 # behind the name of a view's mean
@@ -38,6 +38,7 @@ def _clip_means(frames):
     add = lambda o: torch.zeros(len(frames), x.shape[1]).index_add_(0, clip, o)
     return add(x.nan_to_num(0.))/add((~x.isnan()).float())
 
+# %% ../nbs/10_arrow.ipynb #e4919f27
 def _lists(values, widths, at, n):
     "A column of `n` lists: list `at[i]` has the next `widths[i]` values, others none"
     if values.numel()>=2**31: raise ClusterError(
@@ -120,13 +121,14 @@ def _frames(column, about):
     values = torch.cat(values).view(-1,d)
     return Frames(values, _offsets(np.concatenate(widths)//d), about['hop_s'])
 
-# %% ../nbs/10_arrow.ipynb #76b30bc8
+# %% ../nbs/10_arrow.ipynb #09e589f7
 def _told(table):
     "Columns of the manifest, and what `embed` adds to it"
     view = lambda f: f.metadata and b'sere_nb' in f.metadata or f.type==_LISTS
     names = [f.name for f in table.schema if f.name not in _EXTRA and not view(f)]
     return table.select(names).to_pandas()
 
+# %% ../nbs/10_arrow.ipynb #fd25670d
 def from_arrow(
     table:pa.Table, # as `to_arrow` gives it, or a shard holds it
 )->Embeddings: # rows with an `error` are in `skipped`
