@@ -28,12 +28,14 @@ KINDS = ('random','given','unsure')
 CANNOT = '?'                            # nobody can tell
 _MOST = 2**26                           # bytes of a table
 
-# %% ../nbs/11_annotation.ipynb #76bff917
+# %% ../nbs/11_annotation.ipynb #113a17fc
 def _line(cells):
+    "A line of CSV with these cells"
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerow(cells)
     return text.getvalue().encode('utf-8')
 
+# %% ../nbs/11_annotation.ipynb #56dfa964
 def _cells(name, kind, emotion):
     "A clip's line: the part of a recording in columns of its own"
     file,start,end,channel = stretch(name)
@@ -46,9 +48,10 @@ def _name(file, start, end, channel):
     return stretch_name(file, float(start or 0), float(end) if end else None,
         int(channel) if channel else None)
 
-# %% ../nbs/11_annotation.ipynb #30b48af2
+# %% ../nbs/11_annotation.ipynb #a4768e69
 def _digest(data): return hashlib.sha256(data).hexdigest()
 
+# %% ../nbs/11_annotation.ipynb #53cca78d
 def _mend(file):
     "Take away the beginning of a line that a killed process left"
     data = plain(file, _MOST)
@@ -70,7 +73,7 @@ def _read_book(file):
             "Move it away, and the audit begins anew.") from None
     return rows
 
-# %% ../nbs/11_annotation.ipynb #88c6ecc7
+# %% ../nbs/11_annotation.ipynb #3cb94ead
 class Book:
     """The lines of `audit.csv`. `LostError` if it is there and is not as an audit
     left it"""
@@ -82,10 +85,12 @@ class Book:
         replaceable([self.file])
         self.rows = _read_book(self.file) if self.file.exists() else {}
 
-    def heard(self, *kinds)->dict: # {name: emotion}
-        "Clips of these kinds that have a label"
-        return {k:e for k,(kind,e) in self.rows.items()
-            if kind in kinds and e not in ('',CANNOT)}
+# %% ../nbs/11_annotation.ipynb #8a439cba
+@patch
+def heard(self:Book, *kinds)->dict: # {name: emotion}
+    "Clips of these kinds that have a label"
+    return {k:e for k,(kind,e) in self.rows.items()
+        if kind in kinds and e not in ('',CANNOT)}
 
 # %% ../nbs/11_annotation.ipynb #daa11b68
 @patch
@@ -107,7 +112,7 @@ def add(self:Book,
             os.fsync(f.fileno())
         self.rows[name] = kind,emotion
 
-# %% ../nbs/11_annotation.ipynb #e6996010
+# %% ../nbs/11_annotation.ipynb #975b1069
 class Audited(NamedTuple):
     "Clips of a run that can be audited"
     names:list          # (N,) of clips
@@ -115,6 +120,7 @@ class Audited(NamedTuple):
     emotions:list       # K
     taught:frozenset    # names of clips that were told, and are no part of these
 
+# %% ../nbs/11_annotation.ipynb #03d44bd2
 def read_audited(
     folder, # of a run
 )->Audited:
@@ -158,13 +164,14 @@ class Audit:
     @property
     def names(self): return list(self.rows)     # in the order of asking
 
-# %% ../nbs/11_annotation.ipynb #5618ff94
+# %% ../nbs/11_annotation.ipynb #f134750c
 @patch
 def next(self:Audit)->int: # position in `names`; their number if all have an answer
     "The first clip without an answer"
     said = [e for _,e in self.rows.values()]
     return said.index('') if '' in said else len(said)
 
+# %% ../nbs/11_annotation.ipynb #342ba715
 @patch
 def label(self:Audit,
     name,           # of a clip
@@ -283,9 +290,10 @@ def teach(self:Audit,
     write_manifest(some.assign(emotion=some.path.map(heard)), file)
     return len(some)
 
-# %% ../nbs/11_annotation.ipynb #75564570
+# %% ../nbs/11_annotation.ipynb #50544473
 def _percent(low, high): return f"{100*low:.0f} to {100*high:.0f}"
 
+# %% ../nbs/11_annotation.ipynb #123478e1
 def _table(found):
     "Rows: what, best guess, interval, interval of the heard clips alone"
     parts = [('accuracy',found['accuracy']),
