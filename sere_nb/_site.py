@@ -196,7 +196,7 @@ def folded(source):
     return f'#| code-fold: true\n#| code-summary: "Code: {said}"\n{source}'
 
 def without_hidden(cells):
-    """Cells as a reader sees them; in place of nbdev's `rm_export` (`skip_procs` in settings.ini), which drops all that is exported.
+    """Cells as a reader sees them; in place of nbdev's `rm_export` and `hide_` (`skip_procs` in settings.ini), which drop all that is exported.
     A method of a class whose name begins with `_` is hidden in its notebook, or nbdev would give it a heading; its code is shown as that of its class is."""
     for c in cells:
         does = c.get('directives_') or {}
