@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FACTORS', 'ASK', 'LEAN', 'who_speaks', 'numbered', 'by_counts', 'grounds', 'who_is_hidden', 'find_circumstances',
-           'regroup', 'some_of', 'hear_voices', 'hidden_name', 'how_made', 'ask_again', 'unlabelled_of',
+           'regroup', 'some_of', 'hear_voices', 'hidden_name', 'slow_ones', 'how_made', 'ask_again', 'unlabelled_of',
            'balanced_together', 'levels']
 
 # %% ../nbs/05c_designs.ipynb #b281364b
@@ -18,6 +18,7 @@ from sere_nb.circumstances import (Design, Effects, SameWords, find_design,
 from .encoder import SAID, Stored
 from .hidden import HiddenVoices, said_often, voices_hidden
 from .normalise import groups
+from .tempo import SLOW
 
 # %% ../nbs/05c_designs.ipynb #3a124f52
 def who_speaks(
@@ -190,12 +191,20 @@ def hear_voices(fit):
 def hidden_name(corpus, voice): return f'{corpus}/voice {voice+1}' if voice>=0 else ''
 
 # %% ../nbs/05c_designs.ipynb #f624203d
+def slow_ones(fit, corpus)->list: # of names; empty where tempo is not heeded
+    "The emotions that slow clips of a corpus lean to in the first rounds"
+    heeded = corpus in getattr(fit, 'tempo_', ()) and fit.settings['tempo']
+    return [str(e) for e in fit.classes_ if str(e) in SLOW] if heeded else []
+
 def how_made(fit, corpus)->str:
     "How a corpus was made, in words"
-    said,voices = str(fit.design_[corpus]),fit.hidden_.get(corpus)
-    if not voices or len(voices.centres)<2: return said
-    return (f'nobody says who speaks, and {len(voices.centres)} voices were told apart '
-        f'while learning; {said.partition("; ")[2]}')
+    voices,words = str(fit.design_[corpus]).split('; ')
+    found = fit.hidden_.get(corpus)
+    if found and len(found.centres)>1: voices = ('nobody says who speaks, and '
+        f'{len(found.centres)} voices were told apart while learning')
+    slow = ' and '.join(slow_ones(fit, corpus))
+    return '; '.join([voices,words]+[f'slow clips lean to {slow} in the first rounds']*
+        bool(slow))
 
 # %% ../nbs/05c_designs.ipynb #5ea39f8a
 ASK = 8     # rounds after which it is asked once more

@@ -92,6 +92,7 @@ def _other_coordinates(fit):
     x,cover,*_ = project(fit)
     fit._clips = SimpleNamespace(**{**vars(fit._clips), 'x':x, 'cover':cover})
     fit.structure = fit._near = fit._scale = None
+    fit._turns = 0
     fit.circumstances_ = {}
     for e in fit.effects_.values(): e.effect = None
 

@@ -166,6 +166,8 @@ PARTS = dict(   # what switches each part off
     plan=dict(planned=(.5,0.,0.)),
     # clips that are far from everything say less
     student=dict(freedom=1e6),
+    # slow clips lean to emotions that are spoken slowly
+    tempo=dict(tempo=0.),
     # starts in which one emotion is far more frequent
     starts=dict(prior='balanced'))
 

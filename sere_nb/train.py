@@ -15,7 +15,8 @@ from .encoder import Embeddings
 from .files import replacing
 from .learner import SERE
 from .fits import soft, softness_of
-from .rounds import clean, find_shares, measured, objective, tric_clips
+from sere_nb.rounds import (EARLY, clean, find_shares, measured, objective,
+    tric_clips)
 from .tensors import LearnerError, _must_be
 from .tric import Clips, TRIC, structure_of, tric_of
 from .views import Space
@@ -193,6 +194,7 @@ def adopt(
     for f,e in learner.effects_.items(): e.effect = tric.effect[f].detach().clone()
     learner.circumstances_,learner._read_last = {},(None,None)
     learner._clips.unknown = []     # nothing is clustered here
+    learner._turns = EARLY+1        # tempo is let go
     learner.history_.append(_asked(learner))
     return learner
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TERMS', 'Due', 'Clips', 'farness', 'labelled_prototype', 'unlabelled_prototype', 'certainty', 'spread',
-           'circumstances', 'balance', 'total', 'TRIC', 'adapter', 'log_det', 'far', 'posterior', 'parts', 'forward',
-           'tric_of', 'structure_of', 'prototype_term', 'contrast_term', 'chain_term', 'tric', 'homecoming']
+           'circumstances', 'balance', 'slowness', 'total', 'TRIC', 'adapter', 'log_det', 'far', 'posterior', 'parts',
+           'forward', 'tric_of', 'structure_of', 'prototype_term', 'contrast_term', 'chain_term', 'tric', 'homecoming']
 
 # %% ../nbs/05_tric.ipynb #eac398b9
 from dataclasses import dataclass
@@ -34,11 +34,13 @@ class Clips:
     label:Tensor    # y_i: (n,) int64, emotion of a shot; -1: a clip without label
     group:dict      # {factor: (n,) int64}: whose voice, which words; -1 for none
     due:tuple=()    # one `Due` per corpus
+    tempo:Tensor=None   # t: (n, K) 0 or above, what being called so costs; none if None
 
     def __post_init__(self):
         told = dict(x=(self.x,'V n D')) if isinstance(self.x, Tensor) else {}
         told |= dict(cover=(self.cover,'V n',any), label=(self.label,'n',any))
         told |= {f:(g,'n',any) for f,g in self.group.items()}
+        if self.tempo is not None: told['tempo'] = self.tempo,'n K'
         _must_fit(**told)
         for d in self.due:
             own = {f'level {i}':(g,'m',2**40) for i,(g,_) in enumerate(d.levels)}
@@ -137,6 +139,16 @@ def balance(
             total = total+(force*n/(n+_FIRM)*n*kl).sum()
     return total
 
+# %% ../nbs/05_tric.ipynb #7a11e002
+def slowness(
+    share:Tensor,   # p: (n, K), rows sum to 1
+    tempo:Tensor,   # t: (n, K), 0 or above
+    label:Tensor,   # y: (n,) int64, -1 for none
+)->Tensor: # scalar
+    "What unlabelled clips cost that are slower, or quicker, than what they are called"
+    # Σ_{i∈U} Σ_k p_ik t_ik
+    return (share*tempo).sum(1)[label<0].sum()
+
 # %% ../nbs/05_tric.ipynb #643e1b3b
 def total(
     parts:dict, # name: scalar
@@ -220,9 +232,10 @@ def posterior(self:TRIC,
     "The shares that minimise TRIC, given everything else"
     with torch.no_grad():
         logits = -(self.far(clips) if far is None else far)
+        if clips.tempo is not None: logits = logits-clips.tempo
         share,offsets = logits.softmax(1),{} if offsets is None else offsets
         for i,d in enumerate(clips.due):
-            # p = softmax(−ρ + Σ_levels o_g)
+            # p = softmax(−ρ − t + Σ_levels o_g)
             add,offsets[i] = even_out(logits[d.rows], d.levels, d.prior, offsets.get(i),
                                       iterations, tolerance)
             share[d.rows] = (logits[d.rows]+add).softmax(1)
@@ -253,6 +266,8 @@ def parts(self:TRIC,
         spread=spread(A, self.log_det[ok], count, self.scale[ok], self.shrinkage),
         circumstances=circumstances(b, A, self.variance),
         balance=balance(share, clips.due))
+    if clips.tempo is not None:
+        out['tempo'] = slowness(share, clips.tempo, clips.label)
     return {k:v/n for k,v in out.items()}
 
 TRIC.parts = parts
