@@ -107,20 +107,21 @@ def _anchors(fit):
     return torch.cat([shot,drawn]).sort().values
 
 # %% ../nbs/06_fits.ipynb #06f00002
-def tempo_costs(fit)->tuple: # (t: (n, K), or None; names of the corpora that tell)
+def tempo_costs(fit)->tuple: # (t: (n, K), or None; corpora where most clips have one)
     "What names cost by tempo, where sentences are said more than once"
     o,K = fit._clips,len(fit.classes_)
     if 'seconds' not in fit.table_: return None,[]
     seconds = torch.as_tensor(fit.table_.seconds.to_numpy(float, copy=True))
     voice,_ = numbered(o.who)
-    cost,told = torch.zeros(len(seconds), K),[]
+    cost,most = torch.zeros(len(seconds), K),[]
     for i,c in enumerate(o.names):
         at = (o.corpus_at==i).nonzero()[:,0].cpu()
         if not (o.words[at]>=0).any(): continue
         tempo = tempo_of(seconds[at], o.words[at], voice[at], fit.settings['variance'])
         cost[at] = tempo_cost(tempo, fit.classes_).to(cost)
-        told.append(c)
-    return (cost.to(fit.device) if told else None),told
+        if tempo.isfinite().float().mean()>.5: most.append(c)
+    return (cost.to(fit.device) if cost.any() else None),most
+
 
 # %% ../nbs/06_fits.ipynb #b8a330f6
 def _reset(fit):
