@@ -3,7 +3,7 @@
     .venv/bin/python tests/benchmark_naming.py --protocol ../shared/protocol/wide42.json --corpora ../shared/corpora \
         --encoder ../shared/models/whisper-base-encoder+acoustic --cache out/cache --seeds 0-1 --out nbs/tutorials/results/naming.csv
 
-For each task and draw, shares held to be equal: UAR of the target as it is named, and as it would be if names were given to groups as the true labels have it
+For each task and draw, shares held to be equal and tempo left out: UAR of the target as it is named, and as it would be if names were given to groups as the true labels have it
 (one name a group); what TRIC says, in nats, of the target with two names exchanged and four more rounds, against four more rounds as it is: for the exchange that
 TRIC likes best, and for the one that the labels like best; and what is left of the true names, held for six rounds, four rounds
 after they are let go, against ten rounds that begin as always. Labels of the
@@ -73,7 +73,7 @@ def matched(said, true, emotions):
 
 def naming(task, seed, shots, rest, source_labels):
     "A row of the table"
-    fit = SERE(seed=seed, prior='balanced').begin(shots, rest, Shared(task.clips).space(SERE(seed=seed), shots, rest, emotions=shots.table.emotion.nunique()))
+    fit = SERE(seed=seed, prior='balanced', tempo=0.).begin(shots, rest, Shared(task.clips).space(SERE(seed=seed), shots, rest, emotions=shots.table.emotion.nunique()))
     start, target, K = branch(fit), task.task['target'], len(fit.classes_)
     at = torch.arange(len(shots)+len(rest))[-len(task._target):]
     true = np.searchsorted(fit.classes_, task._target.emotion.to_numpy(str))
