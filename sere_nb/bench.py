@@ -168,7 +168,7 @@ def _sharing(cache, encoder, memory_gb):
 def bench(
     protocol,               # JSON file, or the dict
     corpora,                # folder with a manifest `name.csv` for each corpus
-    encoder,                # an `Encoder` or its name; or one a language
+    encoder,                # an `Encoder` or its name; or one per language
     methods=None,           # names, as a list or with commas between; `METHODS` if None
     seeds=None,             # such as '0-9' or [0,1]; all of the protocol if None
     speakers='known',       # who speaks: 'known', 'found' or 'none'

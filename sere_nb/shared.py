@@ -89,7 +89,7 @@ def clip_vectors(
     emb,                # `Embeddings`, or `Stored`
     speakers:bool=True, # measure each voice apart? else each corpus
     sere:bool=False,    # SERE's views? plain ones if not
-    dims:int=64,        # principal components a view
+    dims:int=64,        # principal components per view
     most:float=1.6e9,   # bytes: about what clips that are read part by part may take
 )->tuple: # (V, n_clips, dims) float32; V names of views; (V, n_clips) what each covers
     "Vectors of clips, however many"

@@ -28,7 +28,7 @@ class Corpora(dict):
     Where there is a cache, no more of them stay than fit in memory"""
     def __init__(self,
         tables:dict,        # corpus: manifest
-        encoder,            # an `Encoder`, or one a language
+        encoder,            # an `Encoder`, or one per language
         cache=None,         # folder for embeddings
         progress=False,     # show bars?
         listener=None,      # finds voices

@@ -29,7 +29,7 @@ class Due:
 @dataclass
 class Clips:
     "All that TRIC must know of clips"
-    x:Tensor        # x_iv: (V, n, D), an embedding a view
+    x:Tensor        # x_iv: (V, n, D), one embedding per view
     cover:Tensor    # (V, n) bool: which views cover which clip
     label:Tensor    # y_i: (n,) int64, emotion of a shot; -1: a clip without label
     group:dict      # {factor: (n,) int64}: whose voice, which words; -1 for none
