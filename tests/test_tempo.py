@@ -1,9 +1,12 @@
 "Tempo: a mixed model's residuals, a cost that says little of one clip and something of many, heeded in the first rounds only"
 import math
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np, pytest, torch
 
+import sere_nb
 from sere_nb import rounds
 from sere_nb.designs import how_made, slow_ones
 from sere_nb.fits import tempo_costs
@@ -204,3 +207,14 @@ def test_asked_as_a_new_clip():
     s = SERE(seed=0).fit(shots, rest)
     assert (s.predict(rest) == s.classes_[s._share[len(shots):].argmax(1)]).mean() > .95
     assert float(objective(s, s.prior_)['tempo']) == 0
+
+
+def test_each_part_has_a_look_of_its_own():
+    "In the chart of a page: as many hues, and as many kinds of line, as TRIC has parts, and one for the sum"
+    t, c = case(0)
+    c.tempo = torch.zeros(len(c.label), 3, dtype=torch.double)
+    lines = 1+len(t.parts(c))
+    text = (Path(sere_nb.__file__).parent/'front'/'chart.js').read_text()
+    dashes = re.search(r'const DASHES = \[(.*?)\]', text, re.S)[1].split(',')
+    hues = re.search(r"const HUES =\s*'(.*?)'", text, re.S)[1].split()
+    assert lines == 8 and len(set(hues)) == len(hues) >= lines and len({o.strip() for o in dashes}) == len(dashes) >= lines

@@ -2,8 +2,9 @@
 import {fixed} from './data.js';
 import {h, s} from './dom.js';
 
-const DASHES = ['', '7 3', '2 3', '9 3 2 3', '14 3', '6 2 1 2 1 2', '1 4'];
-const HUES = '#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 var(--dim)'.split(' ');
+const DASHES = ['', '7 3', '2 3', '9 3 2 3', '14 3', '6 2 1 2 1 2', '1 4', '4 2'];
+const HUES =
+  '#0072B2 #D55E00 #009E73 #CC79A7 #E69F00 #56B4E9 var(--dim) var(--ink)'.split(' ');
 const BOX = {H: 140, L: 34, R: 128, T: 18, B: 18};
 
 const TITLES = {
