@@ -180,6 +180,8 @@ def cannot_tell(fit, corpus)->str: # '' if it can
     if not fit.settings['rounds']: return 'no round is taken'
     if len(label[label>=0].unique())==len(fit.classes_):
         return 'it has shots of every emotion, which hold names in place'
+    if int((fit.label_>=0).sum())<2*len(fit.classes_):
+        return 'there are fewer than two shots per emotion'
     if fit._clips.stored: return 'its clips stay on disk'
     if n<LEAST_CLIPS: return f'it has fewer than {LEAST_CLIPS} clips'
     if len(fit._clips.x)<LEAST_VIEWS: return f'it has fewer than {LEAST_VIEWS} views'

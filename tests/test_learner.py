@@ -139,6 +139,17 @@ def test_how_far_more_frequent(share, leans):
     assert designs.levels(o, "bb", designs.unlabelled_of(o)["bb"])[0][1] == o.settings["balance"]
 
 
+def test_one_shot_of_each_emotion_cannot_tell():
+    "Nothing is known of how emotions spread, so no start is tried: as with equal ones, to the bit. Two are enough to ask"
+    shots, others, _ = uneven(.6)
+    first = shots.table.groupby("emotion").cumcount().to_numpy()
+    one, equal = (SERE(prior=p, design=CROSSED, **QUICK).fit(shots[first < 1], others) for p in ("unknown", "balanced"))
+    assert fits.cannot_tell(one, "bb") == "there are fewer than two shots per emotion" and not one.starts_ and not one.uneven_
+    assert torch.equal(one.history_[-1]["proba"], equal.history_[-1]["proba"])
+    assert "fewer than two shots" in _how_assumed(one, "bb", {})
+    assert SERE(design=CROSSED, **QUICK).begin(shots[first < 2], others).starts_["bb"]
+
+
 def test_where_no_emotion_is_far_more_frequent_nothing_changes(samples, fitted):
     "To the bit: in both corpora, and where too few clips or views are there to tell, or emotions hang on words or voices"
     shots, others, _ = uneven(1/3)
